@@ -1,0 +1,84 @@
+# Roadcall Payments. Each target does all of its own set-up; it needs Python 3.11+ (with venv) and make.
+# Works with GNU make 3.81 (macOS) and any POSIX sh.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+PORT ?= 8000
+SANDBOX_PORT ?= 12111
+
+VENV := .venv
+PY := $(VENV)/bin/python
+PIP_INSTALL := $(PY) -m pip --disable-pip-version-check --no-input install -qq
+
+# The stamp's name holds the checksum of all that decides what is installed, so set-up is instant
+# when nothing changed, whatever a checkout did to the files' times.
+STAMP := $(VENV)/installed-$(shell { cat requirements-dev.lock pyproject.toml; pwd; } | cksum | tr ' ' '-')
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+
+.PHONY: setup
+setup: $(STAMP) ## install everything into .venv, at the locked versions
+
+$(STAMP):
+	@python=; \
+	for candidate in $(or $(PYTHON),python3 python3.14 python3.13 python3.12 python3.11); do \
+	    if $$candidate -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; \
+	        then python=$$candidate; break; fi; \
+	done; \
+	case "$$(uname -s)" in \
+	    Darwin) venv_line='brew install python' ;; \
+	    *) venv_line='apt-get install python3-venv' ;; \
+	esac; \
+	if [ -z "$$python" ]; then \
+	    echo "Python 3.11 or newer is needed (found: $$(python3 --version 2>&1)). Install it with: $$venv_line" >&2; \
+	    exit 1; \
+	fi; \
+	if ! $$python -c 'import ensurepip, venv' 2>/dev/null; then \
+	    echo "Python's venv is missing. Install it with: $$venv_line" >&2; \
+	    exit 1; \
+	fi; \
+	echo "Setting up $(VENV) with $$($$python --version) ..."; \
+	rm -f $(VENV)/installed-*; \
+	[ -x $(PY) ] && $(PY) -c 'import pip' 2>/dev/null || { rm -rf $(VENV) && $$python -m venv $(VENV); }
+	@$(PIP_INSTALL) --require-hashes -r requirements-dev.lock
+	@$(PIP_INSTALL) --no-deps --no-build-isolation -e .
+	@touch $@
+
+.PHONY: run
+run: setup ## start service, worker and Stripe sandbox; carry two payments through (PORT=, SANDBOX_PORT=)
+	@$(PY) -m roadcall_payments.cli.main run --port $(PORT) --sandbox-port $(SANDBOX_PORT)
+
+.PHONY: demo
+demo: setup ## the same on temporary databases; exit status 0, or 1 and the reason
+	@$(PY) -m roadcall_payments.cli.main demo
+
+.PHONY: check
+check: setup ## formatter, linter, strict type checker, architecture test
+	@$(PY) -m ruff format --check --quiet . || { echo 'Not formatted: run make format' >&2; exit 1; }
+	@$(PY) -m ruff check --quiet .
+	@$(PY) -m mypy
+	@$(PY) -m pytest --quiet tests/test_architecture.py
+
+.PHONY: test
+test: setup ## every test, the fast ones first
+	@$(PY) -m pytest
+
+.PHONY: format
+format: setup ## format the code and mend what the linter can mend
+	@$(PY) -m ruff format .
+	@$(PY) -m ruff check --fix .
+
+LOCK := $(PY) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+    --no-emit-index-url --no-header pyproject.toml
+
+.PHONY: lock
+lock: setup ## renew the lock files (LOCK_FLAGS='--upgrade' for the newest versions)
+	@$(LOCK) $(LOCK_FLAGS) --output-file requirements.lock
+	@$(LOCK) $(LOCK_FLAGS) --constraint requirements.lock --group dev --output-file requirements-dev.lock
+
+.PHONY: clean
+clean: ## remove what set-up and the tools made; data in var/ stays
+	@rm -rf $(VENV) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	@find src tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""Payments for a roadside-assistance marketplace: approved money moves exactly once."""

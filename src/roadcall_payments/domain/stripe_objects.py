@@ -1,0 +1,183 @@
+"""What we send to Stripe and what Stripe says, in our own words.
+
+``stripe_gateway/mapping.py`` translates; nothing further in ever sees Stripe's own types.
+Amounts are in our minor units (ISO 4217), already converted from Stripe's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from roadcall_payments.domain.money import Money
+
+
+class Operation(StrEnum):
+    """The POSTs we make, by what they do."""
+
+    CREATE_PAYMENT_INTENT = "payment_intent.create"
+    CONFIRM_PAYMENT_INTENT = "payment_intent.confirm"
+    CANCEL_PAYMENT_INTENT = "payment_intent.cancel"
+    CREATE_TRANSFER = "transfer.create"
+    CREATE_PAYOUT = "payout.create"
+    CREATE_REFUND = "refund.create"
+
+
+@dataclass(frozen=True, slots=True)
+class StripeIdentity:
+    """The account our credentials speak for, learned at each credential load (M18)."""
+
+    account: str
+    livemode: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StripeRequest:
+    """One POST, exactly as it was decided and will be repeated (M4).
+
+    ``params`` is canonical JSON of the form parameters. ``account`` and ``livemode`` are the
+    credentials' own; ``connected_account`` is the ``Stripe-Account`` header where one is sent.
+    """
+
+    operation: Operation
+    path: str
+    params: str
+    idempotency_key: str
+    account: str
+    livemode: bool
+    api_version: str
+    connected_account: str | None = None
+
+
+class IntentStatus(StrEnum):
+    """Stripe's PaymentIntent statuses."""
+
+    REQUIRES_PAYMENT_METHOD = "requires_payment_method"
+    REQUIRES_CONFIRMATION = "requires_confirmation"
+    REQUIRES_ACTION = "requires_action"
+    REQUIRES_CAPTURE = "requires_capture"
+    PROCESSING = "processing"
+    SUCCEEDED = "succeeded"
+    CANCELED = "canceled"
+
+
+@dataclass(frozen=True, slots=True)
+class StripeFailure:
+    """Why Stripe refused. ``message`` is Stripe's, for people; branch on the codes."""
+
+    code: str
+    message: str
+    decline_code: str | None = None
+    charge_id: str | None = None
+    payment_method_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BalanceTransaction:
+    """One line of a Stripe account's own books. ``net`` = ``amount`` - ``fee``."""
+
+    id: str
+    type: str
+    source: str | None
+    amount: Money
+    fee: Money
+    net: Money
+    created: datetime
+    available_on: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentIntent:
+    id: str
+    status: IntentStatus
+    amount: Money
+    livemode: bool
+    created: datetime
+    metadata: Mapping[str, str]
+    latest_charge: str | None = None
+    failure: StripeFailure | None = None
+    next_action: str | None = None
+    balance_transaction: BalanceTransaction | None = None
+    # Never stored, logged or published; repr=False keeps it out of tracebacks too.
+    client_secret: str | None = field(default=None, repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Reversal:
+    id: str
+    transfer: str
+    amount: Money
+    created: datetime
+    balance_transaction: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    id: str
+    amount: Money
+    destination: str
+    livemode: bool
+    created: datetime
+    metadata: Mapping[str, str]
+    transfer_group: str | None
+    amount_reversed: Money
+    balance_transaction: BalanceTransaction | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Payout:
+    id: str
+    status: str
+    amount: Money
+    arrival_date: datetime | None
+    failure_code: str | None
+    failure_message: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Refund:
+    id: str
+    status: str
+    amount: Money
+    payment_intent: str | None
+    charge: str | None
+    failure_reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    id: str
+    livemode: bool
+    payouts_enabled: bool
+    transfers_active: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BalanceFunds:
+    """A Stripe account's balance per currency, from ``GET /v1/balance``."""
+
+    available: tuple[Money, ...]
+    pending: tuple[Money, ...]
+
+
+StripeObject = PaymentIntent | Transfer | Payout | Refund
+
+
+@dataclass(frozen=True, slots=True)
+class StripeEvent:
+    """A verified webhook event.
+
+    ``connected_account`` is set on Connect events (M14). ``payload`` is the translated object of
+    the event types we apply; None for types we only keep. ``metadata_payment_id`` is what the
+    object claims, which proves nothing by itself (M13).
+    """
+
+    id: str
+    type: str
+    livemode: bool
+    created: datetime
+    connected_account: str | None
+    object_id: str | None
+    payload: StripeObject | None

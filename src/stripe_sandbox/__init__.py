@@ -1,0 +1,1 @@
+"""A stateful, offline Stripe for tests and demonstrations; it knows nothing of the service."""
