@@ -9,6 +9,7 @@ SANDBOX_PORT ?= 12111
 VENV := .venv
 PY := $(VENV)/bin/python
 PIP_INSTALL := $(PY) -m pip --disable-pip-version-check --no-input install -qq
+UV_INSTALL := $(PY) -m uv pip install --quiet --python $(PY) --compile-bytecode
 
 # The stamp's name holds the checksum of all that decides what is installed, so set-up is instant
 # when nothing changed, whatever a checkout did to the files' times.
@@ -20,7 +21,9 @@ help: ## list the targets
 
 .PHONY: setup
 setup: $(STAMP) ## install everything into .venv, at the locked versions
+	@:
 
+# uv installs the lock in seconds. pip, which many machines have configured for a mirror, stands in.
 $(STAMP):
 	@python=; \
 	for candidate in $(or $(PYTHON),python3 python3.14 python3.13 python3.12 python3.11); do \
@@ -42,7 +45,10 @@ $(STAMP):
 	echo "Setting up $(VENV) with $$($$python --version) ..."; \
 	rm -f $(VENV)/installed-*; \
 	[ -x $(PY) ] && $(PY) -c 'import pip' 2>/dev/null || { rm -rf $(VENV) && $$python -m venv $(VENV); }
-	@$(PIP_INSTALL) --require-hashes -r requirements-dev.lock
+	@sed -n '/^uv==/,/[^\\]$$/p' requirements-dev.lock | $(PIP_INSTALL) --require-hashes -r /dev/stdin
+	@$(UV_INSTALL) --require-hashes -r requirements-dev.lock || { \
+	    echo 'uv could not install the lock; pip tries, which takes about a minute ...'; \
+	    $(PIP_INSTALL) --require-hashes -r requirements-dev.lock; }
 	@$(PIP_INSTALL) --no-deps --no-build-isolation -e .
 	@touch $@
 
