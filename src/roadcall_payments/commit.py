@@ -1,0 +1,257 @@
+"""The write set: everything one decision changes, written atomically or not at all (M23)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+import msgspec
+
+from roadcall_payments.domain.errors import BrokenInvariant
+from roadcall_payments.domain.movements import Movements
+from roadcall_payments.domain.payment import Payment
+from roadcall_payments.domain.payout import Payout
+from roadcall_payments.domain.vendor import Vendor
+from roadcall_payments.journal import JournalEntry
+
+STREAMS_MAX = 3
+ITEMS_MAX = 90
+
+State = Payment | Vendor | Payout | Movements
+
+_KINDS: dict[str, type[State]] = {
+    "payment": Payment,
+    "vendor": Vendor,
+    "payout": Payout,
+    "control": Movements,
+}
+_encoder = msgspec.json.Encoder(order="deterministic")
+_decoders = {kind: msgspec.json.Decoder(state) for kind, state in _KINDS.items()}
+
+
+def stream_of(kind: str, own_id: str) -> str:
+    """A stream's name: ``payment/0190...``, ``vendor/v_7``."""
+    return f"{kind}/{own_id}"
+
+
+def stream_kind(stream: str) -> str:
+    return stream.partition("/")[0]
+
+
+def encode_state(state: State) -> bytes:
+    return _encoder.encode(state)
+
+
+def decode_state(stream: str, data: bytes) -> State:
+    """The state of ``stream`` back from its stored JSON."""
+    return _decoders[stream_kind(stream)].decode(data)
+
+
+@dataclass(frozen=True, slots=True)
+class StreamWrite:
+    """New entries behind ``expected_seq`` (0: a new stream) and the state they fold to.
+
+    ``due_at``: when the worker looks at this stream again; None takes it off the worker's list.
+    The store also puts the stream on the relay's list: every entry is published.
+    """
+
+    stream: str
+    expected_seq: int
+    entries: tuple[JournalEntry, ...]
+    state: State
+    due_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class RefAdded:
+    """A name that leads to a stream: a Stripe object (M14) or a job (M11). Unique while held."""
+
+    key: str
+    stream: str
+
+
+def stripe_ref(account: str, livemode: bool, object_id: str) -> str:
+    """The key of a Stripe object (M14): account, mode and id together."""
+    return f"stripe:{account}:{'live' if livemode else 'test'}:{object_id}"
+
+
+def job_ref(incident_id: str, vendor_id: str) -> str:
+    """The key that one live payment a job holds (M11)."""
+    return f"job:{len(incident_id)}:{incident_id}:{vendor_id}"
+
+
+class InboxStatus(StrEnum):
+    """``applied``: took effect. ``kept``: nothing to apply, ever. ``waiting``: to be retried.
+    ``review``: retries are used up, a person decides."""
+
+    APPLIED = "applied"
+    KEPT = "kept"
+    WAITING = "waiting"
+    REVIEW = "review"
+
+
+@dataclass(frozen=True, slots=True)
+class InboxEvent:
+    """One webhook or incoming event, unique on ``event_id``; ``body`` is the raw bytes."""
+
+    event_id: str
+    type: str
+    origin: str
+    received_at: datetime
+    body: bytes
+    status: InboxStatus
+    reason: str | None = None
+    attempts: int = 0
+    stream: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InboxInsert:
+    """Take an event once; conflicts when ``event_id`` is already there. ``due_at`` when waiting."""
+
+    event: InboxEvent
+    due_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InboxUpdate:
+    """The later fate of a waiting event; conflicts unless it is still ``waiting``."""
+
+    event_id: str
+    status: InboxStatus
+    reason: str | None
+    attempts: int
+    stream: str | None
+    due_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class IdempotencyRecord:
+    """What an Idempotency-Key stands for (M31). ``status`` None: still open.
+
+    ``scope`` is caller and route, ``digest`` the request's; ``seq`` is where the stream stood
+    at the answer, so that the same body can be folded again.
+    """
+
+    scope: str
+    key: str
+    digest: str
+    stream: str
+    opened_at: datetime
+    status: int | None = None
+    seq: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class IdempotencyOpened:
+    """Conflicts when (scope, key) exists. May be opened and answered in one commit."""
+
+    record: IdempotencyRecord
+
+
+@dataclass(frozen=True, slots=True)
+class IdempotencyAnswered:
+    scope: str
+    key: str
+    status: int
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class TextWrite:
+    """An erasable text beside the journal (M29); ``salt`` (hex) is erased with it."""
+
+    id: str
+    stream: str
+    body: str
+    salt: str
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeInsert:
+    """A notice to send, once per ``id`` (event, channel, recipient): a repeat is no conflict.
+
+    ``params`` is JSON of ids and amounts; the recipient's address is looked up when sending.
+    """
+
+    id: str
+    stream: str
+    channel: str
+    recipient: str
+    template: str
+    params: str
+    due_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """One decision's whole write set: at most 3 streams and 90 items (M28)."""
+
+    streams: tuple[StreamWrite, ...] = ()
+    refs_added: tuple[RefAdded, ...] = ()
+    refs_removed: tuple[str, ...] = ()
+    inbox: InboxInsert | InboxUpdate | None = None
+    idempotency: IdempotencyOpened | IdempotencyAnswered | None = None
+    texts: tuple[TextWrite, ...] = ()
+    notices: tuple[NoticeInsert, ...] = ()
+
+    def __post_init__(self) -> None:
+        if len(self.streams) > STREAMS_MAX:
+            raise BrokenInvariant(f"A commit touches at most {STREAMS_MAX} streams (M28).")
+        if len({write.stream for write in self.streams}) != len(self.streams):
+            raise BrokenInvariant("A commit names a stream once.")
+        if self.items > ITEMS_MAX:
+            raise BrokenInvariant(f"A commit writes at most {ITEMS_MAX} items (M28).")
+        for write in self.streams:
+            _must_follow(write)
+
+    @property
+    def items(self) -> int:
+        """Rows written: per entry itself and its postings, per stream its state and work."""
+        per_stream = sum(
+            3 + sum(1 + len(entry.postings) for entry in write.entries) for write in self.streams
+        )
+        beside = len(self.refs_added) + len(self.refs_removed) + len(self.texts)
+        singles = (self.inbox is not None) + (self.idempotency is not None)
+        return per_stream + beside + 2 * len(self.notices) + 2 * singles
+
+
+def _must_follow(write: StreamWrite) -> None:
+    expected = range(write.expected_seq + 1, write.expected_seq + 1 + len(write.entries))
+    if not write.entries or [entry.seq for entry in write.entries] != list(expected):
+        raise BrokenInvariant(f"The entries of {write.stream} do not follow {write.expected_seq}.")
+    if any(entry.stream != write.stream for entry in write.entries):
+        raise BrokenInvariant(f"An entry of another stream is written to {write.stream}.")
+
+
+class Unique(StrEnum):
+    """Which uniqueness a commit lost."""
+
+    STREAM = "stream"
+    REF = "ref"
+    INBOX = "inbox"
+    IDEMPOTENCY = "idempotency"
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """All of it is durable."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """None of it is there, proved by reading what stands in its place (M24)."""
+
+    unique: Unique
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class CommitUnknown:
+    """The connection was lost at COMMIT and reading did not answer either (M24)."""
+
+    reason: str
+
+
+CommitResult = Committed | Conflict | CommitUnknown

@@ -1,0 +1,396 @@
+"""The facts: what happened, in the past participle. The journal keeps them for ever.
+
+A fact holds ids, amounts and codes. Free text that a person wrote (reasons, descriptions,
+contacts) stands beside the journal as a ``TextRef``, so that it can be erased without breaking
+a hash (M29). Fields are added with a default, never renamed or removed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from roadcall_payments.domain.money import Money
+from roadcall_payments.domain.stripe_objects import BalanceTransaction, StripeRequest
+
+
+class PayerType(StrEnum):
+    DRIVER_IC = "driver_ic"
+    BACK_OFFICE = "back_office"
+
+
+class Awaiting(StrEnum):
+    """Who has to move next while a payment is ``processing`` (M33)."""
+
+    STRIPE = "stripe"
+    PAYER = "payer"
+
+
+class Source(StrEnum):
+    """How we learned what Stripe did."""
+
+    ANSWER = "answer"
+    WEBHOOK = "webhook"
+    LOOKUP = "lookup"
+
+
+@dataclass(frozen=True, slots=True)
+class TextRef:
+    """A text kept beside the journal; ``digest`` is salted, hex SHA-256."""
+
+    id: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class LineItem:
+    """``amount_cents`` = ``quantity`` x ``unit_cents``, in the payment's currency."""
+
+    kind: str
+    quantity: int
+    unit_cents: int
+    amount_cents: int
+    description: TextRef | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    by: str
+    role: str
+
+
+# --- creation, scoring, approval ---------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentCreated:
+    payment_id: str
+    company_id: str
+    incident_id: str
+    vendor_id: str
+    driver_id: str | None
+    payer_type: PayerType
+    amount: Money
+    line_items: tuple[LineItem, ...]
+    description: TextRef | None
+    created_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentScored:
+    """``risk_percent`` is 0 to 100 (the API's 0.00 to 1.00); 70 and over is flagged."""
+
+    risk_percent: int
+    level: str
+    reasons: tuple[str, ...]
+    flagged: bool
+    scorer: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewCleared:
+    by: str
+    note: TextRef | None
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewBlocked:
+    by: str
+    note: TextRef | None
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalRecorded:
+    """One of the approvals its amount band needs; ``destination`` as in PaymentApproved."""
+
+    by: str
+    role: str
+    destination: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalExpired:
+    """The recorded approvals came to nothing in time; approving starts anew."""
+
+    approvals: tuple[Approval, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentApproved:
+    """``destination`` is the connected account bound by this approval (M10)."""
+
+    approvals: tuple[Approval, ...]
+    destination: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentRejected:
+    by: str
+    reason: TextRef | None
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentCancelled:
+    """By request before money could move, or because Stripe said ``canceled`` (M1, M2)."""
+
+    by: str
+    source: Source | None
+    payment_intent: str | None = None
+
+
+# --- the movement ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessingStarted:
+    """The intent, committed before the call, with exactly what will be sent (M4)."""
+
+    attempt: int
+    request: StripeRequest
+    destination: str | None
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentIntentOpened:
+    attempt: int
+    payment_intent: str
+    account: str
+    livemode: bool
+    source: Source
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ConfirmationStarted:
+    """The intent of confirmation ``confirmation`` (M3); the method is inside ``request``."""
+
+    confirmation: int
+    request: StripeRequest
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class ActionRequired:
+    """The payer must act (3-D Secure, mostly). ``action`` is Stripe's ``next_action.type``."""
+
+    payment_intent: str
+    action: str
+    source: Source
+
+
+@dataclass(frozen=True, slots=True)
+class CancelRequested:
+    cancellation: int
+    request: StripeRequest
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomeUnknown:
+    """No proof either way (M5). ``absent`` marks an empty list at Stripe (M8)."""
+
+    reason: str
+    awaiting: Awaiting
+    absent: bool = False
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentFailed:
+    """An attempt or a confirmation ended without money. ``retryable``: another try may do."""
+
+    attempt: int
+    code: str
+    message: str
+    retryable: bool
+    source: Source
+    decline_code: str | None = None
+    charge_id: str | None = None
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptVoided:
+    """Two empty lists, an hour apart, the last 25 h after the start: it never happened (M8)."""
+
+    attempt: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentCompleted:
+    """The money moved. Booked in the books of ``account`` and, for a transfer, of
+    ``destination`` (M38)."""
+
+    attempt: int
+    payer_type: PayerType
+    object_id: str
+    amount: Money
+    account: str
+    livemode: bool
+    company_id: str
+    vendor_id: str
+    source: Source
+    charge_id: str | None = None
+    destination: str | None = None
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentRetried:
+    by: str
+
+
+# --- after completion --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class BalanceTransactionBooked:
+    """Stripe's own line for an object of ours, with its fee; booked by id, once (M17).
+
+    ``object_id`` is ours (charge, transfer, reversal); ``moved`` is what our ledger cleared for
+    it, signed as Stripe signs it (a transfer out is negative).
+    """
+
+    object_id: str
+    moved: Money
+    account: str
+    transaction: BalanceTransaction
+
+
+@dataclass(frozen=True, slots=True)
+class TransferReversed:
+    reversal_id: str
+    transfer_id: str
+    amount: Money
+    account: str
+    destination: str
+    company_id: str
+    vendor_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class StrayMoneyObserved:
+    """Money Stripe moved that no decision of ours asked for: booked to suspense (M16)."""
+
+    object_id: str
+    kind: str
+    amount: Money
+    account: str
+    reason: str
+    proposed: str
+
+
+@dataclass(frozen=True, slots=True)
+class AnomalyRecorded:
+    """Something a person has to look at; moves nothing."""
+
+    code: str
+    detail: str
+    object_id: str | None = None
+
+
+PaymentFact = (
+    PaymentCreated
+    | PaymentScored
+    | ReviewCleared
+    | ReviewBlocked
+    | ApprovalRecorded
+    | ApprovalExpired
+    | PaymentApproved
+    | PaymentRejected
+    | PaymentCancelled
+    | ProcessingStarted
+    | PaymentIntentOpened
+    | ConfirmationStarted
+    | ActionRequired
+    | CancelRequested
+    | OutcomeUnknown
+    | PaymentFailed
+    | AttemptVoided
+    | PaymentCompleted
+    | PaymentRetried
+    | BalanceTransactionBooked
+    | TransferReversed
+    | StrayMoneyObserved
+    | AnomalyRecorded
+)
+
+
+# --- vendor, payout, control -------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class VendorRegistered:
+    """``contacts`` is the text that holds name, e-mail and phone."""
+
+    vendor_id: str
+    stripe_account: str | None
+    locale: str
+    contacts: TextRef | None
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class VendorChanged:
+    stripe_account: str | None
+    locale: str
+    contacts: TextRef | None
+    by: str
+
+
+VendorFact = VendorRegistered | VendorChanged
+
+
+@dataclass(frozen=True, slots=True)
+class PayoutPaid:
+    payout_id: str
+    account: str
+    amount: Money
+    event_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class PayoutFailed:
+    payout_id: str
+    account: str
+    amount: Money
+    code: str
+    message: str
+    event_id: str
+    # A payout can fail after it was paid: only then is there something to book back.
+    was_paid: bool
+
+
+PayoutFact = PayoutPaid | PayoutFailed
+
+
+@dataclass(frozen=True, slots=True)
+class MovementsPaused:
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class MovementsResumed:
+    by: str
+
+
+ControlFact = MovementsPaused | MovementsResumed
+
+Fact = PaymentFact | VendorFact | PayoutFact | ControlFact
+
+# The names that consumers know, where they differ from the fact's own.
+_PUBLISHED_AS: dict[type[Fact], str] = {
+    ActionRequired: "PaymentRequiresAction",
+    TransferReversed: "PaymentTransferReversed",
+}
+
+
+def published_name(fact: Fact) -> str:
+    """The event's name outside: the fact's own, but for those the seeds named otherwise."""
+    if isinstance(fact, PaymentScored) and fact.flagged:
+        return "FraudDetected"
+    return _PUBLISHED_AS.get(type(fact), type(fact).__name__)

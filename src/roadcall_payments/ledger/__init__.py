@@ -1,0 +1,1 @@
+"""Pure double entry: the chart of accounts and the rules from facts to postings."""

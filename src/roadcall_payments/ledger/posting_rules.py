@@ -1,0 +1,127 @@
+"""From facts to double-entry lines (M16, M17, M38). Pure; rules are added, never edited (M29).
+
+Books are kept per Stripe account: the platform's and each vendor's. A line's sign says its side:
+debit positive, credit negative. The lines of one fact sum to zero per book and currency.
+
+The chart of accounts
+    stripe_balance              asset: what the Stripe account holds, as Stripe's own books say
+    stripe_clearing             asset: moved at Stripe, its balance transaction not yet booked
+    stripe_fees                 expense
+    bank                        asset, vendor's books: paid out
+    fleet_receivable:COMPANY    asset: the fleet's job, paid by us to the vendor
+    vendor_payable:VENDOR       liability: taken from a driver, owed to the vendor
+    earnings                    income, vendor's books
+    suspense:stray              liability: money that no decision of ours explains
+    fx_clearing:FROM:TO         clearing of a conversion Stripe made
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from roadcall_payments.domain.errors import BrokenInvariant
+from roadcall_payments.domain.events import (
+    BalanceTransactionBooked,
+    Fact,
+    PayerType,
+    PaymentCompleted,
+    PayoutFailed,
+    PayoutPaid,
+    StrayMoneyObserved,
+    TransferReversed,
+)
+from roadcall_payments.domain.money import Money
+
+RULES_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Posting:
+    """One line: ``amount_cents`` in minor units of ``currency``; debit +, credit -."""
+
+    book: str
+    account: str
+    currency: str
+    amount_cents: int
+
+
+def postings(fact: Fact) -> tuple[Posting, ...]:
+    """The lines of one fact; empty for facts that move nothing.
+
+    Raises BrokenInvariant when they would not sum to zero per book and currency.
+    """
+    match fact:
+        case PaymentCompleted():
+            lines = _completed(fact)
+        case BalanceTransactionBooked():
+            lines = _balance_transaction(fact)
+        case TransferReversed():
+            lines = _reversed(fact)
+        case StrayMoneyObserved():
+            lines = _pair(fact.account, "stripe_clearing", "suspense:stray", fact.amount)
+        case PayoutPaid():
+            lines = _pair(fact.account, "bank", "stripe_balance", fact.amount)
+        case PayoutFailed(was_paid=True):
+            lines = _pair(fact.account, "stripe_balance", "bank", fact.amount)
+        case _:
+            return ()
+    _must_balance(lines, type(fact).__name__)
+    return lines
+
+
+def unbalanced(lines: Iterable[Posting]) -> dict[tuple[str, str], int]:
+    """Sums per (book, currency) that are not zero; empty when the lines balance."""
+    sums: defaultdict[tuple[str, str], int] = defaultdict(int)
+    for line in lines:
+        sums[line.book, line.currency] += line.amount_cents
+    return {key: total for key, total in sums.items() if total}
+
+
+def _pair(book: str, debit: str, credit: str, amount: Money) -> tuple[Posting, ...]:
+    return (
+        Posting(book, debit, amount.currency, amount.amount_cents),
+        Posting(book, credit, amount.currency, -amount.amount_cents),
+    )
+
+
+def _completed(fact: PaymentCompleted) -> tuple[Posting, ...]:
+    if fact.payer_type is PayerType.DRIVER_IC:
+        payable = f"vendor_payable:{fact.vendor_id}"
+        return _pair(fact.account, "stripe_clearing", payable, fact.amount)
+    if fact.destination is None:
+        raise BrokenInvariant("A completed transfer names no destination.")
+    receivable = f"fleet_receivable:{fact.company_id}"
+    return _pair(fact.account, receivable, "stripe_clearing", fact.amount) + _pair(
+        fact.destination, "stripe_balance", "earnings", fact.amount
+    )
+
+
+def _reversed(fact: TransferReversed) -> tuple[Posting, ...]:
+    receivable = f"fleet_receivable:{fact.company_id}"
+    return _pair(fact.account, "stripe_clearing", receivable, fact.amount) + _pair(
+        fact.destination, "earnings", "stripe_balance", fact.amount
+    )
+
+
+def _balance_transaction(fact: BalanceTransactionBooked) -> tuple[Posting, ...]:
+    line, moved, book = fact.transaction, fact.moved, fact.account
+    own = line.amount.currency
+    booked = [
+        Posting(book, "stripe_balance", own, line.net.amount_cents),
+        Posting(book, "stripe_clearing", moved.currency, -moved.amount_cents),
+    ]
+    if line.fee.amount_cents:
+        booked.append(Posting(book, "stripe_fees", own, line.fee.amount_cents))
+    if moved.currency != own:
+        fx = f"fx_clearing:{moved.currency}:{own}"
+        booked.append(Posting(book, fx, moved.currency, moved.amount_cents))
+        booked.append(Posting(book, fx, own, -line.amount.amount_cents))
+    return tuple(booked)
+
+
+def _must_balance(lines: tuple[Posting, ...], fact_name: str) -> None:
+    wrong = unbalanced(lines)
+    if wrong:
+        raise BrokenInvariant(f"The postings of {fact_name} do not balance: {wrong}")
