@@ -338,9 +338,8 @@ class Gateway(Protocol):
         """Account and mode of the live credentials, cached until these change (M18)."""
         ...
 
-    @property
-    def connect_enabled(self) -> bool:
-        """False refuses transfers before anything is written."""
+    async def connect_enabled(self) -> bool:
+        """False refuses transfers before anything is written. Raises CredentialsRejected."""
         ...
 
     def ensure_available(self) -> None:
@@ -409,10 +408,12 @@ class Gateway(Protocol):
 
     async def events(self, created: CreatedWindow) -> Sequence[StripeEvent]: ...
 
-    def verified_event(self, body: bytes, signature: str, *, now: datetime) -> StripeEvent:
+    async def verified_event(self, body: bytes, signature: str, *, now: datetime) -> StripeEvent:
         """Check raw body against every live secret (M36, 300 s tolerance) and translate.
 
-        Raises InvalidInput with code ``bad_signature`` or ``bad_event``.
+        Raises InvalidInput with code ``bad_signature`` or ``bad_event``, and CredentialsRejected
+        while no webhook secret is to be had (Stripe delivers again). Waits only where the secrets
+        are not yet read, or may have been rolled.
         """
         ...
 

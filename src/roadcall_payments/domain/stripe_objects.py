@@ -170,8 +170,9 @@ class StripeEvent:
     """A verified webhook event.
 
     ``connected_account`` is set on Connect events (M14). ``payload`` is the translated object of
-    the event types we apply; None for types we only keep. ``metadata_payment_id`` is what the
-    object claims, which proves nothing by itself (M13).
+    the event types we apply; None for types we only keep. ``untranslatable`` says why an object
+    that we should apply could not be translated (a status we do not know, say): such an event
+    is genuine and waits in the inbox with this reason (M19), until we learn to read it.
     """
 
     id: str
@@ -181,3 +182,4 @@ class StripeEvent:
     connected_account: str | None
     object_id: str | None
     payload: StripeObject | None
+    untranslatable: str | None = None
