@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -166,6 +167,11 @@ class TextWrite:
     stream: str
     body: str
     salt: str
+
+
+def text_digest(salt: str, body: str) -> str:
+    """What the journal keeps of a text: hex SHA-256, no use for guessing once the salt is gone."""
+    return hashlib.sha256((salt + body).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

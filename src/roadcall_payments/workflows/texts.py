@@ -1,0 +1,13 @@
+"""Texts that a person wrote, or that tell of one: kept beside the journal, to be erased (M29)."""
+
+from __future__ import annotations
+
+from roadcall_payments.commit import TextWrite, text_digest
+from roadcall_payments.domain.events import TextRef
+from roadcall_payments.ports import Ids
+
+
+def erasable_text(ids: Ids, stream: str, body: str) -> tuple[TextRef, TextWrite]:
+    """The reference for a fact, and the text to write in the same commit."""
+    text_id, salt = ids.uuid7(), ids.salt()
+    return TextRef(text_id, text_digest(salt, body)), TextWrite(text_id, stream, body, salt)

@@ -1,0 +1,156 @@
+"""The vendor's record: the connected account that is paid, and how to reach the vendor."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+from babel import Locale, UnknownLocaleError
+
+from roadcall_payments.commit import TextWrite, stream_of
+from roadcall_payments.domain.errors import InvalidInput, NotFound
+from roadcall_payments.domain.events import Fact, TextRef, VendorChanged, VendorRegistered
+from roadcall_payments.domain.people import Actor
+from roadcall_payments.domain.vendor import Vendor
+from roadcall_payments.ports import Ids, Store
+from roadcall_payments.workflows.texts import erasable_text
+from roadcall_payments.workflows.write_path import WritePath, Written
+
+ID_LENGTH_MAX = 128
+NAME_LENGTH_MAX = 200
+PUSH_TOKEN_LENGTH_MAX = 4096
+# RFC 5321: the longest address that can be delivered to.
+EMAIL_LENGTH_MAX = 254
+
+_VENDOR_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]*", re.ASCII)
+_STRIPE_ACCOUNT = re.compile(r"acct_[A-Za-z0-9]{1,64}", re.ASCII)
+# Only what could never be delivered is refused: whether a mailbox exists, mail alone can tell.
+_EMAIL = re.compile(r"[^@\s<>,;\"\x00-\x1f]+@[^@\s<>,;\"\x00-\x1f]+\.[^@\s<>,;\"\x00-\x1f.]+")
+_PHONE = re.compile(r"\+[1-9][0-9]{6,14}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Contacts:
+    """Personal data: stored as one erasable text, JSON. ``phone`` is E.164 (+15551234567)."""
+
+    name: str
+    email: str | None
+    phone: str | None
+    push_token: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class VendorRecord:
+    """``locale`` as in BCP 47 or CLDR (en-US, de_DE): amounts are written for it."""
+
+    stripe_account: str | None
+    locale: str
+    contacts: Contacts
+
+
+class Vendors:
+    def __init__(self, write_path: WritePath, store: Store, ids: Ids) -> None:
+        self._write_path = write_path
+        self._store = store
+        self._ids = ids
+
+    async def put(self, actor: Actor, vendor_id: str, record: VendorRecord) -> Vendor:
+        """Register the vendor, or change its record; the same record again writes nothing.
+
+        Raises InvalidInput naming the field. Approved payments keep the account they were
+        approved for (M10).
+        """
+        locale = _checked(vendor_id, record)
+        known = await self._known(vendor_id)
+        ref, texts = await self._contacts_text(vendor_id, known, record.contacts)
+        by, account = str(actor), record.stripe_account
+
+        def decide(vendor: Vendor | None) -> Sequence[Fact]:
+            if vendor is None:
+                return (VendorRegistered(vendor_id, account, locale, ref, by),)
+            if (vendor.stripe_account, vendor.locale, vendor.contacts) == (account, locale, ref):
+                return ()
+            return (VendorChanged(account, locale, ref, by),)
+
+        stream = stream_of("vendor", vendor_id)
+        written: Written[Vendor] = await self._write_path.write(
+            stream, decide, actor=actor, texts=texts
+        )
+        return written.state
+
+    async def get(self, vendor_id: str) -> Vendor:
+        """Raises NotFound."""
+        vendor = await self._known(vendor_id)
+        if vendor is None:
+            raise NotFound(f"There is no vendor {vendor_id}.")
+        return vendor
+
+    async def contacts(self, vendor: Vendor) -> Contacts | None:
+        """How to reach the vendor; None once the text was erased."""
+        if vendor.contacts is None:
+            return None
+        body = (await self._store.texts([vendor.contacts.id])).get(vendor.contacts.id)
+        return msgspec.json.decode(body, type=Contacts) if body is not None else None
+
+    async def _known(self, vendor_id: str) -> Vendor | None:
+        loaded = await self._store.load(stream_of("vendor", vendor_id))
+        return loaded.state if loaded and isinstance(loaded.state, Vendor) else None
+
+    async def _contacts_text(
+        self, vendor_id: str, known: Vendor | None, contacts: Contacts
+    ) -> tuple[TextRef, tuple[TextWrite, ...]]:
+        """The text as it is kept already, or a new one to write with the fact."""
+        if known and known.contacts and await self.contacts(known) == contacts:
+            return known.contacts, ()
+        body = msgspec.json.encode(contacts).decode()
+        ref, text = erasable_text(self._ids, stream_of("vendor", vendor_id), body)
+        return ref, (text,)
+
+
+def _checked(vendor_id: str, record: VendorRecord) -> str:
+    """Refuse what cannot be; return the locale in CLDR's spelling."""
+    if len(vendor_id) > ID_LENGTH_MAX or not _VENDOR_ID.fullmatch(vendor_id):
+        raise InvalidInput(
+            "vendorId",
+            f"A vendor id is 1 to {ID_LENGTH_MAX} letters, digits, dots, dashes or underscores.",
+        )
+    account = record.stripe_account
+    if account is not None and not _STRIPE_ACCOUNT.fullmatch(account):
+        raise InvalidInput(
+            "stripeAccountId", "A connected account's id looks like acct_1A2b3C4d5E6f7G8h."
+        )
+    _check_contacts(record.contacts)
+    return _cldr_locale(record.locale)
+
+
+def _check_contacts(contacts: Contacts) -> None:
+    name = contacts.name
+    if not name.strip() or len(name) > NAME_LENGTH_MAX or not name.isprintable():
+        raise InvalidInput(
+            "contacts.name", f"A name has 1 to {NAME_LENGTH_MAX} printable characters."
+        )
+    email, phone, push_token = contacts.email, contacts.phone, contacts.push_token
+    if email is not None and (len(email) > EMAIL_LENGTH_MAX or not _EMAIL.fullmatch(email)):
+        raise InvalidInput("contacts.email", "An e-mail address looks like name@example.com.")
+    if phone is not None and not _PHONE.fullmatch(phone):
+        raise InvalidInput(
+            "contacts.phone", "A phone number is + and 7 to 15 digits, such as +15551234567."
+        )
+    if push_token is not None and not (
+        0 < len(push_token) <= PUSH_TOKEN_LENGTH_MAX and push_token.isprintable()
+    ):
+        raise InvalidInput(
+            "contacts.pushToken",
+            f"A push token has 1 to {PUSH_TOKEN_LENGTH_MAX} printable characters.",
+        )
+
+
+def _cldr_locale(name: str) -> str:
+    try:
+        return str(Locale.parse(name, sep="-" if "-" in name else "_"))
+    except (ValueError, UnknownLocaleError) as unknown:
+        raise InvalidInput(
+            "locale", "A locale is a language and perhaps a country, such as en-US or de."
+        ) from unknown
