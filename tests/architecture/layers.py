@@ -36,6 +36,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "worker": _EDGE | {"bootstrap"},
     "config": {"domain"},
     "telemetry": set(),
+    "clock": _PORTS,
+    "event_bus": _PORTS,
 }
 
 EVERYTHING = "bootstrap"  # the composition root may import every room

@@ -1,0 +1,67 @@
+"""Time and chance from the machine: the only place that reads its clock or draws at random."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import secrets
+import threading
+import time
+import uuid
+from datetime import UTC, datetime, timedelta
+
+from roadcall_payments.ports import Clock
+
+_TAIL_BITS = 74  # what RFC 9562 leaves of a UUIDv7 beside time, version and variant
+_STEP_MAX = 1 << 32
+
+
+class SystemClock:
+    """The machine's clock, ``offset_s`` seconds ahead: drills look at tomorrow that way."""
+
+    def __init__(self, offset_s: int = 0) -> None:
+        self._offset = timedelta(seconds=offset_s)
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) + self._offset
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+class SystemIds:
+    """UUIDv7 (RFC 9562) from clock and random bits, ever rising within a process.
+
+    Within one millisecond, and when the clock steps back, the next id is the last one plus a
+    random step: order stays, and the next id cannot be guessed.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._last = 0
+
+    def uuid7(self) -> str:
+        milliseconds = int(self._clock.now().timestamp() * 1000)
+        fresh = milliseconds << _TAIL_BITS | secrets.randbits(_TAIL_BITS)
+        with self._lock:
+            if fresh >> _TAIL_BITS <= self._last >> _TAIL_BITS:
+                fresh = self._last + 1 + secrets.randbelow(_STEP_MAX)
+            self._last = fresh
+        return str(_as_uuid7(fresh))
+
+    def salt(self) -> str:
+        return secrets.token_hex(16)
+
+    def fraction(self) -> float:
+        return random.random()
+
+
+def _as_uuid7(value: int) -> uuid.UUID:
+    """48 bits of time, version 7, 12 bits, variant 10, 62 bits."""
+    high, low = value >> 62, value & ((1 << 62) - 1)
+    time_part, first = high >> 12, high & 0xFFF
+    return uuid.UUID(int=time_part << 80 | 7 << 76 | first << 64 | 0b10 << 62 | low)
