@@ -31,15 +31,15 @@ $(STAMP):
 	        then python=$$candidate; break; fi; \
 	done; \
 	case "$$(uname -s)" in \
-	    Darwin) venv_line='brew install python' ;; \
-	    *) venv_line='apt-get install python3-venv' ;; \
+	    Darwin) line='brew install python' ;; \
+	    *) line='apt-get install python3 python3-venv' ;; \
 	esac; \
 	if [ -z "$$python" ]; then \
-	    echo "Python 3.11 or newer is needed (found: $$(python3 --version 2>&1)). Install it with: $$venv_line" >&2; \
+	    echo "Python 3.11 or newer is needed (found: $$($(or $(PYTHON),python3) --version 2>&1)). Install it with: $$line" >&2; \
 	    exit 1; \
 	fi; \
 	if ! $$python -c 'import ensurepip, venv' 2>/dev/null; then \
-	    echo "Python's venv is missing. Install it with: $$venv_line" >&2; \
+	    echo "Python's venv is missing. Install it with: $$line" >&2; \
 	    exit 1; \
 	fi; \
 	echo "Setting up $(VENV) with $$($$python --version) ..."; \
