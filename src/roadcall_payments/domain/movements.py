@@ -13,7 +13,7 @@ class Movements:
     paused: bool
     by: str
     reason: str
-    since: datetime
+    updated_at: datetime
 
 
 def apply(movements: Movements | None, fact: ControlFact, at: datetime) -> Movements:

@@ -402,7 +402,17 @@ def due_at(payment: Payment, patience: Patience) -> datetime | None:
             if payment.approvals_since:
                 times.append(payment.approvals_since + patience.approval)
         case Status.PROCESSING if payment.awaiting is e.Awaiting.STRIPE:
-            times.append(payment.updated_at + patience.stripe)
+            times.append(_stripe_due(payment, patience))
         case Status.PROCESSING | Status.FAILED if payment.payment_intent:
             times.append(payment.updated_at + patience.payer)
     return min(times, default=None)
+
+
+def _stripe_due(payment: Payment, patience: Patience) -> datetime:
+    attempt = payment.attempt
+    if attempt and attempt.open and attempt.absences:
+        # The second empty list comes an hour later, and 25 h after the start (M8).
+        return max(
+            attempt.absences[-1] + timedelta(hours=1), attempt.started_at + timedelta(hours=25)
+        )
+    return payment.updated_at + patience.stripe

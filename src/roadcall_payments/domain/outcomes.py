@@ -1,0 +1,316 @@
+"""From what Stripe did to facts. Pure; commands can be refused, these never (M16).
+
+Every function takes the payment as it stands now, whatever it was when Stripe was asked, and
+gives no facts where Stripe's word is no news.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from roadcall_payments.domain import events as e
+from roadcall_payments.domain.money import Money
+from roadcall_payments.domain.payment import Payment, Status, Unbooked, apply
+from roadcall_payments.domain.stripe_objects import (
+    BalanceTransaction,
+    IntentStatus,
+    PaymentIntent,
+    Reversal,
+    StripeFailure,
+    Transfer,
+)
+
+Facts = tuple[e.PaymentFact, ...]
+
+VOID_AFTER = timedelta(hours=25)
+ABSENCES_APART = timedelta(hours=1)
+KEY_DEADLINE = timedelta(hours=23)
+
+PURPOSE_DRIVER = "driver_payment"
+PURPOSE_VENDOR = "vendor_payment"
+
+# Refusals that no other card, balance or moment will cure.
+_NOT_RETRYABLE = frozenset(
+    {"account_invalid", "amount_too_large", "amount_too_small", "parameter_invalid_integer"}
+)
+
+
+def purpose_of(payment: Payment) -> str:
+    """The ``purpose`` that the payment's object carries in its metadata."""
+    driver = payment.payer_type is e.PayerType.DRIVER_IC
+    return PURPOSE_DRIVER if driver else PURPOSE_VENDOR
+
+
+def is_ours(payment: Payment, found: PaymentIntent | Transfer, account: str) -> bool:
+    """Whether an object we hold no ref for is the open attempt's own (M13): purpose, payment,
+    attempt, amount, account and mode must all agree."""
+    if payment.account != account or payment.livemode != found.livemode:
+        return False
+    claimed = found.metadata
+    if claimed.get("paymentId") != payment.id or claimed.get("purpose") != purpose_of(payment):
+        return False
+    attempts = {str(n) for n in range(1, payment.attempts + 1)}
+    if claimed.get("attempt") not in attempts or found.amount != payment.amount:
+        return False
+    return isinstance(found, PaymentIntent) or found.destination == payment.destination
+
+
+def is_open_attempts(payment: Payment, found: PaymentIntent | Transfer, account: str) -> bool:
+    """``is_ours``, while the attempt is still open and without an object (M13)."""
+    attempt = payment.attempt
+    if attempt is None or not attempt.open or payment.payment_intent or payment.transfer:
+        return False
+    return found.metadata.get("attempt") == str(attempt.number) and is_ours(payment, found, account)
+
+
+def payment_intent_seen(
+    payment: Payment, intent: PaymentIntent, source: e.Source, at: datetime, request_id: str | None
+) -> Facts:
+    """The facts in a PaymentIntent that is ours.
+
+    ``source`` WEBHOOK: success straight from the event; anything else must have been fetched
+    after ``payment`` was read (M15).
+    """
+    if payment.payment_intent not in (None, intent.id):
+        return _stray_intent(payment, intent, "a second PaymentIntent for one payment")
+    if payment.status in (Status.PENDING_APPROVAL, Status.APPROVED, Status.REJECTED):
+        return _stray_intent(payment, intent, f"the payment is {payment.status}")
+    facts: list[e.PaymentFact] = []
+    if payment.payment_intent is None and payment.attempt and payment.attempt.open:
+        attempt = payment.attempt
+        facts.append(
+            e.PaymentIntentOpened(
+                attempt.number,
+                intent.id,
+                attempt.request.account,
+                attempt.request.livemode,
+                source,
+                request_id,
+            )
+        )
+        payment = apply(payment, facts[0], at)
+    facts += _by_intent_status(payment, intent, source, request_id)
+    return tuple(facts)
+
+
+def _by_intent_status(
+    p: Payment, intent: PaymentIntent, source: e.Source, request_id: str | None
+) -> Facts:
+    match intent.status:
+        case IntentStatus.SUCCEEDED:
+            return _succeeded(p, intent, source, request_id)
+        case IntentStatus.CANCELED:
+            if p.status in (Status.PROCESSING, Status.FAILED):
+                return (e.PaymentCancelled("stripe", source, intent.id),)
+            return ()
+        case IntentStatus.REQUIRES_ACTION:
+            return _action_required(p, intent, source)
+        case IntentStatus.REQUIRES_PAYMENT_METHOD:
+            return _declined(p, intent, source, request_id)
+        case IntentStatus.PROCESSING:
+            if source is e.Source.ANSWER and p.status is Status.PROCESSING:
+                return (e.OutcomeUnknown("stripe_processing", e.Awaiting.STRIPE),)
+            return ()
+        case IntentStatus.REQUIRES_CONFIRMATION:
+            return ()
+        case IntentStatus.REQUIRES_CAPTURE:
+            # We never ask for manual capture: somebody changed it at Stripe.
+            return anomaly(p, "unexpected_intent_status", intent.status, intent.id)
+
+
+def _succeeded(
+    p: Payment, intent: PaymentIntent, source: e.Source, request_id: str | None
+) -> Facts:
+    if p.status is Status.COMPLETED:
+        return ()
+    if p.status is Status.CANCELLED:
+        return _stray_intent(p, intent, "the payment was cancelled")
+    if intent.amount != p.amount or p.account is None:
+        return _stray_intent(p, intent, "its amount is not the payment's")
+    number = p.attempts
+    done = e.PaymentCompleted(
+        attempt=number,
+        payer_type=p.payer_type,
+        object_id=intent.id,
+        amount=intent.amount,
+        account=p.account,
+        livemode=intent.livemode,
+        company_id=p.company_id,
+        vendor_id=p.vendor_id,
+        source=source,
+        charge_id=intent.latest_charge,
+        request_id=request_id,
+    )
+    booked = _booking(p, intent.latest_charge or intent.id, intent.amount, intent)
+    return (done, *booked)
+
+
+def _action_required(p: Payment, intent: PaymentIntent, source: e.Source) -> Facts:
+    if p.status not in (Status.PROCESSING, Status.FAILED) or _call_is_open(p, source):
+        return ()
+    action = intent.next_action or "unknown"
+    if p.status is Status.PROCESSING and p.next_action == action:
+        return ()
+    return (e.ActionRequired(intent.id, action, source),)
+
+
+def _declined(p: Payment, intent: PaymentIntent, source: e.Source, request_id: str | None) -> Facts:
+    failure = intent.failure
+    if failure is None or p.status not in (Status.PROCESSING, Status.FAILED):
+        return ()
+    if _call_is_open(p, source):
+        return ()
+    if source is not e.Source.ANSWER and not _is_news(p, failure):
+        return ()
+    return failed(p, failure, source, request_id)
+
+
+def _call_is_open(p: Payment, source: e.Source) -> bool:
+    """An open cancellation ends in canceled or succeeded only; an open confirmation is settled
+    by its own answer, since a fetched object may still show the one before (M15)."""
+    if p.cancellation and p.cancellation.open:
+        return True
+    open_confirmation = p.confirmation is not None and p.confirmation.open
+    return open_confirmation and source is not e.Source.ANSWER
+
+
+def _is_news(p: Payment, failure: StripeFailure) -> bool:
+    if p.status is not Status.FAILED or p.failure is None:
+        return True
+    return failure.charge_id is not None and failure.charge_id != p.failure.charge_id
+
+
+def failed(
+    payment: Payment, failure: StripeFailure, source: e.Source, request_id: str | None
+) -> Facts:
+    """A definite refusal ends the attempt or the confirmation; money has not moved."""
+    if payment.status not in (Status.PROCESSING, Status.FAILED):
+        return ()
+    if payment.cancellation and payment.cancellation.open:
+        return ()
+    return (
+        e.PaymentFailed(
+            attempt=payment.attempts,
+            code=failure.code,
+            message=failure.message,
+            retryable=failure.code not in _NOT_RETRYABLE,
+            source=source,
+            decline_code=failure.decline_code,
+            charge_id=failure.charge_id,
+            request_id=request_id,
+        ),
+    )
+
+
+def transfer_seen(
+    payment: Payment, transfer: Transfer, source: e.Source, request_id: str | None
+) -> Facts:
+    """The facts in a transfer that is ours. A transfer that exists has moved its money."""
+    if payment.status is Status.COMPLETED and payment.transfer == transfer.id:
+        return ()
+    if payment.status is Status.APPROVED:
+        # The attempt that comes looks first and adopts it (M6).
+        return ()
+    agrees = transfer.amount == payment.amount and transfer.destination == payment.destination
+    if payment.status not in (Status.PROCESSING, Status.FAILED) or not agrees:
+        reason = f"the payment is {payment.status}" if agrees else "it is not what was approved"
+        return _stray(payment, transfer.id, "transfer", -transfer.amount, reason, "reverse")
+    if payment.account is None:
+        return anomaly(payment, "transfer_without_attempt", "", transfer.id)
+    done = e.PaymentCompleted(
+        attempt=payment.attempts,
+        payer_type=payment.payer_type,
+        object_id=transfer.id,
+        amount=transfer.amount,
+        account=payment.account,
+        livemode=transfer.livemode,
+        company_id=payment.company_id,
+        vendor_id=payment.vendor_id,
+        source=source,
+        destination=transfer.destination,
+        request_id=request_id,
+    )
+    return (done, *_booking(payment, transfer.id, -transfer.amount, transfer))
+
+
+def reversals_seen(payment: Payment, reversals: Sequence[Reversal]) -> Facts:
+    """Reversals of the payment's transfer, each booked by its id, once (M17)."""
+    if payment.status is not Status.COMPLETED or payment.account is None:
+        return ()
+    if payment.transfer is None or payment.destination is None:
+        return ()
+    return tuple(
+        e.TransferReversed(
+            reversal_id=reversal.id,
+            transfer_id=payment.transfer,
+            amount=reversal.amount,
+            account=payment.account,
+            destination=payment.destination,
+            company_id=payment.company_id,
+            vendor_id=payment.vendor_id,
+        )
+        for reversal in reversals
+        if reversal.id not in payment.reversals
+    )
+
+
+def unknown(payment: Payment, reason: str, request_id: str | None) -> Facts:
+    """No proof: still processing, and Stripe's turn (M5)."""
+    if payment.status is not Status.PROCESSING:
+        return ()
+    return (e.OutcomeUnknown(reason, e.Awaiting.STRIPE, request_id=request_id),)
+
+
+def absent(payment: Payment, now: datetime) -> Facts:
+    """An empty list at Stripe after the key's deadline: the second of two voids it (M8)."""
+    attempt = payment.attempt
+    if payment.status is not Status.PROCESSING or attempt is None or not attempt.open:
+        return ()
+    apart = any(now - seen >= ABSENCES_APART for seen in attempt.absences)
+    if apart and now - attempt.started_at >= VOID_AFTER:
+        reason = "Stripe has no trace of this attempt: it never reached Stripe, no money moved."
+        return (e.AttemptVoided(attempt.number, reason),)
+    return (e.OutcomeUnknown("absent", e.Awaiting.STRIPE, absent=True),)
+
+
+def book(payment: Payment, unbooked: Unbooked, line: BalanceTransaction) -> Facts:
+    """Stripe's own line for one of our objects, once (M17)."""
+    if line.id in payment.booked or payment.account is None:
+        return ()
+    return (e.BalanceTransactionBooked(unbooked.object_id, unbooked.moved, payment.account, line),)
+
+
+def _booking(
+    p: Payment,
+    object_id: str,
+    moved: Money,
+    seen: PaymentIntent | Transfer,
+) -> Facts:
+    line = seen.balance_transaction
+    return book(p, Unbooked(object_id, moved), line) if line else ()
+
+
+def anomaly(payment: Payment, code: str, detail: str, object_id: str | None) -> Facts:
+    """Something for a person to look at, said once."""
+    if code in payment.anomalies:
+        return ()
+    return (e.AnomalyRecorded(code, detail, object_id),)
+
+
+def _stray_intent(p: Payment, intent: PaymentIntent, reason: str) -> Facts:
+    if intent.status is not IntentStatus.SUCCEEDED:
+        return ()
+    booked_as = intent.latest_charge or intent.id
+    return _stray(p, booked_as, "charge", intent.amount, reason, "refund")
+
+
+def _stray(
+    p: Payment, object_id: str, kind: str, moved: Money, reason: str, proposed: str
+) -> Facts:
+    if object_id in p.strays:
+        return ()
+    account = p.account
+    if account is None:
+        return anomaly(p, "stray_without_account", reason, object_id)
+    return (e.StrayMoneyObserved(object_id, kind, moved, account, reason, proposed),)

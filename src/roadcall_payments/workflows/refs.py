@@ -1,0 +1,39 @@
+"""The names under which a stream is found: derived from its facts, never set by hand (M11, M14)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from roadcall_payments.commit import RefAdded, State, job_ref, stripe_ref
+from roadcall_payments.domain import events as e
+from roadcall_payments.domain.payment import Payment, Status
+
+
+def refs_added(stream: str, facts: Sequence[e.Fact], after: State) -> tuple[RefAdded, ...]:
+    """A job's name when its payment is created, a Stripe object's when we learn of it."""
+    keys: list[str] = []
+    for fact in facts:
+        match fact:
+            case e.PaymentCreated():
+                keys.append(job_ref(fact.incident_id, fact.vendor_id))
+            case e.PaymentIntentOpened():
+                keys.append(stripe_ref(fact.account, fact.livemode, fact.payment_intent))
+            case e.PaymentCompleted():
+                objects = (fact.object_id, fact.charge_id)
+                keys += [stripe_ref(fact.account, fact.livemode, o) for o in objects if o]
+            case e.BalanceTransactionBooked() if isinstance(after, Payment):
+                # Its own name makes a line bookable once, whichever stream tries (M17).
+                keys.append(stripe_ref(fact.account, bool(after.livemode), fact.transaction.id))
+            case _:
+                continue
+    return tuple(RefAdded(key, stream) for key in dict.fromkeys(keys))
+
+
+def refs_removed(before: State | None, after: State, facts: Sequence[e.Fact]) -> tuple[str, ...]:
+    """The job is free again once its payment was cancelled or rejected (M11)."""
+    if not facts or not isinstance(after, Payment) or not isinstance(before, Payment):
+        return ()
+    ended = (Status.CANCELLED, Status.REJECTED)
+    if after.status in ended and before.status not in ended:
+        return (job_ref(after.incident_id, after.vendor_id),)
+    return ()
