@@ -1,0 +1,355 @@
+"""Logs and metrics: their names, their shape and what must never be in them, in one place.
+
+Every line of ours and of the libraries (through ``logging``) goes the same way: one JSON object
+a line, redacted last, tracebacks included.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import sys
+import threading
+from collections.abc import Mapping, Sequence, Set
+from datetime import datetime
+from types import TracebackType
+from typing import TextIO
+
+import msgspec
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+# --- redaction ---------------------------------------------------------------------------------
+
+REDACTED = "[redacted]"
+TEXT_CHARS_MAX = 16_000
+_DEPTH_MAX = 12
+
+_SECRET_KEY = re.compile(
+    r"secret|passw|authorization|apikey|token|cookie|credential|privatekey|cvc|cvv|cardnumber"
+    r"|smtpurl|databaseurl|stripesignature|^pan$"
+)
+_NOT_LETTERS = re.compile(r"[^a-z]")
+
+_SECRET_TEXT = re.compile(
+    r"(?:sk|rk)_(?:live|test)_\w+"
+    r"|(?<![A-Za-z0-9])(?:sk|rk)_\w{6,}"
+    r"|whsec_[\w+/=-]+"
+    r"|(?:pi|seti|src|cs|ek)_[A-Za-z0-9]{1,255}_secret_\w+"
+    r"|eyJ[\w-]{4,}\.[\w-]{2,}\.[\w-]*"
+    r"|(?i:bearer)[ \t]+[\w.~+/=-]{6,}"
+    r"|(?i:basic)[ \t]+[A-Za-z0-9+/]{16,}=*"
+    r"|(?<=://)[^/\s@]{1,255}@"
+    r"|(?i:(?:password|client_?secret|api_?key|access_?token)[\"']?\s{0,3}[=:]\s{0,3}[\"']?)"
+    r"[^\s\"',;&}]+"
+)
+
+# Long digit runs that are no card numbers: UUIDs, digests, and dates (no issuer has 19 or 20).
+_KEPT_DIGITS = (
+    r"(?<![0-9A-Fa-f])[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}(?![0-9A-Fa-f])"
+    r"|(?<![0-9A-Za-z])(?=[0-9]*[a-f])[0-9a-f]{32,128}(?![0-9A-Za-z])"
+    r"|(?<![0-9])(?:19|20)[0-9]{2}-[01][0-9]-[0-3][0-9](?![0-9-])"
+)
+_DIGITS = re.compile(rf"(?P<kept>{_KEPT_DIGITS})|[0-9](?:[ -]?[0-9]){{12,}}")
+_GROUP = re.compile(r"[0-9]+")
+_CARD_DIGITS = range(13, 20)
+# Milli-, micro- and nanoseconds since 1970 have these lengths and begin with 1, as no card does.
+_EPOCH_DIGITS = (13, 16, 19)
+
+
+def redact_text(text: str) -> str:
+    """The text without API keys, client secrets, tokens, passwords and card-like numbers."""
+    return _DIGITS.sub(_without_cards, _SECRET_TEXT.sub(REDACTED, text))
+
+
+def redact(value: object, depth: int = 0) -> object:
+    """The value, copied, without anything secret, however deep it stands; plain JSON types."""
+    if value is None or isinstance(value, bool | float):
+        return value
+    if depth > _DEPTH_MAX:
+        return "[too deep]"
+    match value:
+        case int():
+            text = str(value)
+            return value if redact_text(text) == text else REDACTED
+        case str():
+            return _cut(redact_text(value))
+        case bytes() | bytearray() | memoryview():
+            return _cut(redact_text(bytes(value).decode("utf-8", "replace")))
+        case datetime():
+            return value.isoformat()
+        case Mapping():
+            return {
+                redact_text(str(key)): REDACTED
+                if _is_secret(key, item)
+                else redact(item, depth + 1)
+                for key, item in value.items()
+            }
+        case Sequence() | Set():
+            return [redact(item, depth + 1) for item in value]
+        case _:
+            return _cut(redact_text(str(value)))
+
+
+def _is_secret(key: object, item: object) -> bool:
+    if item is None or isinstance(item, bool):
+        return False
+    return bool(_SECRET_KEY.search(_NOT_LETTERS.sub("", str(key).lower())))
+
+
+def _cut(text: str) -> str:
+    """After redaction, lest half a secret be left over."""
+    return text if len(text) <= TEXT_CHARS_MAX else f"{text[:TEXT_CHARS_MAX]}... [cut]"
+
+
+def _without_cards(run: re.Match[str]) -> str:
+    """Mask whatever in a run of digit groups has a card number's length and check digit."""
+    text = run[0]
+    if run["kept"] is not None:
+        return text
+    groups = list(_GROUP.finditer(text))
+    kept: list[str] = []
+    position = first = 0
+    while first < len(groups):
+        last = _card_end(groups, first)
+        if last is not None:
+            kept += [text[position : groups[first].start()], REDACTED]
+            position = groups[last].end()
+            first = last
+        first += 1
+    return "".join(kept) + text[position:]
+
+
+def _card_end(groups: Sequence[re.Match[str]], first: int) -> int | None:
+    """The last group of the longest card number that begins with group ``first``."""
+    digits, found = "", None
+    for index in range(first, len(groups)):
+        digits += groups[index][0]
+        if len(digits) >= _CARD_DIGITS.stop:
+            break
+        if len(digits) in _CARD_DIGITS and _is_card(digits, grouped=index > first):
+            found = index
+    return found
+
+
+def _is_card(digits: str, *, grouped: bool) -> bool:
+    if not grouped and len(digits) in _EPOCH_DIGITS and digits[0] == "1":
+        return False
+    doubled = (sum(divmod(2 * int(digit), 10)) for digit in digits[-2::-2])
+    return (sum(map(int, digits[-1::-2])) + sum(doubled)) % 10 == 0
+
+
+# --- logs --------------------------------------------------------------------------------------
+
+# Libraries that bring handlers of their own, or say more than an operator wants.
+_LIBRARIES = {
+    "uvicorn": logging.INFO,
+    "uvicorn.error": logging.INFO,
+    "uvicorn.access": logging.WARNING,  # the service writes its own line for each request
+    "aiohttp": logging.WARNING,
+    "alembic": logging.WARNING,
+    "asyncio": logging.WARNING,
+    "sqlalchemy": logging.WARNING,
+    "stripe": logging.WARNING,
+}
+
+_json = msgspec.json.Encoder()
+
+
+def _redacted(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
+    return {
+        redact_text(str(key)): REDACTED if _is_secret(key, value) else redact(value)
+        for key, value in event.items()
+    }
+
+
+def _as_line(_logger: WrappedLogger, _name: str, event: EventDict) -> str:
+    try:
+        return _json.encode(event).decode()
+    except UnicodeEncodeError:
+        # A lone surrogate has no UTF-8, but an escape.
+        return json.dumps(event, separators=(",", ":"))
+
+
+_SHAPED: tuple[Processor, ...] = (
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_log_level,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+    structlog.processors.StackInfoRenderer(),
+    structlog.processors.format_exc_info,
+)
+_RENDERED: tuple[Processor, ...] = (_redacted, _as_line)
+
+
+def configure_logging(level: str = "INFO", stream: TextIO | None = None) -> None:
+    """Send every log line of this process, ours and the libraries', to ``stream`` (stderr)."""
+    stream = stream or sys.stderr
+    structlog.configure(
+        processors=[*_SHAPED, *_RENDERED],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
+        logger_factory=structlog.WriteLoggerFactory(file=stream),
+        cache_logger_on_first_use=False,
+    )
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[
+                *_SHAPED,
+                structlog.stdlib.add_logger_name,
+                structlog.stdlib.ExtraAdder(),
+            ],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_RENDERED],
+        )
+    )
+    logging.root.handlers[:] = [handler]
+    logging.root.setLevel(level)
+    for name, least in _LIBRARIES.items():
+        logger = logging.getLogger(name)
+        logger.handlers.clear()
+        logger.propagate = True
+        logger.setLevel(max(least, logging.getLevelNamesMapping()[level]))
+    logging.captureWarnings(True)
+    # A crash would otherwise print its traceback past all of this.
+    sys.excepthook = _log_crash
+    threading.excepthook = _log_thread_crash
+
+
+def _log_crash(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        return
+    structlog.get_logger().critical("process_crashed", exc_info=(kind, error, trace))
+
+
+def _log_thread_crash(crash: threading.ExceptHookArgs) -> None:
+    if crash.exc_value is not None:
+        _log_crash(crash.exc_type, crash.exc_value, crash.exc_traceback)
+
+
+# --- metrics -----------------------------------------------------------------------------------
+
+REGISTRY = CollectorRegistry()
+
+_SHORT = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20)
+_LONG = (0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3_600, 21_600, 86_400)
+
+PAYMENTS = Counter(
+    "roadcall_payments", "Payments by the status they reached.", ["status"], registry=REGISTRY
+)
+PROCESSING_SECONDS = Histogram(
+    "roadcall_payment_processing_seconds",
+    "From the start of processing to completion.",
+    registry=REGISTRY,
+    buckets=_LONG,
+)
+WEBHOOK_LAG_SECONDS = Histogram(
+    "roadcall_webhook_lag_seconds",
+    "From an event's creation at Stripe to its taking.",
+    registry=REGISTRY,
+    buckets=_LONG,
+)
+WEBHOOKS = Counter(
+    "roadcall_webhooks", "Webhooks by type and outcome.", ["type", "outcome"], registry=REGISTRY
+)
+STRIPE_CALLS = Counter(
+    "roadcall_stripe_calls",
+    "Calls to Stripe by operation and outcome.",
+    ["operation", "outcome"],
+    registry=REGISTRY,
+)
+STRIPE_CALL_SECONDS = Histogram(
+    "roadcall_stripe_call_seconds",
+    "One operation at Stripe, its retries included.",
+    ["operation"],
+    registry=REGISTRY,
+    buckets=_SHORT,
+)
+STRIPE_RETRIES = Counter(
+    "roadcall_stripe_retries", "Calls to Stripe repeated.", ["operation"], registry=REGISTRY
+)
+UNKNOWN_OUTCOMES = Counter(
+    "roadcall_unknown_outcomes",
+    "Calls whose outcome stayed unknown, by reason.",
+    ["reason"],
+    registry=REGISTRY,
+)
+QUEUE_WAITING = Gauge(
+    "roadcall_queue_waiting", "Pieces of work that wait.", ["queue"], registry=REGISTRY
+)
+QUEUE_PARKED = Gauge("roadcall_queue_parked", "Dead letters.", ["queue"], registry=REGISTRY)
+QUEUE_OLDEST_SECONDS = Gauge(
+    "roadcall_queue_oldest_age_seconds",
+    "How long the oldest waiting piece has been due.",
+    ["queue"],
+    registry=REGISTRY,
+)
+QUEUE_WORKED = Counter(
+    "roadcall_queue_worked",
+    "Pieces of work by outcome: done, postponed, parked.",
+    ["queue", "outcome"],
+    registry=REGISTRY,
+)
+LEDGER_IMBALANCE_CENTS = Gauge(
+    "roadcall_ledger_imbalance_cents",
+    "What the postings of a currency fail to cancel out to; anything but 0 is an alarm.",
+    ["currency"],
+    registry=REGISTRY,
+)
+MOVEMENTS_PAUSED = Gauge(
+    "roadcall_movements_paused", "1 while an operator holds all movements.", registry=REGISTRY
+)
+HTTP_REQUESTS = Counter(
+    "roadcall_http_requests",
+    "Requests by method, route and status.",
+    ["method", "route", "status"],
+    registry=REGISTRY,
+)
+HTTP_SECONDS = Histogram(
+    "roadcall_http_request_seconds",
+    "Time to answer, by method and route.",
+    ["method", "route"],
+    registry=REGISTRY,
+    buckets=_SHORT,
+)
+
+
+def metrics_page() -> tuple[bytes, str]:
+    """All metrics in Prometheus' text format, and its content type."""
+    return generate_latest(REGISTRY), CONTENT_TYPE_LATEST
+
+
+_REACHES = {
+    "PaymentCreated": "pending_approval",
+    "PaymentApproved": "approved",
+    "PaymentRetried": "approved",
+    "ProcessingStarted": "processing",
+    "PaymentCompleted": "completed",
+    "PaymentFailed": "failed",
+    "AttemptVoided": "failed",
+    "PaymentCancelled": "cancelled",
+    "PaymentRejected": "rejected",
+    "ReviewBlocked": "rejected",
+}
+_STARTS_MAX = 10_000
+
+
+class PaymentMeter:
+    """Counts what the published events say. Events may come twice; metrics bear that."""
+
+    def __init__(self) -> None:
+        self._started_at: dict[str, datetime] = {}
+
+    def observe(self, name: str, stream: str, at: datetime) -> None:
+        if name not in _REACHES:
+            return
+        PAYMENTS.labels(_REACHES[name]).inc()
+        if name == "ProcessingStarted" and len(self._started_at) < _STARTS_MAX:
+            self._started_at.setdefault(stream, at)
+        elif name in ("PaymentCompleted", "PaymentCancelled"):
+            started_at = self._started_at.pop(stream, None)
+            if started_at and name == "PaymentCompleted":
+                PROCESSING_SECONDS.observe((at - started_at).total_seconds())
