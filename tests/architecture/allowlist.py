@@ -15,7 +15,18 @@ LONG_FILES: list[Allowed] = []
 
 LONG_FUNCTIONS: list[Allowed] = []
 
-BROAD_EXCEPTS: list[Allowed] = []
+BROAD_EXCEPTS: list[Allowed] = [
+    Allowed(
+        "src/roadcall_payments/stores/sqlite/writer.py",
+        "GroupWriter.work",
+        "M23: whatever goes wrong with a batch is found out one by one and answered to its caller.",
+    ),
+    Allowed(
+        "src/roadcall_payments/stores/sqlite/reader.py",
+        "Reader.work",
+        "One read of a batch; its error is answered to its caller, and the thread goes on.",
+    ),
+]
 
 BY_RULE = {
     "file length": LONG_FILES,

@@ -1,0 +1,1 @@
+"""Where commits go: one adapter of the ``Store`` port for each database."""

@@ -1,0 +1,138 @@
+"""A thread that works through what coroutines hand in, many pieces at a time.
+
+What the coroutines of one turn of the event loop hand in travels to the thread together, and the
+answers of a batch travel back together: a piece costs a share of a thread switch, not two.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from typing import Generic, TypeVar
+
+from roadcall_payments.domain.errors import StoreUnavailable
+
+JobT = TypeVar("JobT")
+AnswerT = TypeVar("AnswerT")
+
+
+class Submission(Generic[JobT, AnswerT]):
+    """One job on its way through a lane: the thread sets ``answer`` or ``error``."""
+
+    __slots__ = ("answer", "error", "future", "job")
+
+    def __init__(self, job: JobT, future: asyncio.Future[AnswerT]) -> None:
+        self.job = job
+        self.future = future
+        self.answer: AnswerT | None = None
+        self.error: BaseException | None = None
+
+    def settle(self) -> None:
+        # A caller that was cancelled meanwhile waits no more.
+        if self.future.done():
+            return
+        if self.error is not None:
+            self.future.set_exception(self.error)
+        else:
+            self.future.set_result(self.answer)  # type: ignore[arg-type]  # None is an answer too
+
+
+class Lane(Generic[JobT, AnswerT]):
+    """One worker thread. ``work`` is called in it with a batch and settles every submission.
+
+    At most ``waiting_max`` jobs wait; more raise StoreUnavailable at once. One event loop at a
+    time may submit.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        work: Callable[[Sequence[Submission[JobT, AnswerT]]], None],
+        *,
+        waiting_max: int,
+        batch_max: int,
+        at_end: Callable[[], None],
+    ) -> None:
+        self._work = work
+        self._waiting_max = waiting_max
+        self._batch_max = batch_max
+        self._at_end = at_end
+        self._gathered: list[Submission[JobT, AnswerT]] = []
+        self._flushes_in: asyncio.AbstractEventLoop | None = None
+        self._queue: queue.SimpleQueue[list[Submission[JobT, AnswerT]] | None]
+        self._queue = queue.SimpleQueue()
+        self._waiting = 0
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+
+    def submit(self, job: JobT) -> asyncio.Future[AnswerT]:
+        """Hand in a job. Raises StoreUnavailable when too many wait, or after ``close``."""
+        if self._closed:
+            raise StoreUnavailable("The store is closed.")
+        if self._waiting >= self._waiting_max:
+            raise StoreUnavailable(
+                f"The store is overloaded: {self._waiting} wait.", retry_after_s=1
+            )
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[AnswerT] = loop.create_future()
+        self._waiting += 1
+        self._gathered.append(Submission(job, future))
+        if self._flushes_in is not loop:
+            self._flushes_in = loop
+            loop.call_soon(self._flush)
+        return future
+
+    async def close(self) -> None:
+        """Finish what was handed in, then end the thread."""
+        if not self._closed:
+            self._closed = True
+            self._flush()
+            self._queue.put(None)
+        await asyncio.get_running_loop().run_in_executor(None, self._thread.join)
+
+    def _flush(self) -> None:
+        self._flushes_in = None
+        gathered, self._gathered = self._gathered, []
+        if gathered:
+            self._queue.put(gathered)
+
+    def _run(self) -> None:
+        try:
+            while (batch := self._take()) is not None:
+                for start in range(0, len(batch), self._batch_max):
+                    part = batch[start : start + self._batch_max]
+                    self._work(part)
+                    self._answer(part)
+        finally:
+            self._at_end()
+
+    def _take(self) -> list[Submission[JobT, AnswerT]] | None:
+        batch = self._queue.get()
+        while batch is not None and len(batch) < self._batch_max:
+            try:
+                more = self._queue.get_nowait()
+            except queue.Empty:
+                break
+            if more is None:
+                self._queue.put(None)
+                break
+            batch += more
+        return batch
+
+    def _answer(self, part: Sequence[Submission[JobT, AnswerT]]) -> None:
+        loops = {submission.future.get_loop() for submission in part}
+        for loop in loops:
+            own = [one for one in part if one.future.get_loop() is loop]
+            try:
+                loop.call_soon_threadsafe(self._settle, own)
+            except RuntimeError:
+                # The loop was closed, so nobody waits there any more.
+                self._waiting -= len(own)
+
+    def _settle(self, part: Sequence[Submission[JobT, AnswerT]]) -> None:
+        self._waiting -= len(part)
+        for submission in part:
+            submission.settle()

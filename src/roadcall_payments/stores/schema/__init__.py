@@ -1,0 +1,1 @@
+"""The migrations of each relational store, as package data; run by Alembic."""

@@ -1,0 +1,220 @@
+"""Between the write set's types and the rows of the tables. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from roadcall_payments.commit import (
+    Commit,
+    IdempotencyRecord,
+    InboxEvent,
+    InboxStatus,
+    NoticeInsert,
+    StreamWrite,
+    encode_state,
+    stream_kind,
+)
+from roadcall_payments.domain.payment import Payment
+from roadcall_payments.journal import JournalEntry
+from roadcall_payments.ledger.posting_rules import Posting
+from roadcall_payments.ports import Notice
+from roadcall_payments.stores.instants import (
+    from_micros,
+    maybe_instant,
+    to_micros,
+)
+
+Value = str | int | bytes | None
+Row = tuple[Value, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A commit with its larger rows encoded, on the caller's own time."""
+
+    commit: Commit
+    journal: tuple[Row, ...]
+    postings: tuple[Row, ...]
+    streams: tuple[Row, ...]
+    payments: tuple[Row, ...]
+
+
+def prepare(commit: Commit) -> Prepared:
+    entries = [entry for write in commit.streams for entry in write.entries]
+    return Prepared(
+        commit,
+        tuple(_journal_row(entry) for entry in entries),
+        tuple(row for entry in entries if entry.postings for row in _posting_rows(entry)),
+        tuple(_stream_row(write) for write in commit.streams),
+        tuple(
+            payment_row(write.state) for write in commit.streams if isinstance(write.state, Payment)
+        ),
+    )
+
+
+JOURNAL_COLUMNS = "stream, seq, event_id, type, at, actor, data, rules_version, prev_hash, hash"
+
+
+def _journal_row(entry: JournalEntry) -> Row:
+    return (
+        entry.stream,
+        entry.seq,
+        entry.event_id,
+        entry.type,
+        to_micros(entry.at),
+        entry.actor,
+        entry.data,
+        entry.rules_version,
+        entry.prev_hash,
+        entry.hash,
+    )
+
+
+def journal_entry(
+    row: tuple[str, int, str, str, int, str, bytes, int, str, str],
+    postings: Iterable[Posting],
+) -> JournalEntry:
+    stream, seq, event_id, type_name, at, actor, data, rules_version, prev_hash, own_hash = row
+    return JournalEntry(
+        stream=stream,
+        seq=seq,
+        event_id=event_id,
+        type=type_name,
+        at=from_micros(at),
+        actor=actor,
+        data=data,
+        rules_version=rules_version,
+        postings=tuple(postings),
+        prev_hash=prev_hash,
+        hash=own_hash,
+    )
+
+
+def _posting_rows(entry: JournalEntry) -> list[Row]:
+    return [
+        (
+            entry.stream,
+            entry.seq,
+            line,
+            posting.book,
+            posting.account,
+            posting.currency,
+            posting.amount_cents,
+        )
+        for line, posting in enumerate(entry.postings)
+    ]
+
+
+def _stream_row(write: StreamWrite) -> Row:
+    last = write.entries[-1]
+    return (
+        write.stream,
+        stream_kind(write.stream),
+        last.seq,
+        last.hash,
+        encode_state(write.state),
+    )
+
+
+PAYMENT_COLUMNS = (
+    "id, company_id, vendor_id, driver_id, incident_id, payer_type, status, flagged, on_review"
+)
+
+
+def payment_row(payment: Payment) -> Row:
+    """The columns that payments are found by."""
+    return (
+        payment.id,
+        payment.company_id,
+        payment.vendor_id,
+        payment.driver_id,
+        payment.incident_id,
+        payment.payer_type.value,
+        payment.status.value,
+        int(payment.flagged),
+        int(payment.on_review),
+    )
+
+
+INBOX_COLUMNS = "event_id, type, origin, received_at, body, status, reason, attempts, stream"
+
+
+def inbox_row(event: InboxEvent) -> Row:
+    return (
+        event.event_id,
+        event.type,
+        event.origin,
+        to_micros(event.received_at),
+        event.body,
+        event.status.value,
+        event.reason,
+        event.attempts,
+        event.stream,
+    )
+
+
+def inbox_event(
+    row: tuple[str, str, str, int, bytes, str, str | None, int, str | None],
+) -> InboxEvent:
+    event_id, type_name, origin, received_at, body, status, reason, attempts, stream = row
+    return InboxEvent(
+        event_id=event_id,
+        type=type_name,
+        origin=origin,
+        received_at=from_micros(received_at),
+        body=body,
+        status=InboxStatus(status),
+        reason=reason,
+        attempts=attempts,
+        stream=stream,
+    )
+
+
+IDEMPOTENCY_COLUMNS = "scope, key, digest, stream, opened_at, status, seq"
+
+
+def idempotency_row(record: IdempotencyRecord) -> Row:
+    return (
+        record.scope,
+        record.key,
+        record.digest,
+        record.stream,
+        to_micros(record.opened_at),
+        record.status,
+        record.seq,
+    )
+
+
+def idempotency_record(
+    row: tuple[str, str, str, str, int, int | None, int | None],
+) -> IdempotencyRecord:
+    scope, key, digest, stream, opened_at, status, seq = row
+    return IdempotencyRecord(scope, key, digest, stream, from_micros(opened_at), status, seq)
+
+
+NOTICE_COLUMNS = "id, stream, channel, recipient, template, params, due_at"
+
+
+def notice_row(notice: NoticeInsert) -> Row:
+    return (
+        notice.id,
+        notice.stream,
+        notice.channel,
+        notice.recipient,
+        notice.template,
+        notice.params,
+        to_micros(notice.due_at),
+    )
+
+
+def notice(
+    row: tuple[str, str, str, str, str, str, int, int | None, str | None],
+) -> Notice:
+    own_id, stream, channel, recipient, template, params, due_at, sent_at, provider_id = row
+    insert = NoticeInsert(own_id, stream, channel, recipient, template, params, from_micros(due_at))
+    return Notice(insert, maybe_instant(sent_at), provider_id)
+
+
+def flattened(rows: Sequence[Row]) -> list[Value]:
+    return [value for row in rows for value in row]

@@ -1,0 +1,224 @@
+"""The ``Store`` on one SQLite file, which several processes may share."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TypeVar, cast
+
+from roadcall_payments.commit import (
+    Commit,
+    CommitResult,
+    IdempotencyRecord,
+    InboxEvent,
+    InboxStatus,
+)
+from roadcall_payments.domain.errors import StoreUnavailable
+from roadcall_payments.domain.payment import Payment
+from roadcall_payments.journal import JournalEntry
+from roadcall_payments.ledger.posting_rules import Posting
+from roadcall_payments.ports import (
+    Claim,
+    DeadLetter,
+    Loaded,
+    Notice,
+    Page,
+    PaymentQuery,
+    Queue,
+    QueueAge,
+    Stored,
+)
+from roadcall_payments.stores.lane import Lane
+from roadcall_payments.stores.sqlite import queries, work
+from roadcall_payments.stores.sqlite.counters import Counted, RequestCounters
+from roadcall_payments.stores.sqlite.faults import stream_faults
+from roadcall_payments.stores.sqlite.reader import Reader, ReadJob
+from roadcall_payments.stores.sqlite.rows import prepare
+from roadcall_payments.stores.sqlite.schema_version import migrate
+from roadcall_payments.stores.sqlite.writer import GroupWriter, WriteJob
+
+T = TypeVar("T")
+
+WAITING_MAX = 10_000
+BATCH_MAX = 256
+
+
+def open_sqlite(path: Path) -> SqliteStore:
+    """Open or create the file, at this code's schema.
+
+    Raises StoreUnavailable when it cannot be opened, or when a newer version wrote it.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        migrate(path)
+    except (sqlite3.Error, OSError) as error:
+        raise StoreUnavailable(f"{path} cannot be opened: {error}") from error
+    return SqliteStore(path)
+
+
+class SqliteStore:
+    """One thread writes, two read: one by key, one that may take its time over lists.
+
+    Belongs to one event loop at a time. ``close`` drains.
+    """
+
+    def __init__(self, path: Path) -> None:
+        writer, lookups, scans = GroupWriter(path), Reader(path), Reader(path)
+        counters = RequestCounters(path.with_name(path.name + "-requests"))
+        self._writes: Lane[WriteJob, object] = Lane(
+            "store-writer",
+            writer.work,
+            waiting_max=WAITING_MAX,
+            batch_max=BATCH_MAX,
+            at_end=writer.close,
+        )
+        self._lookups, self._scans = (
+            Lane[ReadJob, object](
+                name,
+                reader.work,
+                waiting_max=WAITING_MAX,
+                batch_max=BATCH_MAX,
+                at_end=reader.close,
+            )
+            for name, reader in (("store-lookups", lookups), ("store-scans", scans))
+        )
+        self._counts: Lane[Counted, int] = Lane(
+            "store-counters",
+            counters.work,
+            waiting_max=WAITING_MAX,
+            batch_max=BATCH_MAX,
+            at_end=counters.close,
+        )
+
+    async def commit(self, batch: Sequence[Commit]) -> Sequence[CommitResult]:
+        """See ``Store``. A commit that the database refuses as broken raises once the others
+        of the batch are settled."""
+        prepared = [prepare(commit) for commit in batch]
+        answers = [self._writes.submit(one) for one in prepared]
+        if len(answers) > 1:
+            await asyncio.wait(answers)
+        return [cast(CommitResult, await answer) for answer in answers]
+
+    # streams
+
+    async def load(self, stream: str) -> Loaded | None:
+        return await self._look_up(lambda db: queries.read_stream(db, stream))
+
+    async def journal(
+        self, stream: str, after_seq: int = 0, limit: int = 1000
+    ) -> Sequence[JournalEntry]:
+        return await self._look_up(lambda db: queries.read_journal(db, stream, after_seq, limit))
+
+    async def resolve(self, ref_key: str) -> str | None:
+        return await self._look_up(lambda db: queries.read_ref(db, ref_key))
+
+    async def streams(self, after: str = "", limit: int = 500) -> Sequence[Stored]:
+        return await self._scan(lambda db: queries.read_streams(db, after, limit))
+
+    # queries
+
+    async def payments(self, query: PaymentQuery) -> Page[Payment]:
+        return await self._scan(lambda db: queries.read_payments(db, query))
+
+    async def payment_faults(self, stream: str) -> Sequence[str]:
+        return await self._scan(lambda db: stream_faults(db, stream))
+
+    async def vendor_was_paid(self, vendor_id: str) -> bool:
+        return await self._look_up(lambda db: queries.read_vendor_was_paid(db, vendor_id))
+
+    async def balances(self, book: str | None = None) -> Sequence[Posting]:
+        return await self._scan(lambda db: queries.read_balances(db, book))
+
+    async def texts(self, ids: Sequence[str]) -> dict[str, str]:
+        return await self._look_up(lambda db: queries.read_texts(db, ids))
+
+    async def idempotency(self, scope: str, key: str) -> IdempotencyRecord | None:
+        return await self._look_up(lambda db: queries.read_idempotency(db, scope, key))
+
+    async def inbox_event(self, event_id: str) -> InboxEvent | None:
+        return await self._look_up(lambda db: queries.read_inbox_event(db, event_id))
+
+    async def inbox_events(
+        self, status: InboxStatus | None, cursor: str | None, limit: int
+    ) -> Page[InboxEvent]:
+        return await self._scan(lambda db: queries.read_inbox(db, status, cursor, limit))
+
+    async def notice(self, notice_id: str) -> Notice | None:
+        return await self._look_up(lambda db: queries.read_notice(db, notice_id))
+
+    # the worker's lists
+
+    async def claim(
+        self, queue: Queue, *, now: datetime, lease_s: int, limit: int, worker: str
+    ) -> Sequence[Claim]:
+        # An idle worker asks often: it takes the write lock only when there is something.
+        if not await self._look_up(lambda db: work.something_is_due(db, queue, now)):
+            return ()
+        return await self._write(
+            lambda db: work.claim_due(
+                db, queue, now=now, lease_s=lease_s, limit=limit, worker=worker
+            )
+        )
+
+    async def finish(self, claim: Claim, *, published_seq: int | None = None) -> None:
+        await self._write(lambda db: work.finish(db, claim, published_seq))
+
+    async def postpone(
+        self, claim: Claim, *, due_at: datetime, reason: str, published_seq: int | None = None
+    ) -> None:
+        await self._write(
+            lambda db: work.postpone(
+                db, claim, due_at=due_at, reason=reason, published_seq=published_seq
+            )
+        )
+
+    async def park(self, claim: Claim, *, now: datetime, reason: str) -> None:
+        await self._write(lambda db: work.park(db, claim, now=now, reason=reason))
+
+    async def dead_letters(self, queue: Queue | None = None) -> Sequence[DeadLetter]:
+        return await self._scan(lambda db: work.read_dead_letters(db, queue))
+
+    async def redrive(self, queue: Queue, key: str, *, now: datetime) -> bool:
+        return await self._write(lambda db: work.redrive(db, queue, key, now))
+
+    async def notice_sent(self, notice_id: str, *, at: datetime, provider_id: str) -> None:
+        await self._write(lambda db: work.notice_sent(db, notice_id, at, provider_id))
+
+    async def queue_ages(self) -> Sequence[QueueAge]:
+        return await self._scan(work.read_queue_ages)
+
+    # limits
+
+    async def count_request(self, caller: str, window: int) -> int:
+        return await self._counts.submit((caller, window))
+
+    # life
+
+    async def ready(self) -> None:
+        """A real, durable write of one row, and a read on each reading thread."""
+        await self._write(
+            lambda db: (
+                db.execute(
+                    "INSERT INTO probe (id, written) VALUES (1, 1)"
+                    " ON CONFLICT (id) DO UPDATE SET written = written + 1"
+                ).rowcount
+            )
+        )
+        for read in (self._look_up, self._scan):
+            await read(lambda db: db.execute("SELECT written FROM probe").fetchone())
+
+    async def close(self) -> None:
+        for lane in (self._writes, self._lookups, self._scans, self._counts):
+            await lane.close()
+
+    async def _look_up(self, job: Callable[[sqlite3.Connection], T]) -> T:
+        return cast(T, await self._lookups.submit(job))
+
+    async def _scan(self, job: Callable[[sqlite3.Connection], T]) -> T:
+        return cast(T, await self._scans.submit(job))
+
+    async def _write(self, job: Callable[[sqlite3.Connection], T]) -> T:
+        return cast(T, await self._writes.submit(job))
