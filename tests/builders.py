@@ -1,4 +1,4 @@
-"""Small valid things for tests: ids that count, facts, payments, commits sealed as in production."""
+"""Small valid things for tests: ids that count, facts, payments, sealed commits."""
 
 from __future__ import annotations
 
