@@ -202,6 +202,10 @@ class Store(Protocol):
         work row) disagrees with its stored state and entries; empty when all agree."""
         ...
 
+    async def orphans(self) -> Sequence[str]:
+        """Rows that belong to no stream, in words: what a stream that vanished leaves behind."""
+        ...
+
     async def vendor_was_paid(self, vendor_id: str) -> bool:
         """Whether any payment to this vendor ever completed."""
         ...

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import fields
+
 from roadcall_payments.commit import TextWrite, text_digest
-from roadcall_payments.domain.events import TextRef
+from roadcall_payments.domain.events import Fact, PaymentCreated, TextRef
 from roadcall_payments.ports import Ids
 
 
@@ -11,3 +14,11 @@ def erasable_text(ids: Ids, stream: str, body: str) -> tuple[TextRef, TextWrite]
     """The reference for a fact, and the text to write in the same commit."""
     text_id, salt = ids.uuid7(), ids.salt()
     return TextRef(text_id, text_digest(salt, body)), TextWrite(text_id, stream, body, salt)
+
+
+def text_refs(fact: Fact) -> Iterator[TextRef]:
+    """The texts that a fact refers to."""
+    values = [getattr(fact, one.name) for one in fields(fact)]
+    if isinstance(fact, PaymentCreated):
+        values += [item.description for item in fact.line_items]
+    return (value for value in values if isinstance(value, TextRef))

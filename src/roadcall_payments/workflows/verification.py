@@ -16,10 +16,12 @@ import msgspec
 
 from roadcall_payments.commit import State, decode_state, encode_state, stream_kind
 from roadcall_payments.domain import events as e
-from roadcall_payments.domain.errors import RoadcallError
+from roadcall_payments.domain.errors import FinalError, RoadcallError
 from roadcall_payments.journal import Head, JournalEntry, chain_breaks
 from roadcall_payments.ledger.posting_rules import RULES_VERSION, Posting, postings, unbalanced
 from roadcall_payments.ports import Store, Stored
+from roadcall_payments.workflows.refs import refs_added, refs_removed
+from roadcall_payments.workflows.texts import text_refs
 from roadcall_payments.workflows.write_path import apply_fact
 
 STREAMS_PAGE = 500
@@ -44,6 +46,7 @@ class _Fold:
     faults: list[str] = field(default_factory=list)
     postings: list[Posting] = field(default_factory=list)
     texts: list[e.TextRef] = field(default_factory=list)
+    refs: set[str] = field(default_factory=set)
     broken: bool = False
 
     def add(self, entry: JournalEntry) -> None:
@@ -58,7 +61,7 @@ class _Fold:
             self.faults.append(f"{where}: its {entry.type} cannot be read: {unreadable}")
             return
         self.postings += recomputed
-        self.texts += _text_refs(fact)
+        self.texts += text_refs(fact)
         self._compare_postings(where, entry, recomputed)
         self._apply(where, fact, entry)
 
@@ -78,11 +81,15 @@ class _Fold:
     def _apply(self, where: str, fact: e.Fact, entry: JournalEntry) -> None:
         if self.broken:
             return
+        before = self.state
         try:
-            self.state = apply_fact(self.state, fact, entry.at)
+            self.state = apply_fact(before, fact, entry.at)
         except _UNREADABLE as impossible:
             self.broken = True
             self.faults.append(f"{where}: {impossible}")
+            return
+        self.refs |= {ref.key for ref in refs_added(entry.stream, [fact])}
+        self.refs -= set(refs_removed(before, self.state, [fact]))
 
 
 class Verification:
@@ -100,12 +107,15 @@ class Verification:
         seen: dict[str, int] = {}
         sums: Counter[_AccountKey] = Counter()
         async for stored in self._streams():
-            fold, found = await self._stream(stored)
+            try:
+                fold, found = await self._stream(stored)
+            except FinalError as unreadable:
+                fold, found = _Fold(), [f"{stored.stream}: it cannot be read: {unreadable}"]
             faults += found
             seen[stored.stream] = fold.head.seq
             _add(sums, fold.postings)
             progress(1)
-        return faults + await self._books(sums, seen)
+        return [*faults, *await self._store.orphans(), *await self._books(sums, seen)]
 
     async def _streams(self) -> AsyncIterator[Stored]:
         after = ""
@@ -149,7 +159,16 @@ class Verification:
             faults += _state_faults(stored, fold.state)
         if stream_kind(stored.stream) == "payment":
             faults += await self._store.payment_faults(stored.stream)
+        faults += await self._ref_faults(stored.stream, fold.refs)
         return faults + await self._text_faults(stored.stream, fold.texts)
+
+    async def _ref_faults(self, stream: str, keys: set[str]) -> list[str]:
+        leads = [(key, await self._store.resolve(key)) for key in sorted(keys)]
+        return [
+            f"{stream}: {key} leads to {found or 'nothing'} instead of here"
+            for key, found in leads
+            if found != stream
+        ]
 
     async def _text_faults(self, stream: str, refs: Sequence[e.TextRef]) -> list[str]:
         faults: list[str] = []
@@ -247,10 +266,3 @@ def _lines(lines: Sequence[Posting]) -> str:
         )
         or "nothing"
     )
-
-
-def _text_refs(fact: e.Fact) -> Iterator[e.TextRef]:
-    values = [getattr(fact, one.name) for one in fields(fact)]
-    if isinstance(fact, e.PaymentCreated):
-        values += [item.description for item in fact.line_items]
-    return (value for value in values if isinstance(value, e.TextRef))

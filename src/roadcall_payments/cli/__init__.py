@@ -1,0 +1,1 @@
+"""Operator commands: what a person at a terminal needs, day and night."""

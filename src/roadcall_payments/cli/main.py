@@ -1,0 +1,41 @@
+"""`roadcall-payments`: the one command, and what it can be asked."""
+
+from __future__ import annotations
+
+import click
+
+from roadcall_payments.cli.movements import pause, resume
+from roadcall_payments.cli.payments import find, timeline
+from roadcall_payments.cli.queues import dead_letters, inbox
+from roadcall_payments.cli.settings import settings
+from roadcall_payments.cli.verify import verify
+
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Settings come from the environment: roadcall-payments settings",
+)
+@click.version_option(package_name="roadcall-payments")
+def cli() -> None:
+    """Roadcall Payments: approved money moves once, and every cent is explained."""
+
+
+for command in (
+    timeline,
+    find,
+    verify,
+    inbox,
+    dead_letters,
+    pause,
+    resume,
+    settings,
+):
+    cli.add_command(command)
+
+
+def main() -> None:
+    cli(prog_name="roadcall-payments")
+
+
+if __name__ == "__main__":
+    main()

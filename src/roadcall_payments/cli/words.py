@@ -1,0 +1,185 @@
+"""Facts in words: what a timeline says to a person who was not there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from roadcall_payments.cli.tables import amount
+from roadcall_payments.domain import events as e
+from roadcall_payments.domain.stripe_objects import StripeRequest
+
+Texts = Mapping[str, str]
+
+
+def in_words(fact: e.Fact, texts: Texts) -> str:
+    """What happened, in one sentence. ``texts``: bodies of erasable texts by id."""
+    match fact:
+        case e.PaymentCreated():
+            return _created(fact, texts)
+        case e.VendorRegistered() | e.VendorChanged():
+            done = "Registered" if isinstance(fact, e.VendorRegistered) else "Changed"
+            return f"{done}: paid to {fact.stripe_account or 'no account yet'}, {fact.locale}"
+        case e.PayoutPaid():
+            return f"Paid out {amount(fact.amount)} to the vendor's bank"
+        case e.PayoutFailed():
+            again = "after it was paid" if fact.was_paid else "before it arrived"
+            return f"Payout of {amount(fact.amount)} failed {again}: {fact.message} ({fact.code})"
+        case e.MovementsPaused():
+            return f"Every outgoing movement held: {fact.reason}"
+        case e.MovementsResumed():
+            return "Movements go again"
+        case (
+            e.BalanceTransactionBooked()
+            | e.TransferReversed()
+            | e.StrayMoneyObserved()
+            | e.AnomalyRecorded()
+        ):
+            return _afterwards(fact)
+        case (
+            e.PaymentScored()
+            | e.ReviewCleared()
+            | e.ReviewBlocked()
+            | e.ApprovalRecorded()
+            | e.ApprovalExpired()
+            | e.PaymentApproved()
+            | e.PaymentRejected()
+        ):
+            return _decided(fact, texts)
+        case _:
+            return _moved(fact)
+
+
+def stripe_ids(fact: e.Fact) -> str:
+    """The Stripe ids and request ids in a fact, for looking them up at Stripe."""
+    names = (
+        "payment_intent",
+        "object_id",
+        "charge_id",
+        "reversal_id",
+        "transfer_id",
+        "payout_id",
+        "destination",
+        "stripe_account",
+        "request_id",
+    )
+    found = [str(getattr(fact, name)) for name in names if getattr(fact, name, None)]
+    if isinstance(fact, e.BalanceTransactionBooked):
+        found.append(fact.transaction.id)
+    request = getattr(fact, "request", None)
+    if isinstance(request, StripeRequest):
+        found.append(f"key {request.idempotency_key}")
+    return " ".join(dict.fromkeys(found))
+
+
+def _created(fact: e.PaymentCreated, texts: Texts) -> str:
+    payer = f"driver {fact.driver_id}" if fact.driver_id else f"back office of {fact.company_id}"
+    words = (
+        f"Created: {amount(fact.amount)} from {payer} for vendor {fact.vendor_id}, "
+        f"incident {fact.incident_id}, {len(fact.line_items)} line items"
+    )
+    return words + _quoted(fact.description, texts)
+
+
+def _decided(
+    fact: e.PaymentScored
+    | e.ReviewCleared
+    | e.ReviewBlocked
+    | e.ApprovalRecorded
+    | e.ApprovalExpired
+    | e.PaymentApproved
+    | e.PaymentRejected,
+    texts: Texts,
+) -> str:
+    match fact:
+        case e.PaymentScored():
+            reasons = f": {', '.join(fact.reasons)}" if fact.reasons else ""
+            held = ", held for review" if fact.flagged else ""
+            return f"Scored {fact.risk_percent} of 100, {fact.level} risk{held}{reasons}"
+        case e.ReviewCleared():
+            return "Review cleared" + _quoted(fact.note, texts)
+        case e.ReviewBlocked():
+            return "Review blocked" + _quoted(fact.note, texts)
+        case e.ApprovalRecorded():
+            return f"One approval, by {fact.by} ({fact.role}); another is needed"
+        case e.ApprovalExpired():
+            return f"{len(fact.approvals)} approvals expired; approving starts anew"
+        case e.PaymentApproved():
+            by = " and ".join(approval.by for approval in fact.approvals)
+            to = f", to be paid to {fact.destination}" if fact.destination else ""
+            return f"Approved by {by}{to}"
+        case e.PaymentRejected():
+            return "Rejected" + _quoted(fact.reason, texts)
+
+
+def _moved(fact: e.Fact) -> str:
+    match fact:
+        case e.ProcessingStarted():
+            what = "transfer" if fact.destination else "PaymentIntent"
+            return f"Attempt {fact.attempt}: decided to ask Stripe for the {what}"
+        case e.PaymentIntentOpened():
+            return f"PaymentIntent opened{_learned(fact.source)}; the payer may confirm it"
+        case e.ConfirmationStarted():
+            return f"Confirmation {fact.confirmation}: decided to ask Stripe to charge the card"
+        case e.ActionRequired():
+            return f"The payer must act: {fact.action}{_learned(fact.source)}"
+        case e.CancelRequested():
+            return f"Asked Stripe to cancel: {fact.reason}"
+        case e.OutcomeUnknown():
+            seen = "; nothing found at Stripe" if fact.absent else ""
+            return f"Outcome unknown ({fact.reason}), waiting for {fact.awaiting}{seen}"
+        case e.PaymentFailed():
+            decline = f", {fact.decline_code}" if fact.decline_code else ""
+            retry = "another try may do" if fact.retryable else "trying again is of no use"
+            return f"Failed{_learned(fact.source)}: {fact.message} ({fact.code}{decline}); {retry}"
+        case e.AttemptVoided():
+            return f"Attempt {fact.attempt} never reached Stripe: {fact.reason}"
+        case e.PaymentCompleted():
+            way = "charged to the card" if fact.destination is None else "transferred to the vendor"
+            return f"Completed: {amount(fact.amount)} {way}{_learned(fact.source)}"
+        case e.PaymentCancelled():
+            said = "Stripe said canceled" if fact.source else "before any money could move"
+            return f"Cancelled: {said}"
+        case e.PaymentRetried():
+            return "To be tried again"
+    return type(fact).__name__
+
+
+def _afterwards(
+    fact: e.BalanceTransactionBooked
+    | e.TransferReversed
+    | e.StrayMoneyObserved
+    | e.AnomalyRecorded,
+) -> str:
+    match fact:
+        case e.BalanceTransactionBooked():
+            line = fact.transaction
+            return (
+                f"Booked Stripe's line: {amount(line.amount)}, fee {amount(line.fee)}, "
+                f"net {amount(line.net)}"
+            )
+        case e.TransferReversed():
+            return f"Reversed: {amount(fact.amount)} taken back from the vendor"
+        case e.StrayMoneyObserved():
+            return (
+                f"Stray money: {amount(fact.amount)} ({fact.kind}), booked to suspense: "
+                f"{fact.reason}; proposed: {fact.proposed}"
+            )
+        case e.AnomalyRecorded():
+            return f"Needs a person: {fact.code}, {fact.detail}"
+
+
+def _learned(source: e.Source | None) -> str:
+    return {
+        e.Source.ANSWER: "",
+        e.Source.WEBHOOK: ", as a webhook told",
+        e.Source.LOOKUP: ", as a look at Stripe showed",
+        None: "",
+    }[source]
+
+
+def _quoted(ref: e.TextRef | None, texts: Texts) -> str:
+    if ref is None:
+        return ""
+    body = texts.get(ref.id)
+    return f": {json.dumps(body, ensure_ascii=False)}" if body is not None else ": (text erased)"
