@@ -485,13 +485,54 @@ class EventBus(Protocol):
         ...
 
 
+class Channel(StrEnum):
+    EMAIL = "email"
+    SMS = "sms"
+    PUSH = "push"
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeDetails:
+    """What a notice may say. ``vendor_name`` is looked up when sending, never stored with it."""
+
+    payment_id: str | None = None
+    incident_id: str | None = None
+    vendor_id: str | None = None
+    vendor_name: str | None = field(default=None, repr=False)
+    payer_type: PayerType | None = None
+    amount: Money | None = None
+    code: str | None = None
+    message: str | None = None
+    reasons: tuple[str, ...] = ()
+    retryable: bool = False
+    account: str | None = None
+    object_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """``subject`` and ``html`` are for e-mail alone."""
+
+    text: str
+    subject: str = ""
+    html: str | None = None
+
+
+class NoticeTemplates(Protocol):
+    def render(
+        self, template: str, channel: Channel, locale: str, details: NoticeDetails
+    ) -> Rendered:
+        """The notice in the reader's language, English where that is lacking. Raises FinalError
+        for a template that does not exist."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What a person gets. ``subject`` is for e-mail alone."""
+    """What a person gets, and where; ``notice_id`` lets a repeat be recognised."""
 
-    to: str
-    subject: str
-    body: str
+    to: str = field(repr=False)
+    content: Rendered = field(repr=False)
     notice_id: str
 
 
