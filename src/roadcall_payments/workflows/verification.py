@@ -88,7 +88,7 @@ class _Fold:
             self.broken = True
             self.faults.append(f"{where}: {impossible}")
             return
-        self.refs |= {ref.key for ref in refs_added(entry.stream, [fact])}
+        self.refs |= {ref.key for ref in refs_added(entry.stream, [fact], self.state)}
         self.refs -= set(refs_removed(before, self.state, [fact]))
 
 
@@ -110,7 +110,8 @@ class Verification:
             try:
                 fold, found = await self._stream(stored)
             except FinalError as unreadable:
-                fold, found = _Fold(), [f"{stored.stream}: it cannot be read: {unreadable}"]
+                fold = _Fold(head=stored.head)
+                found = [f"{stored.stream}: it cannot be read: {unreadable}"]
             faults += found
             seen[stored.stream] = fold.head.seq
             _add(sums, fold.postings)
