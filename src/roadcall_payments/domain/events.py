@@ -188,12 +188,23 @@ class CancelRequested:
 
 
 @dataclass(frozen=True, slots=True)
+class CancelRefused:
+    """Stripe would not cancel, yet the PaymentIntent has not ended either: it lives on."""
+
+    cancellation: int
+    code: str
+    awaiting: Awaiting
+
+
+@dataclass(frozen=True, slots=True)
 class OutcomeUnknown:
-    """No proof either way (M5). ``absent`` marks an empty list at Stripe (M8)."""
+    """No proof either way (M5). ``absent`` marks an empty list at Stripe (M8); ``answered``
+    that the call has its answer, and Stripe goes on by itself (a PaymentIntent ``processing``)."""
 
     reason: str
     awaiting: Awaiting
     absent: bool = False
+    answered: bool = False
     request_id: str | None = None
 
 
@@ -307,6 +318,7 @@ PaymentFact = (
     | ConfirmationStarted
     | ActionRequired
     | CancelRequested
+    | CancelRefused
     | OutcomeUnknown
     | PaymentFailed
     | AttemptVoided

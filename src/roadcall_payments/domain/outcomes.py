@@ -110,7 +110,8 @@ def _by_intent_status(
             return _declined(p, intent, source, request_id)
         case IntentStatus.PROCESSING:
             if source is e.Source.ANSWER and p.status is Status.PROCESSING:
-                return (e.OutcomeUnknown("stripe_processing", e.Awaiting.STRIPE),)
+                going_on = e.OutcomeUnknown("processing", e.Awaiting.STRIPE, answered=True)
+                return () if p.unknown == going_on.reason else (going_on,)
             return ()
         case IntentStatus.REQUIRES_CONFIRMATION:
             return ()
@@ -255,9 +256,24 @@ def reversals_seen(payment: Payment, reversals: Sequence[Reversal]) -> Facts:
     )
 
 
+def cancel_refused(payment: Payment, failure: StripeFailure, status: IntentStatus) -> Facts:
+    """Stripe would not cancel, and the PaymentIntent's ``status`` is no end: it lives on."""
+    cancellation = payment.cancellation
+    if payment.status is not Status.PROCESSING or not (cancellation and cancellation.open):
+        return ()
+    confirming = payment.confirmation is not None and payment.confirmation.open
+    at_stripe = confirming or status is IntentStatus.PROCESSING
+    awaiting = e.Awaiting.STRIPE if at_stripe else e.Awaiting.PAYER
+    return (e.CancelRefused(cancellation.number, failure.code, awaiting),)
+
+
 def unknown(payment: Payment, reason: str, request_id: str | None) -> Facts:
-    """No proof: still processing, and Stripe's turn (M5)."""
-    if payment.status is not Status.PROCESSING:
+    """No proof: still processing, and Stripe's turn (M5). Said once for a call: recovery's
+    further tries would only fill the journal."""
+    calls = (payment.attempt, payment.confirmation, payment.cancellation)
+    if not any(call and call.open for call in calls):
+        return ()
+    if payment.status is not Status.PROCESSING or payment.unknown is not None:
         return ()
     return (e.OutcomeUnknown(reason, e.Awaiting.STRIPE, request_id=request_id),)
 

@@ -50,6 +50,7 @@ TRANSITIONS: Mapping[type[e.PaymentFact], Mapping[Status | None, Status]] = {
     e.ConfirmationStarted: {_PROCESSING: _PROCESSING, _FAILED: _PROCESSING},
     e.ActionRequired: {_PROCESSING: _PROCESSING, _FAILED: _PROCESSING},
     e.CancelRequested: {_PROCESSING: _PROCESSING, _FAILED: _PROCESSING},
+    e.CancelRefused: {_PROCESSING: _PROCESSING},
     e.OutcomeUnknown: {_PROCESSING: _PROCESSING},
     e.PaymentFailed: {_PROCESSING: _FAILED, _FAILED: _FAILED},
     e.AttemptVoided: {_PROCESSING: _FAILED},
@@ -144,6 +145,8 @@ class Payment:
     confirmation: Confirmation | None = None
     cancellation: Cancellation | None = None
     awaiting: e.Awaiting | None = None
+    # Why we do not know what Stripe did with the open call; None while we do.
+    unknown: str | None = None
     next_action: str | None = None
     payment_intent: str | None = None
     transfer: str | None = None
@@ -279,6 +282,8 @@ def _evolved(p: Payment, fact: e.PaymentFact, at: datetime) -> Payment:
 
 def _moved(p: Payment, fact: e.PaymentFact, at: datetime) -> Payment:
     """The facts of the movement itself, from its intent to its end."""
+    if p.unknown is not None:
+        p = replace(p, unknown=None)
     match fact:
         case e.ProcessingStarted():
             return replace(
@@ -315,6 +320,9 @@ def _moved(p: Payment, fact: e.PaymentFact, at: datetime) -> Payment:
                 cancellation=Cancellation(fact.cancellation, fact.request, at),
                 awaiting=e.Awaiting.STRIPE,
             )
+        case e.CancelRefused():
+            closed = replace(p.cancellation, open=False) if p.cancellation else None
+            return replace(p, cancellation=closed, awaiting=fact.awaiting)
         case e.OutcomeUnknown():
             return _unknown(p, fact, at)
         case e.PaymentFailed():
@@ -355,10 +363,18 @@ def _answered(p: Payment) -> Payment:
 
 
 def _unknown(p: Payment, fact: e.OutcomeUnknown, at: datetime) -> Payment:
-    attempt = p.attempt
+    attempt, confirmation = p.attempt, p.confirmation
     if fact.absent and attempt and attempt.open:
         attempt = replace(attempt, absences=(*attempt.absences, at))
-    return replace(p, attempt=attempt, awaiting=fact.awaiting)
+    if fact.answered and confirmation and confirmation.open:
+        confirmation = replace(confirmation, open=False)
+    return replace(
+        p,
+        attempt=attempt,
+        confirmation=confirmation,
+        awaiting=fact.awaiting,
+        unknown=fact.reason,
+    )
 
 
 def _completed(p: Payment, fact: e.PaymentCompleted, at: datetime) -> Payment:

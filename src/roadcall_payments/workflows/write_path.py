@@ -102,31 +102,35 @@ class WritePath:
         actor: Actor,
         inbox: InboxInsert | InboxUpdate | None = None,
         opens: Opens | None = None,
-        answers: Answers | None = None,
+        answers: Callable[[S], Answers | None] | None = None,
         texts: Sequence[TextWrite] = (),
     ) -> Written[S]:
         """Decide on the stream's present state and commit what was decided, all or nothing.
 
-        ``decide`` is pure: it may run again after a conflict. Raises what it raises; AlreadyTaken
-        for a lost ref, inbox row or idempotency record; ContendedStream after many conflicts;
-        StoreUnavailable when the fate of the commit cannot be found out.
+        ``decide`` is pure: it may run again after a conflict. ``answers`` gives the idempotency
+        record's answer for the state decided, None to leave it open.
+
+        Raises what ``decide`` raises; AlreadyTaken for a lost ref, inbox row or idempotency
+        record; ContendedStream after many conflicts; StoreUnavailable when the fate of the commit
+        cannot be found out.
         """
         for _ in range(CONFLICTS_MAX):
             loaded = await self.store.load(stream)
             state: S | None = loaded.state if loaded else None  # type: ignore[assignment] # the stream's name fixes its kind
             head = loaded.head if loaded else Head()
             facts = tuple(decide(state))
-            if not facts and state is not None and answers is None and inbox is None:
-                return Written(state, head.seq, ())
             now = self.clock.now()
             after, entries = self._sealed(stream, state, head, facts, now, actor)
+            answer = answers(after) if answers else None
+            if not facts and answer is None and inbox is None and opens is None:
+                return Written(after, head.seq, ())
             seq = head.seq + len(facts)
             commit = Commit(
                 streams=self._stream_writes(stream, head, entries, after),
                 refs_added=refs_added(stream, facts, after),
                 refs_removed=refs_removed(state, after, facts),
                 inbox=inbox,
-                idempotency=self._idempotency(stream, opens, answers, seq, now),
+                idempotency=self._idempotency(stream, opens, answer, seq, now),
                 texts=tuple(texts) if facts else (),
             )
             result = await self._commit(commit)

@@ -1,0 +1,105 @@
+"""A repeated request gets the first answer again, without secrets (M31)."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from roadcall_payments.commit import IdempotencyRecord, Unique, stream_kind
+from roadcall_payments.domain.errors import BrokenInvariant, IdempotencyKeyReused
+from roadcall_payments.domain.events import Awaiting
+from roadcall_payments.domain.payment import Payment, Status
+from roadcall_payments.ports import Store
+from roadcall_payments.workflows.write_path import AlreadyTaken, Answers, Opens, apply_fact
+
+
+@dataclass(frozen=True, slots=True)
+class IdempotencyKey:
+    """``scope`` is caller and route, ``digest`` the SHA-256 of the canonical body."""
+
+    scope: str
+    key: str
+    digest: str
+
+    def opens(self, status: int | None = None) -> Opens:
+        return Opens(self.scope, self.key, self.digest, status)
+
+    def answers(self, status: int) -> Answers:
+        return Answers(self.scope, self.key, status)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a payment's POST answers: the payment and the HTTP status.
+
+    200 or 201 done; 202 outcome unknown; 400 refused by Stripe (``payment.failure`` says why);
+    503 Stripe rejects our credentials, the payment stays ``processing``.
+    """
+
+    payment: Payment
+    status: int
+    client_secret: str | None = field(default=None, repr=False)
+    repeated: bool = False
+
+
+def status_of(payment: Payment) -> int:
+    """The HTTP status that tells how the movement stands."""
+    if payment.status is Status.FAILED:
+        return 400
+    if payment.status is Status.PROCESSING and payment.awaiting is Awaiting.STRIPE:
+        return 202
+    return 200
+
+
+class Repeats:
+    """Finds earlier answers. A record still open is answered from the present state."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def once(
+        self, idem: IdempotencyKey | None, act: Callable[[], Awaitable[Answer]]
+    ) -> Answer:
+        """``act``, unless this key was used before. Raises IdempotencyKeyReused."""
+        if idem is None:
+            return await act()
+        earlier = await self._earlier(idem)
+        if earlier is not None:
+            return earlier
+        try:
+            return await act()
+        except AlreadyTaken as taken:
+            if taken.unique is not Unique.IDEMPOTENCY:
+                raise
+        earlier = await self._earlier(idem)
+        if earlier is None:
+            raise BrokenInvariant(f"The idempotency record {idem.key} was there and is gone.")
+        return earlier
+
+    async def _earlier(self, idem: IdempotencyKey) -> Answer | None:
+        record = await self._store.idempotency(idem.scope, idem.key)
+        if record is None:
+            return None
+        if record.digest != idem.digest:
+            raise IdempotencyKeyReused(
+                "This Idempotency-Key came with another body before: use a new key for a new "
+                "request, or send the same body again."
+            )
+        payment = await self._as_answered(record)
+        return Answer(payment, record.status or status_of(payment), repeated=True)
+
+    async def _as_answered(self, record: IdempotencyRecord) -> Payment:
+        """The payment as it stood when the answer was given: folded up to its ``seq``."""
+        if stream_kind(record.stream) != "payment":
+            raise BrokenInvariant(f"{record.stream} is no payment.")
+        state: Payment | None = None
+        if record.seq is None:
+            loaded = await self._store.load(record.stream)
+            if loaded is not None and isinstance(loaded.state, Payment):
+                state = loaded.state
+        else:
+            for entry in await self._store.journal(record.stream, 0, record.seq):
+                state = apply_fact(state, entry.fact, entry.at)
+        if state is None:
+            raise BrokenInvariant(f"{record.stream} has an answer but no payment.")
+        return state

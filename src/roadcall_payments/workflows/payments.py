@@ -1,0 +1,258 @@
+"""Process, confirm, cancel, retry: the commands that make money move, or keep it from moving.
+
+Each one commits its intent, then calls Stripe, then commits the outcome (``movement.py``). What
+goes wrong after the intent is recovery's to finish.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from roadcall_payments.commit import stream_of
+from roadcall_payments.domain import approval, commands
+from roadcall_payments.domain.errors import (
+    DestinationMismatch,
+    InvalidInput,
+    NotAllowed,
+    NotFound,
+    StatusForbids,
+)
+from roadcall_payments.domain.events import PayerType
+from roadcall_payments.domain.payment import Payment, Status
+from roadcall_payments.domain.people import Actor
+from roadcall_payments.domain.stripe_objects import Operation, StripeIdentity, StripeRequest
+from roadcall_payments.ports import Gateway, Store
+from roadcall_payments.workflows.approvals import account_on_file, load_payment
+from roadcall_payments.workflows.idempotency import Answer, IdempotencyKey, Repeats, status_of
+from roadcall_payments.workflows.movement import Carried, Movement, intent_of
+from roadcall_payments.workflows.write_path import Opens, WritePath, Written
+
+
+class Payments:
+    def __init__(
+        self, write_path: WritePath, store: Store, gateway: Gateway, movement: Movement
+    ) -> None:
+        self._write_path = write_path
+        self._store = store
+        self._gateway = gateway
+        self._movement = movement
+        self._repeats = Repeats(store)
+
+    async def process(
+        self,
+        actor: Actor,
+        payment_id: str,
+        vendor_account: str | None,
+        idem: IdempotencyKey | None = None,
+    ) -> Answer:
+        """Open the driver's PaymentIntent, or transfer to the vendor.
+
+        Raises, before anything is written: NotFound, StatusForbids, InvalidInput,
+        DestinationMismatch, NotAllowed, MovementsPaused, StripeUnavailable, CredentialsRejected.
+        """
+
+        async def act() -> Answer:
+            payment = await load_payment(self._store, payment_id)
+            commands.must_be_processable(payment)
+            destination = await self._destination(payment, actor, vendor_account)
+            identity = await self._ready()
+
+            def decide(current: Payment) -> commands.Facts:
+                commands.must_be_processable(current)
+                request = self._attempt_request(current, destination, identity)
+                return commands.start_processing(current, request, destination, actor)
+
+            started = await self._commit_intent(actor, payment_id, decide, idem)
+            return self._answer(
+                await self._movement.carry_attempt(started, first_try=True, idem=idem)
+            )
+
+        return await self._once(payment_id, idem, act)
+
+    async def confirm(
+        self,
+        actor: Actor,
+        payment_id: str,
+        payment_method: str,
+        idem: IdempotencyKey | None = None,
+    ) -> Answer:
+        """Confirm the one PaymentIntent with a payment method (M1, M3)."""
+
+        async def act() -> Answer:
+            commands.must_be_confirmable(await load_payment(self._store, payment_id))
+            identity = await self._ready()
+
+            def decide(current: Payment) -> commands.Facts:
+                commands.must_be_confirmable(current)
+                request = self._gateway.confirm_request(
+                    current,
+                    key=commands.confirmation_key(current),
+                    payment_method=payment_method,
+                    identity=identity,
+                )
+                self._must_be_same_account(current, identity)
+                return commands.start_confirmation(current, request, actor)
+
+            started = await self._commit_intent(actor, payment_id, decide, idem)
+            return self._answer(
+                await self._movement.carry_confirmation(started, first_try=True, idem=idem)
+            )
+
+        return await self._once(payment_id, idem, act)
+
+    async def cancel(
+        self, actor: Actor, payment_id: str, reason: str, idem: IdempotencyKey | None = None
+    ) -> Answer:
+        """Cancel at once where no intent is open; else ask Stripe, which decides (M2)."""
+
+        async def act() -> Answer:
+            payment = await load_payment(self._store, payment_id)
+            if not payment.intent_open:
+                return await self._cancel_ours(actor, payment_id, idem)
+            commands.must_be_cancellable_at_stripe(payment)
+            self._gateway.ensure_available()
+            identity = await self._gateway.identity()
+
+            def decide(current: Payment) -> commands.Facts:
+                commands.must_be_cancellable_at_stripe(current)
+                self._must_be_same_account(current, identity)
+                key = commands.cancellation_key(current)
+                request = self._gateway.cancel_request(current, key=key, identity=identity)
+                return commands.request_cancel(current, request, str(actor), reason)
+
+            started = await self._commit_intent(actor, payment_id, decide, idem)
+            carried = await self._movement.carry_cancellation(started, first_try=True, idem=idem)
+            return self._cancelled(carried)
+
+        return await self._once(payment_id, idem, act)
+
+    async def retry(
+        self, actor: Actor, payment_id: str, idem: IdempotencyKey | None = None
+    ) -> Answer:
+        """Put a failed payment back to approved; ``process`` then looks before it sends (M6)."""
+
+        async def act() -> Answer:
+            def decide(current: Payment) -> commands.Facts:
+                return commands.retry(current, actor)
+
+            return Answer(await self._commit_intent(actor, payment_id, decide, idem, 200), 200)
+
+        return await self._once(payment_id, idem, act)
+
+    async def client_secret(self, payment_id: str) -> str:
+        """Fetched from Stripe each time, since it is stored nowhere (M33).
+
+        Raises NotFound, StatusForbids where there is nothing to confirm, StripeUnavailable.
+        """
+        payment = await load_payment(self._store, payment_id)
+        if payment.status not in (Status.PROCESSING, Status.FAILED):
+            raise StatusForbids(f"A payment that is {payment.status} has nothing to confirm.")
+        if payment.payment_intent is None:
+            raise StatusForbids("The payment has no PaymentIntent to confirm: process it first.")
+        intent = await self._gateway.payment_intent(intent_of(payment))
+        if intent.client_secret is None:
+            raise NotFound("Stripe gave no client secret for this PaymentIntent.")
+        return intent.client_secret
+
+    async def _ready(self) -> StripeIdentity:
+        """Everything that can refuse a movement before its intent is committed (M32)."""
+        await self._movement.must_flow()
+        self._gateway.ensure_available()
+        return await self._gateway.identity()
+
+    async def _destination(self, payment: Payment, actor: Actor, named: str | None) -> str | None:
+        if payment.payer_type is PayerType.DRIVER_IC:
+            if named is not None:
+                raise InvalidInput(
+                    "vendorStripeAccountId", "A driver's payment is not transferred to a vendor."
+                )
+            return None
+        if not await self._gateway.connect_enabled():
+            raise NotAllowed(
+                "Transfers are switched off: connectEnabled is false in the Stripe credentials.",
+                code="connect_disabled",
+            )
+        if named and payment.destination and named != payment.destination:
+            raise DestinationMismatch(
+                "The payment was approved for another account; have it approved anew for this one."
+            )
+        on_file = await account_on_file(self._store, payment.vendor_id)
+        chosen = approval.destination_to_pay(payment, actor, named, on_file)
+        if chosen is None:
+            raise InvalidInput(
+                "vendorStripeAccountId", "The vendor has no account on file: name one."
+            )
+        return chosen
+
+    def _attempt_request(
+        self, payment: Payment, destination: str | None, identity: StripeIdentity
+    ) -> StripeRequest:
+        number = payment.attempts + 1
+        if destination is None:
+            key = commands.attempt_key(Operation.CREATE_PAYMENT_INTENT, payment, number)
+            return self._gateway.payment_intent_request(
+                payment, key=key, attempt=number, identity=identity
+            )
+        key = commands.attempt_key(Operation.CREATE_TRANSFER, payment, number)
+        return self._gateway.transfer_request(
+            payment, key=key, attempt=number, destination=destination, identity=identity
+        )
+
+    @staticmethod
+    def _must_be_same_account(payment: Payment, identity: StripeIdentity) -> None:
+        if (payment.account, payment.livemode) != (identity.account, identity.livemode):
+            raise StatusForbids(
+                "Its PaymentIntent belongs to another Stripe account or mode than the service's "
+                "present key (M18): restore that key to go on.",
+                code="stripe_account_changed",
+            )
+
+    async def _cancel_ours(
+        self, actor: Actor, payment_id: str, idem: IdempotencyKey | None
+    ) -> Answer:
+        def decide(current: Payment) -> commands.Facts:
+            return commands.cancel(current, actor)
+
+        return Answer(await self._commit_intent(actor, payment_id, decide, idem, 200), 200)
+
+    async def _commit_intent(
+        self,
+        actor: Actor,
+        payment_id: str,
+        decide: Callable[[Payment], commands.Facts],
+        idem: IdempotencyKey | None,
+        status: int | None = None,
+    ) -> Payment:
+        def on_current(current: Payment | None) -> commands.Facts:
+            if current is None:
+                raise NotFound(f"There is no payment {payment_id}.")
+            return decide(current)
+
+        opens: Opens | None = idem.opens(status) if idem else None
+        written: Written[Payment] = await self._write_path.write(
+            stream_of("payment", payment_id), on_current, actor=actor, opens=opens
+        )
+        return written.state
+
+    async def _once(
+        self, payment_id: str, idem: IdempotencyKey | None, act: Callable[[], Awaitable[Answer]]
+    ) -> Answer:
+        await load_payment(self._store, payment_id)
+        return await self._repeats.once(idem, act)
+
+    @staticmethod
+    def _answer(carried: Carried) -> Answer:
+        status = 503 if carried.refused_credentials else status_of(carried.payment)
+        return Answer(carried.payment, status, carried.client_secret)
+
+    @staticmethod
+    def _cancelled(carried: Carried) -> Answer:
+        """200 cancelled; 202 while Stripe has not said; 409 where the money had come."""
+        payment = carried.payment
+        if payment.status is Status.CANCELLED:
+            return Answer(payment, 200)
+        if payment.cancellation and payment.cancellation.open:
+            return Answer(payment, 503 if carried.refused_credentials else 202)
+        raise StatusForbids(
+            f"Stripe did not cancel it: the payment is {payment.status}.", code="not_cancelled"
+        )

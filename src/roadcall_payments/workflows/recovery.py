@@ -1,0 +1,154 @@
+"""Finish what a crash, a timeout or a silent payer left open (M5-M8, M33).
+
+The worker calls ``attend`` for every payment that is due. Whatever it commits gives the payment
+its next due time; where there was nothing to commit, it is looked at again, less and less often.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
+
+from roadcall_payments.commit import stream_of
+from roadcall_payments.domain import approval, commands, outcomes
+from roadcall_payments.domain.errors import BrokenInvariant
+from roadcall_payments.domain.events import Awaiting
+from roadcall_payments.domain.payment import Patience, Payment, Status, Unbooked
+from roadcall_payments.domain.people import WORKER
+from roadcall_payments.domain.stripe_objects import BalanceTransaction, StripeIdentity
+from roadcall_payments.ports import Claim, Gateway, Store
+from roadcall_payments.workflows.intake import Scoring
+from roadcall_payments.workflows.movement import UNREACHABLE, Movement, intent_of
+from roadcall_payments.workflows.write_path import WritePath, Written
+
+FIRST_WAIT_S = 5
+WAIT_MAX_S = 3_600
+
+
+class Recovery:
+    def __init__(
+        self,
+        write_path: WritePath,
+        store: Store,
+        gateway: Gateway,
+        movement: Movement,
+        scoring: Scoring,
+        patience: Patience,
+    ) -> None:
+        self._write_path = write_path
+        self._store = store
+        self._gateway = gateway
+        self._movement = movement
+        self._scoring = scoring
+        self._patience = patience
+
+    async def attend(self, claim: Claim) -> None:
+        """Do what one due payment needs, or put it back for later."""
+        before = await self._payment(claim.key)
+        try:
+            after = await self._attended(before)
+            reason = f"nothing new; the payment is {after.status}"
+        except UNREACHABLE as failure:
+            after, reason = before, failure.message
+        if after == before:
+            wait_s = min(FIRST_WAIT_S * 2**claim.attempts, WAIT_MAX_S)
+            due_at = self._write_path.clock.now() + timedelta(seconds=wait_s)
+            await self._store.postpone(claim, due_at=due_at, reason=reason)
+
+    async def _attended(self, payment: Payment) -> Payment:
+        if payment.status is Status.PENDING_APPROVAL:
+            return await self._before_approval(payment)
+        if payment.account is not None:
+            identity = await self._gateway.identity()
+            if (payment.account, payment.livemode) != (identity.account, identity.livemode):
+                return await self._account_changed(payment, identity)
+        if payment.unbooked:
+            payment = await self._book(payment)
+        if payment.status is Status.PROCESSING and payment.awaiting is Awaiting.STRIPE:
+            return await self._settle(payment)
+        if payment.status in (Status.PROCESSING, Status.FAILED) and payment.payment_intent:
+            return await self._payer_silent(payment)
+        return payment
+
+    async def _before_approval(self, payment: Payment) -> Payment:
+        if payment.risk is None:
+            return await self._scoring.score(payment)
+        return await self._write(
+            payment,
+            lambda p: approval.expire(p, self._write_path.clock.now(), self._patience.approval),
+        )
+
+    async def _settle(self, payment: Payment) -> Payment:
+        """Carry on the open call: the same request under the same key, or look (M5, M8)."""
+        if payment.cancellation and payment.cancellation.open:
+            return (await self._movement.carry_cancellation(payment, first_try=False)).payment
+        if payment.confirmation and payment.confirmation.open:
+            return (await self._movement.carry_confirmation(payment, first_try=False)).payment
+        if payment.attempt and payment.attempt.open:
+            return (await self._movement.carry_attempt(payment, first_try=False)).payment
+        return await self._movement.see_intent(payment)
+
+    async def _payer_silent(self, payment: Payment) -> Payment:
+        """Look first; a payer who stays silent for days has the PaymentIntent cancelled (M33)."""
+        seen = await self._movement.see_intent(payment)
+        now = self._write_path.clock.now()
+        if seen != payment or now < payment.updated_at + self._patience.payer:
+            return seen
+        identity = await self._gateway.identity()
+
+        def decide(current: Payment) -> commands.Facts:
+            if current != payment:
+                return ()
+            key = commands.cancellation_key(current)
+            request = self._gateway.cancel_request(current, key=key, identity=identity)
+            return commands.request_cancel(current, request, str(WORKER), "payer_silent")
+
+        asked = await self._write(payment, decide)
+        if asked == payment:
+            return asked
+        return (await self._movement.carry_cancellation(asked, first_try=True)).payment
+
+    async def _book(self, payment: Payment) -> Payment:
+        """Fetch Stripe's own line for each object of ours and book it, by id, once (M17)."""
+        for unbooked in payment.unbooked:
+            payment = await self._book_one(payment, unbooked)
+        return payment
+
+    async def _book_one(self, payment: Payment, unbooked: Unbooked) -> Payment:
+        source = unbooked.object_id
+        if source == payment.payment_intent:
+            # The success came without its charge's id: the PaymentIntent knows it.
+            intent = await self._gateway.payment_intent(intent_of(payment))
+            source = intent.latest_charge or source
+        for line in await self._gateway.balance_transactions(source=source):
+            payment = await self._write(payment, partial(_booking, unbooked=unbooked, line=line))
+        return payment
+
+    async def _account_changed(self, payment: Payment, identity: StripeIdentity) -> Payment:
+        """An attempt continues on its own account only: a person has to restore it (M18)."""
+        detail = f"it belongs to {payment.account}, the service's key now to {identity.account}"
+        return await self._write(
+            payment, lambda p: outcomes.anomaly(p, "stripe_account_changed", detail, p.account)
+        )
+
+    async def _payment(self, stream: str) -> Payment:
+        loaded = await self._store.load(stream)
+        if loaded is None or not isinstance(loaded.state, Payment):
+            raise BrokenInvariant(f"{stream} is due, but it is no payment.")
+        return loaded.state
+
+    async def _write(
+        self, payment: Payment, decide: Callable[[Payment], commands.Facts]
+    ) -> Payment:
+        def on_current(current: Payment | None) -> commands.Facts:
+            return decide(current or payment)
+
+        written: Written[Payment] = await self._write_path.write(
+            stream_of("payment", payment.id), on_current, actor=WORKER
+        )
+        return written.state
+
+
+def _booking(payment: Payment, unbooked: Unbooked, line: BalanceTransaction) -> outcomes.Facts:
+    return outcomes.book(payment, unbooked, line)

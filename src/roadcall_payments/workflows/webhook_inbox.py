@@ -1,0 +1,294 @@
+"""Take each event of Stripe's once, in any order, and never move a payment backwards (M13-M16).
+
+The event and its effect are one commit. What cannot be applied now waits in the inbox and is
+tried again a bounded number of times; then a person decides (M19).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from roadcall_payments.commit import (
+    InboxEvent,
+    InboxInsert,
+    InboxStatus,
+    InboxUpdate,
+    stream_of,
+    stripe_ref,
+)
+from roadcall_payments.domain import outcomes, payouts_seen
+from roadcall_payments.domain.errors import RoadcallError, StoreUnavailable
+from roadcall_payments.domain.events import Fact, Source
+from roadcall_payments.domain.payment import Payment
+from roadcall_payments.domain.payout import Payout
+from roadcall_payments.domain.people import STRIPE
+from roadcall_payments.domain.stripe_objects import (
+    IntentStatus,
+    PaymentIntent,
+    StripeEvent,
+    StripeIdentity,
+    Transfer,
+)
+from roadcall_payments.domain.stripe_objects import Payout as StripePayout
+from roadcall_payments.ports import Claim, Gateway, Store
+from roadcall_payments.workflows.write_path import AlreadyTaken, WritePath, Written
+
+ATTEMPTS_MAX = 12
+FIRST_WAIT_S = 5
+WAIT_MAX_S = 3_600
+# A payment that keeps changing while it is fetched will be fetched again by the worker.
+FETCHES_MAX = 5
+
+
+@dataclass(frozen=True, slots=True)
+class _Delivery:
+    """One event on its way into the books: a fresh one, or one that waited."""
+
+    event: StripeEvent
+    body: bytes
+    received_at: datetime
+    attempts: int
+    fresh: bool
+
+    def row(
+        self,
+        status: InboxStatus,
+        *,
+        reason: str | None = None,
+        stream: str | None = None,
+        due_at: datetime | None = None,
+    ) -> InboxInsert | InboxUpdate:
+        if not self.fresh:
+            return InboxUpdate(self.event.id, status, reason, self.attempts, stream, due_at)
+        origin = self.event.connected_account or "platform"
+        event = InboxEvent(
+            self.event.id,
+            self.event.type,
+            origin,
+            self.received_at,
+            self.body,
+            status,
+            reason,
+            self.attempts,
+            stream,
+        )
+        return InboxInsert(event, due_at)
+
+
+class _Changed(Exception):
+    """The stream is not what it was when Stripe was asked."""
+
+
+class WebhookInbox:
+    def __init__(self, write_path: WritePath, store: Store, gateway: Gateway) -> None:
+        self._write_path = write_path
+        self._store = store
+        self._gateway = gateway
+
+    async def take(self, body: bytes, signature: str) -> str:
+        """Verify, keep and apply one delivery; the event's id, also for a repeat.
+
+        Raises InvalidInput (``bad_signature``, ``bad_event``) with nothing written, and
+        StoreUnavailable when the inbox itself cannot be written (M19).
+        """
+        now = self._write_path.clock.now()
+        event = await self._gateway.verified_event(body, signature, now=now)
+        delivery = _Delivery(event, body, now, attempts=0, fresh=True)
+        try:
+            await self._deliver(delivery)
+        except AlreadyTaken:
+            # Delivered before; what it means is in the books or in the inbox already.
+            return event.id
+        return event.id
+
+    async def retry(self, claim: Claim) -> None:
+        """One waiting event, again."""
+        await self._again(claim.key)
+
+    async def retry_now(self, event_id: str) -> bool:
+        """A person's retry; False when the event waits for nothing."""
+        return await self._again(event_id)
+
+    async def _again(self, event_id: str) -> bool:
+        kept = await self._store.inbox_event(event_id)
+        if kept is None or kept.status not in (InboxStatus.WAITING, InboxStatus.REVIEW):
+            return False
+        event = self._gateway.stored_event(kept.body)
+        attempts = kept.attempts + 1
+        delivery = _Delivery(event, kept.body, kept.received_at, attempts, fresh=False)
+        try:
+            await self._deliver(delivery)
+        except AlreadyTaken:
+            # Another worker settled it meanwhile.
+            return False
+        return True
+
+    async def _deliver(self, delivery: _Delivery) -> None:
+        """Apply or keep; a failure while applying commits the inbox row alone (M19)."""
+        if delivery.fresh and await self._store.inbox_event(delivery.event.id) is not None:
+            return
+        try:
+            await self._apply(delivery)
+        except (AlreadyTaken, StoreUnavailable):
+            raise
+        except RoadcallError as failure:
+            await self._wait(delivery, f"{failure.code}: {failure.message}")
+
+    async def _apply(self, delivery: _Delivery) -> None:
+        event = delivery.event
+        identity = await self._gateway.identity()
+        if event.livemode != identity.livemode:
+            await self._keep(delivery, "it is of the other mode (test or live)")
+            return
+        match event.payload:
+            case StripePayout() as seen if event.connected_account is not None:
+                await self._apply_payout(delivery, event.connected_account, seen)
+            case PaymentIntent() as intent if event.connected_account is None:
+                await self._apply_intent(delivery, identity, intent)
+            case Transfer() as transfer if event.connected_account is None:
+                await self._apply_transfer(delivery, identity, transfer)
+            case None:
+                await self._keep(delivery, "nothing of ours changes with this type")
+            case _:
+                await self._keep(delivery, "its account does not fit its type (M14)")
+
+    async def _apply_intent(
+        self, delivery: _Delivery, identity: StripeIdentity, intent: PaymentIntent
+    ) -> None:
+        payment = await self._owner(identity, intent)
+        if payment is None:
+            await self._keep(delivery, "its PaymentIntent is none of ours (M13)")
+        elif intent.status is IntentStatus.SUCCEEDED:
+
+            def decide(current: Payment) -> outcomes.Facts:
+                now = self._write_path.clock.now()
+                return outcomes.payment_intent_seen(current, intent, Source.WEBHOOK, now, None)
+
+            await self._write(delivery, payment, decide)
+        else:
+            await self._fetch_and_apply(delivery, payment.id, intent.id)
+
+    async def _fetch_and_apply(self, delivery: _Delivery, payment_id: str, intent: str) -> None:
+        """Anything but success applies from the object fetched after the stream was read (M15)."""
+
+        async def once(read: Payment) -> None:
+            seen = await self._gateway.payment_intent(intent)
+
+            def decide(current: Payment) -> outcomes.Facts:
+                if current != read:
+                    raise _Changed
+                now = self._write_path.clock.now()
+                return outcomes.payment_intent_seen(current, seen, Source.WEBHOOK, now, None)
+
+            await self._write(delivery, read, decide)
+
+        await self._while_changing(delivery, payment_id, once)
+
+    async def _apply_transfer(
+        self, delivery: _Delivery, identity: StripeIdentity, transfer: Transfer
+    ) -> None:
+        payment = await self._owner(identity, transfer)
+        if payment is None:
+            await self._keep(delivery, "its transfer is none of ours (M13)")
+            return
+        if delivery.event.type == "transfer.reversed":
+            await self._apply_reversals(delivery, payment.id, transfer.id)
+            return
+
+        def decide(current: Payment) -> outcomes.Facts:
+            return outcomes.transfer_seen(current, transfer, Source.WEBHOOK, None)
+
+        await self._write(delivery, payment, decide)
+
+    async def _apply_reversals(
+        self, delivery: _Delivery, payment_id: str, transfer_id: str
+    ) -> None:
+        async def once(read: Payment) -> None:
+            listed = await self._gateway.reversals(transfer_id)
+
+            def decide(current: Payment) -> outcomes.Facts:
+                return outcomes.reversals_seen(current, listed)
+
+            await self._write(delivery, read, decide)
+
+        await self._while_changing(delivery, payment_id, once)
+
+    async def _apply_payout(self, delivery: _Delivery, account: str, seen: StripePayout) -> None:
+        stream = stream_of("payout", seen.id)
+        event = delivery.event
+
+        def decide(current: Payout | None) -> tuple[Fact, ...]:
+            return payouts_seen.payout_seen(current, seen, account, event.type, event.id)
+
+        loaded = await self._store.load(stream)
+        current = loaded.state if loaded and isinstance(loaded.state, Payout) else None
+        if current is None and not decide(None):
+            await self._keep(delivery, "a payout's news that needs no entry")
+            return
+        row = delivery.row(InboxStatus.APPLIED, stream=stream)
+        _: Written[Payout] = await self._write_path.write(stream, decide, actor=STRIPE, inbox=row)
+
+    async def _while_changing(
+        self, delivery: _Delivery, payment_id: str, once: Callable[[Payment], Awaitable[None]]
+    ) -> None:
+        for _ in range(FETCHES_MAX):
+            loaded = await self._store.load(stream_of("payment", payment_id))
+            if loaded is None or not isinstance(loaded.state, Payment):
+                break
+            try:
+                await once(loaded.state)
+                return
+            except _Changed:
+                continue
+        await self._wait(delivery, "the payment kept changing while it was fetched")
+
+    async def _owner(
+        self, identity: StripeIdentity, found: PaymentIntent | Transfer
+    ) -> Payment | None:
+        """The payment whose object this is: by our refs, or as the open attempt's own (M13)."""
+        ref = stripe_ref(identity.account, identity.livemode, found.id)
+        stream = await self._store.resolve(ref)
+        claimed = stream is None
+        if stream is None:
+            claim = found.metadata.get("paymentId")
+            if not claim:
+                return None
+            stream = stream_of("payment", claim)
+        loaded = await self._store.load(stream)
+        if loaded is None or not isinstance(loaded.state, Payment):
+            return None
+        payment = loaded.state
+        if claimed and not outcomes.is_open_attempts(payment, found, identity.account):
+            # Between the two reads the attempt may have learned its object: then it is in the refs.
+            return payment if await self._store.resolve(ref) == stream else None
+        return payment
+
+    async def _write(
+        self,
+        delivery: _Delivery,
+        payment: Payment,
+        decide: Callable[[Payment], outcomes.Facts],
+    ) -> None:
+        stream = stream_of("payment", payment.id)
+
+        def on_current(current: Payment | None) -> outcomes.Facts:
+            return decide(current or payment)
+
+        row = delivery.row(InboxStatus.APPLIED, stream=stream)
+        _: Written[Payment] = await self._write_path.write(
+            stream, on_current, actor=STRIPE, inbox=row
+        )
+
+    async def _keep(self, delivery: _Delivery, reason: str) -> None:
+        await self._write_path.write_inbox_alone(delivery.row(InboxStatus.KEPT, reason=reason))
+
+    async def _wait(self, delivery: _Delivery, reason: str) -> None:
+        if delivery.attempts >= ATTEMPTS_MAX:
+            row = delivery.row(InboxStatus.REVIEW, reason=reason)
+        else:
+            wait_s = min(FIRST_WAIT_S * 2**delivery.attempts, WAIT_MAX_S)
+            due_at = self._write_path.clock.now() + timedelta(seconds=wait_s)
+            row = delivery.row(InboxStatus.WAITING, reason=reason, due_at=due_at)
+        await self._write_path.write_inbox_alone(row)
