@@ -393,16 +393,3 @@ class MovementsResumed:
 ControlFact = MovementsPaused | MovementsResumed
 
 Fact = PaymentFact | VendorFact | PayoutFact | ControlFact
-
-# The names that consumers know, where they differ from the fact's own.
-_PUBLISHED_AS: dict[type[Fact], str] = {
-    ActionRequired: "PaymentRequiresAction",
-    TransferReversed: "PaymentTransferReversed",
-}
-
-
-def published_name(fact: Fact) -> str:
-    """The event's name outside: the fact's own, but for those the seeds named otherwise."""
-    if isinstance(fact, PaymentScored) and fact.flagged:
-        return "FraudDetected"
-    return _PUBLISHED_AS.get(type(fact), type(fact).__name__)

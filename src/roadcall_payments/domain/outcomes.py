@@ -11,7 +11,8 @@ from datetime import datetime, timedelta
 
 from roadcall_payments.domain import events as e
 from roadcall_payments.domain.money import Money
-from roadcall_payments.domain.payment import Payment, Status, Unbooked, apply
+from roadcall_payments.domain.payment import Payment, Status, Unbooked
+from roadcall_payments.domain.payment_fold import apply
 from roadcall_payments.domain.stripe_objects import (
     BalanceTransaction,
     IntentStatus,

@@ -27,7 +27,7 @@ from roadcall_payments.commit import (
     Unique,
 )
 from roadcall_payments.domain import events as e
-from roadcall_payments.domain import movements, payment, payout, vendor
+from roadcall_payments.domain import movements, payment, payment_fold, payout, vendor
 from roadcall_payments.domain.errors import (
     BrokenInvariant,
     ContendedStream,
@@ -214,7 +214,7 @@ def apply_fact(state: S | None, fact: e.Fact, at: datetime) -> S:
         case e.MovementsPaused() | e.MovementsResumed():
             after = movements.apply(_of(movements.Movements, state), fact, at)
         case _:
-            after = payment.apply(_of(payment.Payment, state), fact, at)
+            after = payment_fold.apply(_of(payment.Payment, state), fact, at)
     return after  # type: ignore[return-value] # each apply keeps its kind
 
 

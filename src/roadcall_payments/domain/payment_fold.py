@@ -1,0 +1,219 @@
+"""The fold that makes a payment from its facts. Pure; follows the transition table alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from roadcall_payments.domain import events as e
+from roadcall_payments.domain.errors import BrokenInvariant
+from roadcall_payments.domain.payment import (
+    TRANSITIONS,
+    Attempt,
+    Cancellation,
+    Confirmation,
+    Failure,
+    Payment,
+    Risk,
+    Status,
+    Unbooked,
+)
+
+
+def next_status(status: Status | None, fact: e.PaymentFact) -> Status:
+    """The table's answer. Raises BrokenInvariant where the table has none."""
+    after = TRANSITIONS[type(fact)].get(status)
+    if after is None:
+        raise BrokenInvariant(f"{type(fact).__name__} cannot follow in status {status}.")
+    return after
+
+
+def apply(payment: Payment | None, fact: e.PaymentFact, at: datetime) -> Payment:
+    """The payment after ``fact``. Pure; raises BrokenInvariant outside the table."""
+    status = next_status(payment.status if payment else None, fact)
+    if isinstance(fact, e.PaymentCreated):
+        return _created(fact, at)
+    if payment is None:
+        raise BrokenInvariant("A payment starts with PaymentCreated.")
+    return replace(_evolved(payment, fact, at), status=status, updated_at=at)
+
+
+def _created(fact: e.PaymentCreated, at: datetime) -> Payment:
+    return Payment(
+        id=fact.payment_id,
+        company_id=fact.company_id,
+        incident_id=fact.incident_id,
+        vendor_id=fact.vendor_id,
+        driver_id=fact.driver_id,
+        payer_type=fact.payer_type,
+        amount=fact.amount,
+        line_items=fact.line_items,
+        description=fact.description,
+        created_by=fact.created_by,
+        created_at=at,
+        updated_at=at,
+    )
+
+
+def _evolved(p: Payment, fact: e.PaymentFact, at: datetime) -> Payment:
+    match fact:
+        case e.PaymentScored():
+            return replace(p, risk=Risk(fact.risk_percent, fact.level, fact.reasons, fact.flagged))
+        case e.ReviewCleared():
+            return replace(p, risk=replace(p.risk, flagged=False) if p.risk else None)
+        case e.ReviewBlocked():
+            return replace(p, rejection=fact.note)
+        case e.ApprovalRecorded():
+            return replace(
+                p,
+                approvals=(*p.approvals, e.Approval(fact.by, fact.role)),
+                approvals_since=p.approvals_since or at,
+                destination=fact.destination,
+            )
+        case e.ApprovalExpired():
+            return replace(p, approvals=(), approvals_since=None, destination=None)
+        case e.PaymentApproved():
+            return replace(p, approvals=fact.approvals, destination=fact.destination)
+        case e.PaymentRejected():
+            return replace(p, rejection=fact.reason)
+        case e.TransferReversed():
+            return _reversed(p, fact)
+        case e.BalanceTransactionBooked():
+            return replace(
+                p,
+                booked=(*p.booked, fact.transaction.id),
+                unbooked=tuple(u for u in p.unbooked if u.object_id != fact.object_id),
+            )
+        case e.StrayMoneyObserved():
+            stray = Unbooked(fact.object_id, fact.amount)
+            return replace(p, strays=(*p.strays, fact.object_id), unbooked=(*p.unbooked, stray))
+        case e.AnomalyRecorded():
+            return replace(p, anomalies=(*p.anomalies, fact.code))
+        case _:
+            return _moved(p, fact, at)
+
+
+def _moved(p: Payment, fact: e.PaymentFact, at: datetime) -> Payment:
+    """The facts of the movement itself, from its intent to its end."""
+    if p.unknown is not None:
+        p = replace(p, unknown=None)
+    match fact:
+        case e.ProcessingStarted():
+            return replace(
+                p,
+                attempt=Attempt(fact.attempt, fact.request, at),
+                destination=fact.destination,
+                awaiting=e.Awaiting.STRIPE,
+                failure=None,
+                account=fact.request.account,
+                livemode=fact.request.livemode,
+            )
+        case e.PaymentIntentOpened():
+            return replace(
+                p,
+                payment_intent=fact.payment_intent,
+                attempt=_closed_attempt(p),
+                awaiting=e.Awaiting.PAYER,
+            )
+        case e.ConfirmationStarted():
+            return replace(
+                p,
+                confirmation=Confirmation(fact.confirmation, fact.request, at),
+                awaiting=e.Awaiting.STRIPE,
+                failure=None,
+                next_action=None,
+            )
+        case e.ActionRequired():
+            return replace(
+                _answered(p), awaiting=e.Awaiting.PAYER, next_action=fact.action, failure=None
+            )
+        case e.CancelRequested():
+            return replace(
+                p,
+                cancellation=Cancellation(fact.cancellation, fact.request, at),
+                awaiting=e.Awaiting.STRIPE,
+            )
+        case e.CancelRefused():
+            closed = replace(p.cancellation, open=False) if p.cancellation else None
+            return replace(p, cancellation=closed, awaiting=fact.awaiting)
+        case e.OutcomeUnknown():
+            return _unknown(p, fact, at)
+        case e.PaymentFailed():
+            return replace(
+                _answered(p),
+                attempt=_closed_attempt(p),
+                awaiting=None,
+                next_action=None,
+                failure=Failure(
+                    fact.code, fact.message, fact.retryable, fact.decline_code, fact.charge_id
+                ),
+            )
+        case e.AttemptVoided():
+            gone = Failure("attempt_voided", fact.reason, True, None, None)
+            return replace(p, attempt=_closed_attempt(p), awaiting=None, failure=gone)
+        case e.PaymentRetried():
+            return replace(p, awaiting=None)
+        case e.PaymentCancelled():
+            ended = _answered(p)
+            return replace(ended, awaiting=None, cancellation=None, attempt=_closed_attempt(p))
+        case e.PaymentCompleted():
+            return _completed(p, fact, at)
+    raise BrokenInvariant(f"No rule folds {type(fact).__name__}.")
+
+
+def _closed_attempt(p: Payment) -> Attempt | None:
+    return replace(p.attempt, open=False) if p.attempt and p.attempt.open else p.attempt
+
+
+def _answered(p: Payment) -> Payment:
+    """The open confirmation and cancellation have their answer."""
+    confirmation, cancellation = p.confirmation, p.cancellation
+    if confirmation and confirmation.open:
+        confirmation = replace(confirmation, open=False)
+    if cancellation and cancellation.open:
+        cancellation = replace(cancellation, open=False)
+    return replace(p, confirmation=confirmation, cancellation=cancellation)
+
+
+def _unknown(p: Payment, fact: e.OutcomeUnknown, at: datetime) -> Payment:
+    attempt, confirmation = p.attempt, p.confirmation
+    if fact.absent and attempt and attempt.open:
+        attempt = replace(attempt, absences=(*attempt.absences, at))
+    if fact.answered and confirmation and confirmation.open:
+        confirmation = replace(confirmation, open=False)
+    return replace(
+        p,
+        attempt=attempt,
+        confirmation=confirmation,
+        awaiting=fact.awaiting,
+        unknown=fact.reason,
+    )
+
+
+def _completed(p: Payment, fact: e.PaymentCompleted, at: datetime) -> Payment:
+    driver = fact.payer_type is e.PayerType.DRIVER_IC
+    booked_as = fact.charge_id or fact.object_id
+    moved = fact.amount if driver else -fact.amount
+    return replace(
+        _answered(p),
+        attempt=_closed_attempt(p),
+        awaiting=None,
+        next_action=None,
+        failure=None,
+        payment_intent=fact.object_id if driver else p.payment_intent,
+        transfer=p.transfer if driver else fact.object_id,
+        charge=fact.charge_id,
+        account=fact.account,
+        livemode=fact.livemode,
+        completed_at=at,
+        unbooked=(*p.unbooked, Unbooked(booked_as, moved)),
+    )
+
+
+def _reversed(p: Payment, fact: e.TransferReversed) -> Payment:
+    return replace(
+        p,
+        amount_reversed_cents=p.amount_reversed_cents + fact.amount.amount_cents,
+        reversals=(*p.reversals, fact.reversal_id),
+        unbooked=(*p.unbooked, Unbooked(fact.reversal_id, fact.amount)),
+    )
