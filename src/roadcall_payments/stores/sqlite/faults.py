@@ -27,6 +27,24 @@ def stream_faults(db: sqlite3.Connection, stream: str) -> list[str]:
         db.execute("ROLLBACK")
 
 
+def orphan_faults(db: sqlite3.Connection) -> list[str]:
+    """Rows of streams that have no row in streams; each names its table and stream."""
+    owned = {
+        "journal": "stream",
+        "postings": "stream",
+        "payments": "'payment/' || id",
+        "refs": "stream",
+        "texts": "stream",
+    }
+    return [
+        f"{table} {stream}: belongs to a stream that has no row in streams"
+        for table, owner in owned.items()
+        for (stream,) in db.execute(
+            f"SELECT {owner} FROM {table} EXCEPT SELECT stream FROM streams"  # noqa: S608  # constants only
+        )
+    ]
+
+
 def _faults(db: sqlite3.Connection, stream: str) -> list[str]:
     row = db.execute("SELECT seq, hash, state FROM streams WHERE stream = ?", (stream,)).fetchone()
     if row is None:

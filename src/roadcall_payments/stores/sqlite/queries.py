@@ -14,8 +14,9 @@ from roadcall_payments.commit import (
     InboxStatus,
     decode_state,
     stream_of,
+    text_digest,
 )
-from roadcall_payments.domain.payment import Payment
+from roadcall_payments.domain.payment import Payment, Status
 from roadcall_payments.journal import Head, JournalEntry
 from roadcall_payments.ledger.posting_rules import Posting
 from roadcall_payments.ports import Loaded, Notice, Page, PaymentQuery, Queue, Stored
@@ -94,7 +95,9 @@ def read_payments(db: sqlite3.Connection, query: PaymentQuery) -> Page[Payment]:
     }
     conditions = [f"{column} = ?" for column, value in wanted.items() if value is not None]
     values = [value for value in wanted.values() if value is not None]
-    # Written out, not bound: only then can the planner use the partial indexes.
+    # The partial indexes are used by queries that repeat their WHERE.
+    if query.status not in (None, Status.COMPLETED):
+        conditions.append("p.status != 'completed'")
     for column, flag in (("p.flagged", query.flagged), ("p.on_review", query.on_review)):
         if flag is not None:
             conditions.append(f"{column} = {int(flag)}")
@@ -151,6 +154,14 @@ def read_texts(db: sqlite3.Connection, ids: Sequence[str]) -> dict[str, str]:
     )
 
 
+def read_text_digests(db: sqlite3.Connection, ids: Sequence[str]) -> dict[str, str]:
+    rows = db.execute(
+        "SELECT id, salt, body FROM texts WHERE id IN (SELECT value FROM json_each(?))",
+        (msgspec.json.encode(ids).decode(),),
+    )
+    return {own_id: text_digest(salt, body) for own_id, salt, body in rows}
+
+
 def read_idempotency(db: sqlite3.Connection, scope: str, key: str) -> IdempotencyRecord | None:
     row = db.execute(
         f"SELECT {IDEMPOTENCY_COLUMNS} FROM idempotency WHERE scope = ? AND key = ?",  # noqa: S608  # constant columns
@@ -170,16 +181,22 @@ def read_inbox_event(db: sqlite3.Connection, event_id: str) -> InboxEvent | None
 def read_inbox(
     db: sqlite3.Connection, status: InboxStatus | None, cursor: str | None, limit: int
 ) -> Page[InboxEvent]:
-    # The status is written out, not bound: only then can the planner use the partial index.
-    conditions = [] if status is None else [f"status = '{status.value}'"]
-    position = () if cursor is None else tuple(read_cursor(_INBOX, cursor))
-    if position:
+    conditions: list[str] = []
+    values: list[Value] = []
+    if status is not None:
+        conditions.append("status = ?")
+        values.append(status.value)
+    if status in (InboxStatus.WAITING, InboxStatus.REVIEW):
+        # The partial index is used by a query that repeats its WHERE.
+        conditions.append("status IN ('waiting', 'review')")
+    if cursor is not None:
         conditions.append("(received_at, event_id) < (?, ?)")
+        values += read_cursor(_INBOX, cursor)
     where = " AND ".join(conditions) or "TRUE"
     rows = db.execute(
         f"SELECT {INBOX_COLUMNS} FROM inbox WHERE {where}"  # noqa: S608  # constants only
         " ORDER BY received_at DESC, event_id DESC LIMIT ?",
-        (*position, limit + 1),
+        (*values, limit + 1),
     ).fetchall()
     events = tuple(inbox_event(row) for row in rows[:limit])
     if len(rows) <= limit:

@@ -34,7 +34,7 @@ from roadcall_payments.ports import (
 from roadcall_payments.stores.lane import Lane
 from roadcall_payments.stores.sqlite import queries, work
 from roadcall_payments.stores.sqlite.counters import Counted, RequestCounters
-from roadcall_payments.stores.sqlite.faults import stream_faults
+from roadcall_payments.stores.sqlite.faults import orphan_faults, stream_faults
 from roadcall_payments.stores.sqlite.reader import Reader, ReadJob
 from roadcall_payments.stores.sqlite.rows import prepare
 from roadcall_payments.stores.sqlite.schema_version import migrate
@@ -126,6 +126,9 @@ class SqliteStore:
     async def payment_faults(self, stream: str) -> Sequence[str]:
         return await self._scan(lambda db: stream_faults(db, stream))
 
+    async def orphans(self) -> Sequence[str]:
+        return await self._scan(orphan_faults)
+
     async def vendor_was_paid(self, vendor_id: str) -> bool:
         return await self._look_up(lambda db: queries.read_vendor_was_paid(db, vendor_id))
 
@@ -134,6 +137,9 @@ class SqliteStore:
 
     async def texts(self, ids: Sequence[str]) -> dict[str, str]:
         return await self._look_up(lambda db: queries.read_texts(db, ids))
+
+    async def text_digests(self, ids: Sequence[str]) -> dict[str, str]:
+        return await self._look_up(lambda db: queries.read_text_digests(db, ids))
 
     async def idempotency(self, scope: str, key: str) -> IdempotencyRecord | None:
         return await self._look_up(lambda db: queries.read_idempotency(db, scope, key))
