@@ -1,0 +1,90 @@
+"""List answers: cursor pagination, and Stripe's filters on time."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TypeVar
+
+from stripe_sandbox.collection import Collection
+from stripe_sandbox.errors import missing_object, refused
+from stripe_sandbox.json_types import JsonObject, JsonValue
+from stripe_sandbox.parameters import Params
+from stripe_sandbox.records import Record
+from stripe_sandbox.routes import Call
+
+R = TypeVar("R", bound=Record)
+
+LIMIT_DEFAULT = 10
+LIMIT_MAX = 100
+
+
+def list_object(url: str, data: list[JsonValue], has_more: bool = False) -> JsonObject:
+    return {"object": "list", "data": data, "has_more": has_more, "url": url}
+
+
+def created_filter(params: Params, name: str = "created") -> Callable[[int], bool]:
+    """The test that `created[gte]=...` or `created=...` asks of a time."""
+    value = params.values.get(name)
+    if isinstance(value, int):
+        return lambda at: at == value
+    if not isinstance(value, Mapping):
+        return lambda at: True
+    low = max(_bound(value, "gte", 0), _bound(value, "gt", -1) + 1)
+    high = min(_bound(value, "lte", 1 << 62), _bound(value, "lt", 1 << 62) - 1)
+    return lambda at: low <= at <= high
+
+
+def _bound(value: Mapping[str, JsonValue], name: str, default: int) -> int:
+    bound = value.get(name, default)
+    return bound if isinstance(bound, int) else default
+
+
+def list_records(
+    call: Call,
+    collection: Collection[R],
+    render: Callable[[R], JsonObject],
+    keep: Callable[[R], bool] = lambda record: True,
+    found: Iterable[R] | None = None,
+    *,
+    owned: bool = True,
+) -> JsonObject:
+    """A page of the acting account's records, newest first.
+
+    `found` narrows the search (oldest first); `keep` decides; `owned` False asks for no owner.
+    Raises StripeError for a limit out of range or a cursor that is no such object.
+    """
+    params = call.params
+    limit = params.integer("limit") if "limit" in params else LIMIT_DEFAULT
+    if limit is None or not 1 <= limit <= LIMIT_MAX:
+        raise refused("Invalid limit: must be between 1 and 100.", param="limit")
+    starting_after, ending_before = params.text("starting_after"), params.text("ending_before")
+    if starting_after and ending_before:
+        raise refused("You cannot parameterize `starting_after` and `ending_before` together.")
+    in_time = created_filter(params)
+    candidates = found if found is not None else collection.where("account", call.account)
+    matching = [
+        record
+        for record in candidates
+        if (not owned or record.account == call.account)
+        and in_time(record.created)
+        and keep(record)
+    ]
+    matching.reverse()
+    if starting_after:
+        after = _cursor(collection, starting_after, "starting_after")
+        matching = [record for record in matching if record.sequence < after.sequence]
+    if ending_before:
+        before = _cursor(collection, ending_before, "ending_before")
+        matching = [record for record in matching if record.sequence > before.sequence]
+        page = matching[-limit:]
+    else:
+        page = matching[:limit]
+    return list_object(
+        call.path, [render(record) for record in page], has_more=len(matching) > len(page)
+    )
+
+
+def _cursor(collection: Collection[R], record_id: str, param: str) -> R:
+    record = collection.get(record_id)
+    if record is None:
+        noun = collection.kind.replace("_", " ")
+        raise missing_object(noun, record_id, param)
+    return record

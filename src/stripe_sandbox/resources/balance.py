@@ -1,0 +1,207 @@
+"""The balance of an account, and the one way to change it: booking a balance transaction."""
+
+from stripe_sandbox.errors import missing_object
+from stripe_sandbox.expansion import expandable
+from stripe_sandbox.json_types import JsonObject, JsonValue
+from stripe_sandbox.lists import list_records
+from stripe_sandbox.records import BalanceTransaction
+from stripe_sandbox.resources.events import emit
+from stripe_sandbox.routes import Call, route
+from stripe_sandbox.schedule import Duty
+from stripe_sandbox.world import Funds, World
+
+REPORTING_CATEGORIES = {
+    "charge": "charge",
+    "payment": "charge",
+    "refund": "refund",
+    "payment_refund": "refund",
+    "refund_failure": "refund_failure",
+    "payment_failure_refund": "refund_failure",
+    "payment_reversal": "charge_failure",
+    "transfer": "transfer",
+    "transfer_refund": "transfer_reversal",
+    "payout": "payout",
+    "payout_failure": "payout_reversal",
+    "payout_cancel": "payout_reversal",
+    "topup": "topup",
+}
+
+
+def funds(world: World, account: str, currency: str) -> Funds:
+    """The account's money in that currency; nothing where it never had any."""
+    return world.funds.setdefault(account, {}).setdefault(currency, Funds())
+
+
+def book(
+    world: World,
+    account: str,
+    kind: str,
+    amount: int,
+    currency: str,
+    *,
+    source: str | None,
+    fee: int = 0,
+    available_on: int | None = None,
+    description: str | None = None,
+    category: str | None = None,
+) -> BalanceTransaction:
+    """Move `amount` less `fee` (minor units, signed) on the account's books.
+
+    It is available at once unless `available_on` (seconds) lies in the future; until then it is
+    pending, and time releases it.
+    """
+    at = world.now if available_on is None else max(available_on, world.now)
+    pending = at > world.now
+    transaction = BalanceTransaction(
+        **world.stamp("txn_", account),
+        amount=amount,
+        fee=fee,
+        currency=currency,
+        type=kind,
+        reporting_category=category or REPORTING_CATEGORIES.get(kind, kind),
+        available_on=at,
+        status="pending" if pending else "available",
+        source=source,
+        description=description,
+    )
+    world.balance_transactions.add(transaction)
+    recall(world, transaction)
+    if not pending and transaction.net > 0:
+        announce(world, account)
+    return transaction
+
+
+def recall(world: World, transaction: BalanceTransaction) -> None:
+    """Count a transaction into the running balance, new or read back from storage."""
+    money = funds(world, transaction.account, transaction.currency)
+    if transaction.status == "pending":
+        money.pending += transaction.net
+        world.schedule.add(transaction.available_on, Duty.RELEASE_FUNDS, transaction.id)
+    else:
+        money.available += transaction.net
+
+
+def release(world: World, transaction_id: str) -> None:
+    """Time has come for a pending transaction: its money is available."""
+    transaction = world.balance_transactions[transaction_id]
+    if transaction.status != "pending":
+        return
+    transaction.status = "available"
+    world.balance_transactions.save(transaction)
+    money = funds(world, transaction.account, transaction.currency)
+    money.pending -= transaction.net
+    money.available += transaction.net
+    announce(world, transaction.account)
+
+
+def announce(world: World, account: str) -> None:
+    emit(world, "balance.available", render_balance(world, account), account)
+
+
+def render_balance(world: World, account: str) -> JsonObject:
+    funds(world, account, world.accounts[account].currency)
+    by_currency = world.funds[account]
+    available, pending = [], []
+    for currency, money in sorted(by_currency.items()):
+        available.append(_amount(money.available, currency))
+        pending.append(_amount(money.pending, currency))
+    body: JsonObject = {
+        "object": "balance",
+        "available": available,
+        "livemode": False,
+        "pending": pending,
+    }
+    if account == world.platform:
+        body["connect_reserved"] = [
+            {"amount": 0, "currency": currency} for currency in sorted(by_currency)
+        ]
+    return body
+
+
+def _amount(amount: int, currency: str) -> dict[str, JsonValue]:
+    return {"amount": amount, "currency": currency, "source_types": {"card": amount}}
+
+
+def render_balance_transaction(world: World, transaction: BalanceTransaction) -> JsonObject:
+    fees: list[JsonValue] = []
+    if transaction.fee:
+        fees.append(
+            {
+                "amount": transaction.fee,
+                "application": None,
+                "currency": transaction.currency,
+                "description": transaction.fee_description,
+                "type": "stripe_fee",
+            }
+        )
+    return {
+        "id": transaction.id,
+        "object": "balance_transaction",
+        "amount": transaction.amount,
+        "available_on": transaction.available_on,
+        "balance_type": "payments",
+        "created": transaction.created,
+        "currency": transaction.currency,
+        "description": transaction.description,
+        "exchange_rate": None,
+        "fee": transaction.fee,
+        "fee_details": fees,
+        "net": transaction.net,
+        "reporting_category": transaction.reporting_category,
+        "source": transaction.source,
+        "status": transaction.status,
+        "type": transaction.type,
+    }
+
+
+expandable("balance_transaction", "balance_transactions", render_balance_transaction)
+
+
+@route("GET", "/v1/balance")
+def retrieve_balance(call: Call) -> JsonObject:
+    return render_balance(call.world, call.account)
+
+
+@route("GET", "/v1/balance_transactions/{id}")
+def retrieve_balance_transaction(call: Call) -> JsonObject:
+    transaction = call.world.balance_transactions.get(call.path_ids[0])
+    if transaction is None or transaction.account != call.account:
+        raise missing_object("balance transaction", call.path_ids[0], "id", in_path=True)
+    return render_balance_transaction(call.world, transaction)
+
+
+@route(
+    "GET",
+    "/v1/balance_transactions",
+    models="created currency ending_before limit payout source starting_after type",
+)
+def list_balance_transactions(call: Call) -> JsonObject:
+    world, params = call.world, call.params
+    currency, kind = params.text("currency"), params.text("type")
+    source, payout = params.text("source"), params.text("payout")
+    in_payout = _transactions_of_payout(call, payout) if payout else None
+
+    def keep(transaction: BalanceTransaction) -> bool:
+        return (
+            (currency is None or transaction.currency == currency)
+            and (kind is None or transaction.type == kind)
+            and (in_payout is None or transaction.id in in_payout)
+        )
+
+    return list_records(
+        call,
+        world.balance_transactions,
+        lambda transaction: render_balance_transaction(world, transaction),
+        keep,
+        found=world.balance_transactions.where("source", source) if source else None,
+    )
+
+
+def _transactions_of_payout(call: Call, payout_id: str) -> set[str]:
+    """An automatic payout's transactions: those it paid out. A manual one names its own alone."""
+    payout = call.world.payouts.get(payout_id)
+    if payout is None or payout.account != call.account:
+        raise missing_object("payout", payout_id, "payout")
+    return {
+        transaction.id for transaction in call.world.balance_transactions.where("source", payout.id)
+    }

@@ -1,0 +1,179 @@
+"""Transfer reversals: money back from a connected account, in parts until nothing is left."""
+
+from stripe_sandbox.errors import invalid, missing_object, refused
+from stripe_sandbox.expansion import expandable
+from stripe_sandbox.json_types import JsonObject
+from stripe_sandbox.lists import list_records
+from stripe_sandbox.parameters import merge_metadata
+from stripe_sandbox.records import Refund, Transfer, TransferReversal
+from stripe_sandbox.resources.balance import book, funds
+from stripe_sandbox.resources.events import changed, emit
+from stripe_sandbox.routes import Call, route
+from stripe_sandbox.world import World
+
+
+def render_reversal(world: World, reversal: TransferReversal) -> JsonObject:
+    return {
+        "id": reversal.id,
+        "object": "transfer_reversal",
+        "amount": reversal.amount,
+        "balance_transaction": reversal.balance_transaction,
+        "created": reversal.created,
+        "currency": reversal.currency,
+        "destination_payment_refund": reversal.destination_payment_refund,
+        "metadata": reversal.metadata,
+        "source_refund": reversal.source_refund,
+        "transfer": reversal.transfer,
+    }
+
+
+expandable("transfer_reversal", "transfer_reversals", render_reversal)
+
+
+def reverse(
+    world: World,
+    transfer: Transfer,
+    amount: int,
+    metadata: dict[str, str],
+    description: str | None,
+) -> TransferReversal:
+    """Take `amount` back. Raises StripeError past what is left of the transfer, or past what the
+    connected account has available."""
+    left = transfer.amount - transfer.amount_reversed
+    if left == 0:
+        raise invalid(f"Transfer {transfer.id} has already been reversed.", param="amount")
+    if amount < 1:
+        raise refused("Invalid positive integer", code="parameter_invalid_integer", param="amount")
+    if amount > left:
+        raise invalid(
+            f"Transfer reversal ({amount}) is greater than unreversed amount on transfer ({left})",
+            param="amount",
+        )
+    source_pending = world.balance_transactions[transfer.balance_transaction]
+    waits_for = source_pending.available_on if source_pending.status == "pending" else world.now
+    money = funds(world, transfer.destination, transfer.currency)
+    if amount > (money.available if waits_for == world.now else money.pending):
+        raise invalid(
+            "The connected account does not have enough available balance for this reversal.",
+            code="balance_insufficient",
+        )
+    stamp = world.stamp("trr_", transfer.account)
+    refund_id = _refund_of_destination_payment(world, transfer, amount, stamp["id"], waits_for)
+    reversal = TransferReversal(
+        **stamp,
+        amount=amount,
+        currency=transfer.currency,
+        transfer=transfer.id,
+        metadata=metadata,
+        description=description,
+        balance_transaction=book(
+            world,
+            transfer.account,
+            "transfer_refund",
+            amount,
+            transfer.currency,
+            source=stamp["id"],
+            available_on=waits_for,
+            description=description,
+        ).id,
+        destination_payment_refund=refund_id,
+    )
+    world.transfer_reversals.add(reversal)
+    transfer.amount_reversed += amount
+    world.transfers.save(transfer)
+    if transfer.source_transaction is not None:
+        charge = world.charges[transfer.source_transaction]
+        charge.transferred -= amount
+        world.charges.save(charge)
+    return reversal
+
+
+def _refund_of_destination_payment(
+    world: World, transfer: Transfer, amount: int, reversal_id: str, available_on: int
+) -> str:
+    payment = world.charges[transfer.destination_payment]
+    stamp = world.stamp("pyr_", transfer.destination)
+    transaction = book(
+        world,
+        transfer.destination,
+        "payment_refund",
+        -amount,
+        transfer.currency,
+        source=stamp["id"],
+        available_on=available_on,
+    )
+    world.refunds.add(
+        Refund(
+            **stamp,
+            amount=amount,
+            currency=transfer.currency,
+            charge=payment.id,
+            status="succeeded",
+            balance_transaction=transaction.id,
+            source_transfer_reversal=reversal_id,
+        )
+    )
+    payment.amount_refunded += amount
+    world.charges.save(payment)
+    return stamp["id"]
+
+
+def _find_transfer(call: Call) -> Transfer:
+    transfer = call.world.transfers.get(call.path_ids[0])
+    if transfer is None or transfer.account != call.account:
+        raise missing_object("transfer", call.path_ids[0], "id", in_path=True)
+    return transfer
+
+
+def _find(call: Call) -> TransferReversal:
+    transfer = _find_transfer(call)
+    reversal = call.world.transfer_reversals.get(call.path_ids[1])
+    if reversal is None or reversal.transfer != transfer.id:
+        raise missing_object("transfer reversal", call.path_ids[1], "id", in_path=True)
+    return reversal
+
+
+@route("POST", "/v1/transfers/{id}/reversals", models="amount description metadata")
+def create_reversal(call: Call) -> JsonObject:
+    from stripe_sandbox.resources.transfers import render_transfer
+
+    world, params = call.world, call.params
+    transfer = _find_transfer(call)
+    before = render_transfer(world, transfer)
+    amount = params.integer("amount") if "amount" in params else None
+    reversal = reverse(
+        world,
+        transfer,
+        transfer.amount - transfer.amount_reversed if amount is None else amount,
+        merge_metadata({}, params),
+        params.text("description"),
+    )
+    body = render_transfer(world, transfer)
+    emit(world, "transfer.reversed", body, call.account, changed(before, body))
+    return render_reversal(world, reversal)
+
+
+@route("GET", "/v1/transfers/{transfer}/reversals/{id}")
+def retrieve_reversal(call: Call) -> JsonObject:
+    return render_reversal(call.world, _find(call))
+
+
+@route("POST", "/v1/transfers/{transfer}/reversals/{id}", models="metadata")
+def update_reversal(call: Call) -> JsonObject:
+    world = call.world
+    reversal = _find(call)
+    reversal.metadata = merge_metadata(reversal.metadata, call.params)
+    world.transfer_reversals.save(reversal)
+    return render_reversal(world, reversal)
+
+
+@route("GET", "/v1/transfers/{id}/reversals", models="ending_before limit starting_after")
+def list_reversals(call: Call) -> JsonObject:
+    world = call.world
+    transfer = _find_transfer(call)
+    return list_records(
+        call,
+        world.transfer_reversals,
+        lambda reversal: render_reversal(world, reversal),
+        found=world.transfer_reversals.where("transfer", transfer.id),
+    )

@@ -1,0 +1,243 @@
+"""Transfers: money from the platform's balance to a connected account's."""
+
+from stripe_sandbox.currencies import check_amount, check_currency
+from stripe_sandbox.errors import invalid, missing_object, refused
+from stripe_sandbox.expansion import expandable
+from stripe_sandbox.json_types import JsonObject
+from stripe_sandbox.lists import list_object, list_records
+from stripe_sandbox.parameters import Params, merge_metadata
+from stripe_sandbox.records import Account, Charge, Transfer
+from stripe_sandbox.resources.accounts import can_receive
+from stripe_sandbox.resources.balance import book, funds
+from stripe_sandbox.resources.events import changed, emit
+from stripe_sandbox.resources.transfer_reversals import render_reversal
+from stripe_sandbox.routes import Call, route
+from stripe_sandbox.world import World
+
+LISTED_REVERSALS_MAX = 10
+
+
+def render_transfer(world: World, transfer: Transfer) -> JsonObject:
+    reversals = list(world.transfer_reversals.where("transfer", transfer.id))
+    reversals.reverse()
+    return {
+        "id": transfer.id,
+        "object": "transfer",
+        "amount": transfer.amount,
+        "amount_reversed": transfer.amount_reversed,
+        "balance_transaction": transfer.balance_transaction,
+        "created": transfer.created,
+        "currency": transfer.currency,
+        "description": transfer.description,
+        "destination": transfer.destination,
+        "destination_payment": transfer.destination_payment,
+        "livemode": False,
+        "metadata": transfer.metadata,
+        "reversals": list_object(
+            f"/v1/transfers/{transfer.id}/reversals",
+            [render_reversal(world, each) for each in reversals[:LISTED_REVERSALS_MAX]],
+            has_more=len(reversals) > LISTED_REVERSALS_MAX,
+        ),
+        "reversed": transfer.amount_reversed == transfer.amount,
+        "source_transaction": transfer.source_transaction,
+        "source_type": "card",
+        "transfer_group": transfer.transfer_group,
+    }
+
+
+expandable("transfer", "transfers", render_transfer)
+
+
+def find_transfer(call: Call) -> Transfer:
+    transfer = call.world.transfers.get(call.path_ids[0])
+    if transfer is None or transfer.account != call.account:
+        raise missing_object("transfer", call.path_ids[0], "id", in_path=True)
+    return transfer
+
+
+@route(
+    "POST",
+    "/v1/transfers",
+    models="amount currency description destination metadata source_transaction transfer_group",
+)
+def create_transfer(call: Call) -> JsonObject:
+    """Fails at once past the available balance, unless it names its source charge: then it waits
+    for that charge's funds, and never exceeds them."""
+    world, params = call.world, call.params
+    if call.account != world.platform:
+        raise invalid("Transfers can only be created by a platform, on its own account.")
+    currency = check_currency(params.required_text("currency"))
+    source = _source_charge(call, params)
+    destination = _destination(call, params.required_text("destination"))
+    amount = params.integer("amount")
+    if amount is None:
+        if source is None:
+            raise refused(
+                "Missing required param: amount.", code="parameter_missing", param="amount"
+            )
+        amount = source.amount_captured
+    check_amount(amount, currency)
+    metadata = merge_metadata({}, params)
+    if source is not None:
+        _check_source(source, amount, currency)
+        available_on = world.balance_transactions[source.balance_transaction or ""].available_on
+    else:
+        _check_available(world, amount, currency)
+        available_on = world.now
+    stamp = world.stamp("tr_", call.account)
+    group = params.text("transfer_group") or (source.transfer_group if source else None)
+    payment = _destination_payment(world, stamp["id"], destination, amount, currency)
+    transfer = Transfer(
+        **stamp,
+        amount=amount,
+        currency=currency,
+        destination=destination.id,
+        description=params.text("description"),
+        metadata=metadata,
+        transfer_group=group or (f"group_{source.payment_intent}" if source else None),
+        source_transaction=source.id if source else None,
+        balance_transaction=book(
+            world,
+            call.account,
+            "transfer",
+            -amount,
+            currency,
+            source=stamp["id"],
+            available_on=available_on,
+            description=params.text("description"),
+        ).id,
+        destination_payment=payment.id,
+    )
+    world.transfers.add(transfer)
+    if source is not None:
+        source.transferred += amount
+        world.charges.save(source)
+    payment.balance_transaction = book(
+        world,
+        destination.id,
+        "payment",
+        amount,
+        currency,
+        source=payment.id,
+        available_on=available_on,
+    ).id
+    world.charges.save(payment)
+    body = render_transfer(world, transfer)
+    emit(world, "transfer.created", body, call.account)
+    return body
+
+
+def _source_charge(call: Call, params: Params) -> Charge | None:
+    named = params.text("source_transaction")
+    if named is None:
+        return None
+    charge = call.world.charges.get(named)
+    if charge is None or charge.account != call.account:
+        raise missing_object("charge", named, "source_transaction")
+    return charge
+
+
+def _check_source(charge: Charge, amount: int, currency: str) -> None:
+    if charge.status != "succeeded" or not charge.captured:
+        raise invalid(
+            f"Cannot use charge {charge.id} as a source_transaction because it was not captured.",
+            param="source_transaction",
+        )
+    if charge.currency != currency:
+        raise invalid(
+            f"The currency of source_transaction's balance transaction ({charge.currency}) must "
+            f"be the same as the transfer currency ({currency}).",
+            param="currency",
+        )
+    left = charge.amount_captured - charge.amount_refunded - charge.transferred
+    if amount > left:
+        raise invalid(
+            f"The transfer's amount ({amount}) exceeds what is left of the source charge ({left}).",
+            param="amount",
+        )
+
+
+def _check_available(world: World, amount: int, currency: str) -> None:
+    if amount > funds(world, world.platform, currency).available:
+        raise invalid(
+            "You have insufficient available funds in your Stripe account. Try adding funds "
+            "directly to your available balance by creating Charges using the 4000000000000077 "
+            "test card. See: https://stripe.com/docs/testing#available-balance",
+            code="balance_insufficient",
+        )
+
+
+def _destination(call: Call, account_id: str) -> Account:
+    account = call.world.accounts.get(account_id)
+    if account is None:
+        raise invalid(
+            f"No such destination: '{account_id}'", code="resource_missing", param="destination"
+        )
+    if account.id == call.account:
+        raise invalid(
+            "Cannot transfer to your own account.",
+            code="transfers_not_allowed",
+            param="destination",
+        )
+    if not can_receive(account):
+        raise invalid(
+            "Your destination account needs to have at least one of the following capabilities "
+            "enabled: transfers, crypto_transfers, legacy_payments",
+            code="insufficient_capabilities_for_transfer",
+        )
+    return account
+
+
+def _destination_payment(
+    world: World, transfer_id: str, destination: Account, amount: int, currency: str
+) -> Charge:
+    payment = Charge(
+        **world.stamp("py_", destination.id),
+        amount=amount,
+        currency=currency,
+        status="succeeded",
+        amount_captured=amount,
+        source_transfer=transfer_id,
+    )
+    return world.charges.add(payment)
+
+
+@route("GET", "/v1/transfers/{transfer}")
+def retrieve_transfer(call: Call) -> JsonObject:
+    return render_transfer(call.world, find_transfer(call))
+
+
+@route("POST", "/v1/transfers/{transfer}", models="description metadata")
+def update_transfer(call: Call) -> JsonObject:
+    world, params = call.world, call.params
+    transfer = find_transfer(call)
+    before = render_transfer(world, transfer)
+    transfer.metadata = merge_metadata(transfer.metadata, params)
+    if "description" in params:
+        transfer.description = params.text("description")
+    world.transfers.save(transfer)
+    body = render_transfer(world, transfer)
+    emit(world, "transfer.updated", body, transfer.account, changed(before, body))
+    return body
+
+
+@route(
+    "GET",
+    "/v1/transfers",
+    models="created destination ending_before limit starting_after transfer_group",
+)
+def list_transfers(call: Call) -> JsonObject:
+    world, params = call.world, call.params
+    group, destination = params.text("transfer_group"), params.text("destination")
+    found = None
+    if group is not None:
+        found = world.transfers.where("transfer_group", group)
+    elif destination is not None:
+        found = world.transfers.where("destination", destination)
+
+    def keep(transfer: Transfer) -> bool:
+        return destination is None or transfer.destination == destination
+
+    return list_records(
+        call, world.transfers, lambda transfer: render_transfer(world, transfer), keep, found
+    )

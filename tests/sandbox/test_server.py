@@ -1,0 +1,315 @@
+"""The sandbox as a process: the official SDK over HTTP, kills, faults on the wire, webhooks."""
+
+import asyncio
+import http.client
+import json
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import stripe
+from aiohttp import web
+from stripe import StripeClient, WebhookSignature
+
+from tests.sandbox.process import SandboxProcess, running_sandbox
+
+
+def wanted(**more: Any) -> Any:
+    """A PaymentIntent's parameters."""
+    automatic = {"enabled": True, "allow_redirects": "never"}
+    base = {"amount": 5_000, "currency": "usd", "automatic_payment_methods": automatic}
+    return {**base, **more}
+
+
+INTENT = wanted()
+PAID = wanted(payment_method="pm_card_visa", confirm=True)
+SECRET = "whsec_test_platform"
+
+
+@pytest.fixture
+def sandbox() -> Iterator[SandboxProcess]:
+    with running_sandbox() as process:
+        yield process
+
+
+def client(sandbox: SandboxProcess, key: str = "sk_test_server") -> StripeClient:
+    return StripeClient(key, base_addresses={"api": sandbox.url})
+
+
+def control(sandbox: SandboxProcess, method: str, path: str, body: Any = None) -> Any:
+    return sandbox.control(method, path, body)
+
+
+async def until(condition: Callable[[], bool], timeout_s: float = 10) -> None:
+    """Another process decides when: there is nothing here to be woken by."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        await asyncio.sleep(0.01)
+
+
+class Receiver:
+    """A webhook endpoint that keeps what it gets and answers what it is told to."""
+
+    def __init__(self) -> None:
+        self.url = ""
+        self.received: list[tuple[str, bytes]] = []
+        self.statuses: list[int] = []
+
+    @property
+    def types(self) -> list[str]:
+        return [json.loads(body)["type"] for _, body in self.received]
+
+    async def take(self, request: web.Request) -> web.Response:
+        self.received.append((request.headers["Stripe-Signature"], await request.read()))
+        return web.Response(status=self.statuses.pop(0) if self.statuses else 200)
+
+    def verify_all(self, secret: str = SECRET) -> None:
+        for signature, body in self.received:
+            WebhookSignature.verify_header(body.decode(), signature, secret, tolerance=300)
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    found = Receiver()
+    app = web.Application()
+    app.router.add_post("/webhooks", found.take)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    found.url = f"http://127.0.0.1:{runner.addresses[0][1]}/webhooks"
+    yield found
+    await runner.cleanup()
+
+
+@pytest.fixture
+def subscribed(receiver: Receiver) -> Iterator[SandboxProcess]:
+    options = ["--webhook-url", receiver.url, "--webhook-secret", SECRET]
+    with running_sandbox(*options, "--webhook-retries", "1,1") as process:
+        yield process
+
+
+def test_the_sdk_pays_and_transfers(sandbox: SandboxProcess) -> None:
+    api = client(sandbox).v1
+    intent = api.payment_intents.create(INTENT, {"idempotency_key": "payment_1"})
+    paid = api.payment_intents.confirm(intent.id, {"payment_method": "pm_card_visa"})
+    assert paid.status == "succeeded"
+    vendor = api.accounts.create()
+    transfer = api.transfers.create({"amount": 100, "currency": "usd", "destination": vendor.id})
+    assert api.transfers.retrieve(transfer.id).destination == vendor.id
+    with pytest.raises(stripe.CardError) as declined:
+        api.payment_intents.create(
+            wanted(payment_method="pm_card_visa_chargeDeclined", confirm=True)
+        )
+    assert declined.value.code == "card_declined"
+
+
+def test_answered_requests_survive_a_kill(tmp_path: Path) -> None:
+    state = str(tmp_path / "state.sqlite")
+    with running_sandbox("--state", state) as first:
+        api = client(first).v1
+        vendor = api.accounts.create()
+        transfer = api.transfers.create(
+            {"amount": 700, "currency": "usd", "destination": vendor.id},
+            {"idempotency_key": "transfer_1"},
+        )
+        before = control(first, "GET", "state")
+        first.kill()
+    with running_sandbox("--state", state) as second:
+        after = control(second, "GET", "state")
+        assert after.pop("now") >= before.pop("now")
+        assert after == before
+        api = client(second).v1
+        again = api.transfers.create(
+            {"amount": 700, "currency": "usd", "destination": vendor.id},
+            {"idempotency_key": "transfer_1"},
+        )
+        assert again.id == transfer.id
+        fresh = api.transfers.create(
+            {"amount": 1, "currency": "usd", "destination": vendor.id},
+        )
+        assert fresh.id != transfer.id
+        assert second.stop() == 0
+
+
+def test_an_occupied_port_is_a_clear_error(sandbox: SandboxProcess) -> None:
+    port = sandbox.url.rsplit(":", 1)[1]
+    done = subprocess.run(
+        [sys.executable, "-m", "stripe_sandbox", "--port", port],
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert done.returncode == 1
+    assert f"cannot listen on 127.0.0.1:{port}" in done.stderr
+
+
+def test_a_second_sandbox_on_the_same_file_is_a_clear_error(tmp_path: Path) -> None:
+    state = str(tmp_path / "state.sqlite")
+    with running_sandbox("--state", state):
+        command = [sys.executable, "-m", "stripe_sandbox", "--port", "0", "--state", state]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 1
+    assert "is another sandbox running on it?" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("kind", "moved"),
+    [
+        ("drop_before", False),
+        ("drop_after", True),
+        ("truncate", True),
+        ("error_before", False),
+        ("error_after", True),
+        ("conflict", False),
+        ("rate_limit", False),
+    ],
+)
+def test_a_fault_strikes_once_on_its_side_of_the_effect(
+    sandbox: SandboxProcess, kind: str, moved: bool
+) -> None:
+    fault = {"kind": kind, "route": "POST /v1/payment_intents", "count": 1}
+    control(sandbox, "POST", "faults", fault)
+    api = client(sandbox).v1
+    expected = (stripe.APIConnectionError, stripe.APIError, stripe.RateLimitError)
+    with pytest.raises((*expected, http.client.HTTPException)):
+        api.payment_intents.create(INTENT, {"idempotency_key": "k"})
+    made = control(sandbox, "GET", "state?kinds=payment_intents")["payment_intents"]
+    assert [each["_idempotency_key"] for each in made] == (["k"] if moved else [])
+    if kind.startswith("error"):
+        with pytest.raises(stripe.APIError):
+            api.payment_intents.create(INTENT, {"idempotency_key": "k"})
+    else:
+        api.payment_intents.create(INTENT, {"idempotency_key": "k"})
+    made = control(sandbox, "GET", "state?kinds=payment_intents")["payment_intents"]
+    assert len(made) == (0 if kind == "error_before" else 1)
+
+
+async def test_a_held_answer_keeps_its_key_in_flight(sandbox: SandboxProcess) -> None:
+    fault = {"kind": "delay_after", "route": "POST /v1/payment_intents", "count": 1, "seconds": 1}
+    control(sandbox, "POST", "faults", fault)
+    api = client(sandbox).v1
+
+    def create() -> Any:
+        return api.payment_intents.create(INTENT, {"idempotency_key": "k"})
+
+    first = asyncio.create_task(asyncio.to_thread(create))
+
+    def happened() -> bool:
+        shown = control(sandbox, "GET", "state?kinds=payment_intents")
+        return len(shown["payment_intents"]) == 1
+
+    await until(happened)
+    with pytest.raises(stripe.StripeError) as refused:
+        create()
+    assert refused.value.http_status == 409
+    intent = await first
+    assert create().id == intent.id
+
+
+async def test_webhooks_are_signed_and_retried_until_they_are_taken(
+    subscribed: SandboxProcess, receiver: Receiver
+) -> None:
+    receiver.statuses = [500]
+    api = client(subscribed).v1
+    await asyncio.to_thread(api.payment_intents.create, INTENT)
+    await until(lambda: len(receiver.received) == 2)
+    assert receiver.types == ["payment_intent.created"] * 2
+    receiver.verify_all()
+    await until(
+        lambda: control(subscribed, "GET", "deliveries")["deliveries"][0]["state"] == "delivered"
+    )
+    [delivery] = control(subscribed, "GET", "deliveries")["deliveries"]
+    assert [attempt["status"] for attempt in delivery["attempts"]] == [500, 200]
+
+
+async def test_an_early_webhook_comes_before_the_answer(
+    subscribed: SandboxProcess, receiver: Receiver
+) -> None:
+    control(subscribed, "POST", "faults", {"kind": "webhook_early"})
+    api = client(subscribed).v1
+
+    def create_and_count() -> int:
+        api.payment_intents.create(PAID)
+        return len(receiver.received)
+
+    assert await asyncio.to_thread(create_and_count) == 3
+
+
+async def test_webhooks_come_twice_and_in_reverse(
+    subscribed: SandboxProcess, receiver: Receiver
+) -> None:
+    control(subscribed, "POST", "faults", {"kind": "webhook_reorder", "seconds": 0.3})
+    control(subscribed, "POST", "faults", {"kind": "webhook_duplicate"})
+    api = client(subscribed).v1
+    await asyncio.to_thread(api.payment_intents.create, PAID)
+    await until(lambda: len(receiver.received) == 6)
+    assert receiver.types == [
+        "payment_intent.succeeded",
+        "payment_intent.succeeded",
+        "charge.succeeded",
+        "charge.succeeded",
+        "payment_intent.created",
+        "payment_intent.created",
+    ]
+    assert len({body for _, body in receiver.received}) >= 3
+
+
+async def test_a_rolled_secret_signs_along_and_the_old_one_alone_on_demand(
+    subscribed: SandboxProcess, receiver: Receiver
+) -> None:
+    api = client(subscribed).v1
+    endpoint = api.webhook_endpoints.list().data[0]
+    rolled = control(subscribed, "POST", f"webhook_endpoints/{endpoint.id}/roll", {})
+    await asyncio.to_thread(api.payment_intents.create, INTENT)
+    await until(lambda: len(receiver.received) == 1)
+    receiver.verify_all(SECRET)
+    receiver.verify_all(rolled["secret"])
+    control(subscribed, "POST", "faults", {"kind": "webhook_old_secret"})
+    receiver.received.clear()
+    await asyncio.to_thread(api.payment_intents.create, INTENT)
+    await until(lambda: len(receiver.received) == 1)
+    receiver.verify_all(SECRET)
+    with pytest.raises(stripe.SignatureVerificationError):
+        receiver.verify_all(rolled["secret"])
+
+
+async def test_connected_accounts_events_go_to_the_connect_endpoint(
+    subscribed: SandboxProcess, receiver: Receiver
+) -> None:
+    api = client(subscribed).v1
+    connect = api.webhook_endpoints.create(
+        {"url": receiver.url, "enabled_events": ["payout.created"], "connect": True}
+    )
+    assert connect.secret is not None
+    bank = {"object": "bank_account", "country": "US", "account_number": "000123456789"}
+
+    def pay_out() -> str:
+        with_bank: Any = {"external_account": bank}
+        vendor = api.accounts.create(with_bank)
+        api.transfers.create({"amount": 100, "currency": "usd", "destination": vendor.id})
+        api.payouts.create({"amount": 100, "currency": "usd"}, {"stripe_account": vendor.id})
+        return vendor.id
+
+    vendor = await asyncio.to_thread(pay_out)
+    await until(lambda: "payout.created" in receiver.types)
+    event = json.loads(receiver.received[receiver.types.index("payout.created")][1])
+    assert event["account"] == vendor
+    signature, body = receiver.received[receiver.types.index("payout.created")]
+    WebhookSignature.verify_header(body.decode(), signature, connect.secret, tolerance=300)
+
+
+async def test_an_event_can_be_resent(subscribed: SandboxProcess, receiver: Receiver) -> None:
+    control(subscribed, "POST", "faults", {"kind": "webhook_drop", "count": 1})
+    api = client(subscribed).v1
+    await asyncio.to_thread(api.payment_intents.create, INTENT)
+    event = api.events.list({"type": "payment_intent.created"}).data[0]
+    assert receiver.received == []
+    control(subscribed, "POST", f"events/{event.id}/resend", {})
+    await until(lambda: len(receiver.received) == 1)
+    assert json.loads(receiver.received[0][1])["id"] == event.id
