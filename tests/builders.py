@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from roadcall_payments.commit import Commit, State, StreamWrite, stream_of
 from roadcall_payments.domain import events as e
-from roadcall_payments.domain import payment as payments
+from roadcall_payments.domain import payment_fold
 from roadcall_payments.domain.money import Money
 from roadcall_payments.domain.payment import Payment
 from roadcall_payments.journal import Head, seal
@@ -94,7 +94,9 @@ def payment_write(
     event_ids: Sequence[str] | None = None,
 ) -> StreamWrite:
     """Fold ``facts`` behind ``head`` into a stream's write; the first may create the payment."""
-    after = payments.fold(payment, tuple((fact, at) for fact in facts))
+    after = payment
+    for fact in facts:
+        after = payment_fold.apply(after, fact, at)
     assert after is not None
     stream = stream_of("payment", after.id)
     ids = event_ids or list(itertools.islice(new_ids(), len(facts)))

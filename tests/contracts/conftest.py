@@ -1,0 +1,10 @@
+"""The contracts' own modules speak with ``assert`` too."""
+
+import pytest
+
+pytest.register_assert_rewrite(
+    "tests.contracts.store_contract_commits",
+    "tests.contracts.store_contract_queries",
+    "tests.contracts.store_contract_work",
+    "tests.contracts.store_contract_model",
+)

@@ -1,0 +1,50 @@
+"""SQLite under the contract of every store."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+import pytest
+
+from roadcall_payments.ports import Store
+from roadcall_payments.stores.sqlite import open_sqlite
+from tests.contracts.store_contract_commits import CommitContract
+
+
+@pytest.fixture(scope="session")
+def fresh_store(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Callable[[], AbstractAsyncContextManager[Store]]:
+    """Opens a new, empty store each time. The migrations run once; others copy their file."""
+    folder = tmp_path_factory.mktemp("sqlite")
+    template = folder / "template.db"
+
+    @asynccontextmanager
+    async def opened() -> AsyncIterator[Store]:
+        if not template.exists():
+            await open_sqlite(template).close()
+        path = folder / f"{len(list(folder.iterdir()))}" / "payments.db"
+        path.parent.mkdir()
+        shutil.copy(template, path)
+        store = open_sqlite(path)
+        try:
+            yield store
+        finally:
+            await store.close()
+            shutil.rmtree(path.parent)
+
+    return opened
+
+
+@pytest.fixture
+async def store(
+    fresh_store: Callable[[], AbstractAsyncContextManager[Store]],
+) -> AsyncIterator[Store]:
+    async with fresh_store() as opened:
+        yield opened
+
+
+class TestCommits(CommitContract):
+    pass
