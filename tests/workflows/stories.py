@@ -69,8 +69,9 @@ class Storyteller:
         )
 
     async def facts(self, stream: str, *facts: e.Fact, actor: Actor = WORKER) -> None:
+        """One commit a fact, so that each has its own time."""
         for fact in facts:
-            await self.write_path.write(stream, lambda _, fact=fact: (fact,), actor=actor)
+            await self.write_path.write(stream, lambda _: (fact,), actor=actor)  # noqa: B023  # awaited here, before the next
 
     async def created(self, payer_type: e.PayerType, incident: str) -> str:
         payment_id = self.ids.uuid7()

@@ -62,7 +62,7 @@ class Vendors:
         Raises InvalidInput naming the field. Approved payments keep the account they were
         approved for (M10).
         """
-        locale = _checked(vendor_id, record)
+        locale = check_record(vendor_id, record)
         known = await self._known(vendor_id)
         ref, texts = await self._contacts_text(vendor_id, known, record.contacts)
         by, account = str(actor), record.stripe_account
@@ -109,8 +109,8 @@ class Vendors:
         return ref, (text,)
 
 
-def _checked(vendor_id: str, record: VendorRecord) -> str:
-    """Refuse what cannot be; return the locale in CLDR's spelling."""
+def check_record(vendor_id: str, record: VendorRecord) -> str:
+    """The locale in CLDR's spelling. Raises InvalidInput for what cannot be, naming the field."""
     if len(vendor_id) > ID_LENGTH_MAX or not _VENDOR_ID.fullmatch(vendor_id):
         raise InvalidInput(
             "vendorId",
