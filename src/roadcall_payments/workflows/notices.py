@@ -1,0 +1,295 @@
+"""Who is told what, once per event, channel and recipient; and the sending of it.
+
+Planning writes rows only. The address, the reader's language and the words are looked up when a
+notice is sent, so that personal data erased meanwhile stays erased.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import msgspec
+import structlog
+
+from roadcall_payments.commit import Commit, Committed, NoticeInsert, stream_of
+from roadcall_payments.domain import events as e
+from roadcall_payments.domain.errors import BrokenInvariant, NotFound, StoreUnavailable
+from roadcall_payments.domain.payment import Payment, Status
+from roadcall_payments.domain.vendor import Vendor
+from roadcall_payments.ports import (
+    Channel,
+    Claim,
+    Clock,
+    Message,
+    NoticeDetails,
+    NoticeTemplates,
+    Notifier,
+    OutgoingEvent,
+    Store,
+)
+from roadcall_payments.workflows.vendors import Contacts, Vendors
+
+APPROVAL_NEEDED = "approval_needed"
+_VENDOR = "vendor"
+_PER_COMMIT = 40  # a notice is two of a commit's 90 items (M28)
+
+_log = structlog.get_logger()
+_details = msgspec.json.Decoder(NoticeDetails)
+
+
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """Addresses of those who run the service, by what they are told; their ``locale``."""
+
+    approvers: tuple[str, ...] = field(default=(), repr=False)
+    reviewers: tuple[str, ...] = field(default=(), repr=False)
+    back_office: tuple[str, ...] = field(default=(), repr=False)
+    operations: tuple[str, ...] = field(default=(), repr=False)
+    locale: str = "en"
+
+    def address(self, recipient: str) -> str | None:
+        """The address behind ``group/digest``; None once it left the settings."""
+        group, _, digest = recipient.partition("/")
+        return next((one for one in self._group(group) if _digest(one) == digest), None)
+
+    def recipients(self, group: str) -> list[str]:
+        return [f"{group}/{_digest(address)}" for address in self._group(group)]
+
+    def _group(self, group: str) -> tuple[str, ...]:
+        groups = {
+            "approvers": self.approvers,
+            "reviewers": self.reviewers,
+            "back_office": self.back_office,
+            "operations": self.operations,
+        }
+        return groups.get(group, ())
+
+
+@dataclass(frozen=True, slots=True)
+class _Planned:
+    """One template for one audience: the payment's vendor, or a group of the Audience."""
+
+    audience: str
+    template: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    address: str = field(repr=False)
+    locale: str
+    name: str | None = field(default=None, repr=False)
+
+
+# The facts somebody hears of, and who does: what each must then know or do.
+_CONCERNING: Mapping[type[e.Fact], tuple[_Planned, ...]] = {
+    e.PaymentScored: (_Planned("approvers", APPROVAL_NEEDED),),
+    e.ReviewCleared: (_Planned("approvers", APPROVAL_NEEDED),),
+    e.ApprovalRecorded: (_Planned("approvers", APPROVAL_NEEDED),),
+    e.ApprovalExpired: (_Planned("approvers", APPROVAL_NEEDED),),
+    e.PaymentFailed: (_Planned("back_office", "payment_failed"),),
+    e.AttemptVoided: (_Planned("back_office", "payment_failed"),),
+    e.PaymentRejected: (
+        _Planned("back_office", "payment_rejected"),
+        _Planned(_VENDOR, "request_rejected"),
+    ),
+    # The vendor is not told: a blocked payment may be somebody's fraud.
+    e.ReviewBlocked: (_Planned("back_office", "payment_rejected"),),
+    e.TransferReversed: (
+        _Planned(_VENDOR, "transfer_reversed"),
+        _Planned("back_office", "transfer_reversed_staff"),
+    ),
+    e.PayoutFailed: (_Planned("back_office", "payout_failed"),),
+    e.StrayMoneyObserved: (_Planned("operations", "stray_money"),),
+    e.AnomalyRecorded: (_Planned("operations", "anomaly"),),
+}
+_COMPLETED = {
+    e.PayerType.DRIVER_IC: (_Planned(_VENDOR, "payment_received"),),
+    e.PayerType.BACK_OFFICE: (_Planned(_VENDOR, "transfer_sent"),),
+}
+_FLAGGED = (_Planned("reviewers", "payment_flagged"),)
+
+
+class Notices:
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        vendors: Vendors,
+        audience: Audience,
+        templates: NoticeTemplates,
+        notifiers: Mapping[Channel, Notifier],
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._vendors = vendors
+        self._audience = audience
+        self._templates = templates
+        self._notifiers = notifiers
+
+    async def plan(self, event: OutgoingEvent) -> None:
+        """Write the notices this event calls for; a repeated event writes none again.
+
+        Raises StoreUnavailable: then the event is published again.
+        """
+        entries = await self._store.journal(event.stream, after_seq=event.seq - 1, limit=1)
+        if not entries:
+            raise BrokenInvariant(f"{event.stream} has no entry {event.seq}.")
+        fact = entries[0].fact
+        planned = _planned(fact)
+        if not planned:
+            return
+        loaded = await self._store.load(event.stream)
+        payment = loaded.state if loaded and isinstance(loaded.state, Payment) else None
+        params = msgspec.json.encode(_details_of(fact, payment)).decode()
+        now = self._clock.now()
+        rows = [
+            NoticeInsert(
+                id=f"{event.event_id}:{channel}:{recipient}",
+                stream=event.stream,
+                channel=channel,
+                recipient=recipient,
+                template=one.template,
+                params=params,
+                due_at=now,
+            )
+            for one in planned
+            for channel, recipient in await self._recipients(one.audience, payment)
+        ]
+        for first in range(0, len(rows), _PER_COMMIT):
+            commit = Commit(notices=tuple(rows[first : first + _PER_COMMIT]))
+            if not isinstance((await self._store.commit([commit]))[0], Committed):
+                raise StoreUnavailable("The notices could not be written.")
+
+    async def send(self, claim: Claim) -> None:
+        """Send one notice, if it is still true and somebody is there to read it.
+
+        Raises what the templates and the channel raise: the worker tries again or parks it. A
+        crash after sending sends again, under the same notice id.
+        """
+        notice = await self._store.notice(claim.key)
+        if notice is None or notice.sent_at is not None:
+            await self._store.finish(claim)
+            return
+        insert = notice.insert
+        log = _log.bind(notice=insert.id, template=insert.template, stream=insert.stream)
+        reader = await self._reader(insert)
+        if reader is None or not await self._still_true(insert):
+            reason = "not_true_any_more" if reader else "recipient_has_no_address"
+            log.info("notice_dropped", reason=reason)
+            await self._store.finish(claim)
+            return
+        details = replace(_details.decode(insert.params), vendor_name=reader.name)
+        channel = Channel(insert.channel)
+        content = self._templates.render(insert.template, channel, reader.locale, details)
+        message = Message(reader.address, content, insert.id)
+        provider_id = await self._notifiers[channel].send(message)
+        await self._store.notice_sent(insert.id, at=self._clock.now(), provider_id=provider_id)
+        await self._store.finish(claim)
+        log.info("notice_sent", provider_id=provider_id)
+
+    async def _recipients(
+        self, audience: str, payment: Payment | None
+    ) -> Sequence[tuple[Channel, str]]:
+        if audience != _VENDOR:
+            return [(Channel.EMAIL, one) for one in self._audience.recipients(audience)]
+        if payment is None:
+            return ()
+        _, contacts = await self._vendor(payment.vendor_id)
+        recipient = stream_of("vendor", payment.vendor_id)
+        return [(channel, recipient) for channel in Channel if _address(contacts, channel)]
+
+    async def _reader(self, insert: NoticeInsert) -> _Reader | None:
+        kind, _, own_id = insert.recipient.partition("/")
+        if kind != _VENDOR:
+            address = self._audience.address(insert.recipient)
+            return _Reader(address, self._audience.locale) if address else None
+        vendor, contacts = await self._vendor(own_id)
+        address = _address(contacts, Channel(insert.channel))
+        if vendor is None or contacts is None or address is None:
+            return None
+        return _Reader(address, vendor.locale, contacts.name)
+
+    async def _vendor(self, vendor_id: str) -> tuple[Vendor | None, Contacts | None]:
+        try:
+            vendor = await self._vendors.get(vendor_id)
+        except NotFound:
+            return None, None
+        return vendor, await self._vendors.contacts(vendor)
+
+    async def _still_true(self, insert: NoticeInsert) -> bool:
+        """Nobody is asked to approve what has been decided meanwhile."""
+        if insert.template != APPROVAL_NEEDED:
+            return True
+        loaded = await self._store.load(insert.stream)
+        payment = loaded.state if loaded else None
+        return isinstance(payment, Payment) and payment.status is Status.PENDING_APPROVAL
+
+
+def _planned(fact: e.Fact) -> tuple[_Planned, ...]:
+    match fact:
+        case e.PaymentCompleted():
+            return _COMPLETED[fact.payer_type]
+        case e.PaymentScored(flagged=True):
+            return _FLAGGED
+    return _CONCERNING.get(type(fact), ())
+
+
+def _details_of(fact: e.Fact, payment: Payment | None) -> NoticeDetails:
+    """What the notice may say: ids, amounts and codes, never a name or an address."""
+    details = NoticeDetails()
+    if payment is not None:
+        details = NoticeDetails(
+            payment_id=payment.id,
+            incident_id=payment.incident_id,
+            vendor_id=payment.vendor_id,
+            payer_type=payment.payer_type,
+            amount=payment.amount,
+        )
+    match fact:
+        case e.PaymentScored():
+            return replace(details, reasons=fact.reasons)
+        case e.PaymentFailed():
+            code = fact.decline_code or fact.code
+            return replace(details, code=code, message=fact.message, retryable=fact.retryable)
+        case e.AttemptVoided():
+            return replace(details, code="attempt_voided", message=fact.reason, retryable=True)
+        case e.TransferReversed():
+            return replace(details, amount=fact.amount, object_id=fact.transfer_id)
+        case e.PayoutFailed():
+            return replace(
+                details,
+                amount=fact.amount,
+                account=fact.account,
+                code=fact.code,
+                message=fact.message,
+                object_id=fact.payout_id,
+            )
+        case e.StrayMoneyObserved():
+            return replace(
+                details,
+                amount=fact.amount,
+                code=fact.reason,
+                message=fact.proposed,
+                object_id=fact.object_id,
+            )
+        case e.AnomalyRecorded():
+            return replace(details, code=fact.code, message=fact.detail, object_id=fact.object_id)
+    return details
+
+
+def _address(contacts: Contacts | None, channel: Channel) -> str | None:
+    if contacts is None:
+        return None
+    match channel:
+        case Channel.EMAIL:
+            return contacts.email
+        case Channel.SMS:
+            return contacts.phone
+        case Channel.PUSH:
+            return contacts.push_token
+
+
+def _digest(address: str) -> str:
+    return hashlib.sha256(address.encode()).hexdigest()[:16]
