@@ -1,0 +1,1 @@
+"""Stripe behind the ``Gateway`` port: the only room that knows Stripe's API."""

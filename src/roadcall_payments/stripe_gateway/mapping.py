@@ -1,0 +1,274 @@
+"""Stripe's JSON to our objects. Pure and exhaustive: what we do not know is said, never guessed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Generic, TypeVar
+
+import msgspec
+
+from roadcall_payments.domain.errors import InvalidInput
+from roadcall_payments.domain.stripe_objects import (
+    Account,
+    BalanceFunds,
+    BalanceTransaction,
+    Operation,
+    PaymentIntent,
+    Payout,
+    Refund,
+    Reversal,
+    StripeEvent,
+    StripeFailure,
+    StripeObject,
+    Transfer,
+)
+from roadcall_payments.stripe_gateway import wire
+from roadcall_payments.stripe_gateway.amounts import from_stripe
+
+W = TypeVar("W")
+O = TypeVar("O")  # noqa: E741 - the object that a wire form becomes
+
+Json = bytes | str | msgspec.Raw
+
+
+class Untranslatable(ValueError):
+    """Stripe said something that this version cannot read; the text names the field.
+
+    ``garbled``: it is not even JSON, so another try may bring a whole answer.
+    """
+
+    def __init__(self, message: str, *, garbled: bool) -> None:
+        super().__init__(message)
+        self.garbled = garbled
+
+
+class BadEvent(ValueError):
+    """The bytes are no Stripe event at all."""
+
+
+def payment_intent(w: wire.WirePaymentIntent) -> PaymentIntent:
+    charge = w.latest_charge if isinstance(w.latest_charge, wire.WireCharge) else None
+    return PaymentIntent(
+        id=w.id,
+        status=w.status,
+        amount=from_stripe(w.amount, w.currency),
+        livemode=w.livemode,
+        created=_time(w.created),
+        metadata=w.metadata,
+        latest_charge=charge.id if charge else _id_only(w.latest_charge),
+        failure=failure(w.last_payment_error) if w.last_payment_error else None,
+        next_action=w.next_action.type if w.next_action else None,
+        balance_transaction=_expanded(charge.balance_transaction) if charge else None,
+        client_secret=w.client_secret,
+    )
+
+
+def failure(w: wire.WireError) -> StripeFailure:
+    """Some refusals carry no code (an over-refund, say): their type stands in."""
+    return StripeFailure(
+        code=w.code or w.type,
+        message=w.message or "",
+        decline_code=w.decline_code,
+        charge_id=w.charge,
+        payment_method_id=w.payment_method.id if w.payment_method else None,
+    )
+
+
+def transfer(w: wire.WireTransfer) -> Transfer:
+    return Transfer(
+        id=w.id,
+        amount=from_stripe(w.amount, w.currency),
+        destination=w.destination,
+        livemode=w.livemode,
+        created=_time(w.created),
+        metadata=w.metadata,
+        transfer_group=w.transfer_group,
+        amount_reversed=from_stripe(w.amount_reversed, w.currency),
+        balance_transaction=_expanded(w.balance_transaction),
+    )
+
+
+def reversal(w: wire.WireReversal) -> Reversal:
+    return Reversal(
+        id=w.id,
+        transfer=w.transfer,
+        amount=from_stripe(w.amount, w.currency),
+        created=_time(w.created),
+        balance_transaction=w.balance_transaction,
+    )
+
+
+def payout(w: wire.WirePayout) -> Payout:
+    return Payout(
+        id=w.id,
+        status=w.status,
+        amount=from_stripe(w.amount, w.currency),
+        arrival_date=_time(w.arrival_date) if w.arrival_date is not None else None,
+        failure_code=w.failure_code,
+        failure_message=w.failure_message,
+    )
+
+
+def refund(w: wire.WireRefund) -> Refund:
+    return Refund(
+        id=w.id,
+        status=w.status,
+        amount=from_stripe(w.amount, w.currency),
+        payment_intent=w.payment_intent,
+        charge=w.charge,
+        failure_reason=w.failure_reason,
+    )
+
+
+def balance_transaction(w: wire.WireBalanceTransaction) -> BalanceTransaction:
+    return BalanceTransaction(
+        id=w.id,
+        type=w.type,
+        source=w.source,
+        amount=from_stripe(w.amount, w.currency),
+        fee=from_stripe(w.fee, w.currency),
+        net=from_stripe(w.net, w.currency),
+        created=_time(w.created),
+        available_on=_time(w.available_on),
+    )
+
+
+def account(w: wire.WireAccount, *, livemode: bool) -> Account:
+    return Account(
+        id=w.id,
+        livemode=livemode,
+        payouts_enabled=w.payouts_enabled,
+        transfers_active=w.capabilities is not None and w.capabilities.transfers == "active",
+    )
+
+
+def balance(w: wire.WireBalance) -> BalanceFunds:
+    return BalanceFunds(
+        available=tuple(from_stripe(f.amount, f.currency) for f in w.available),
+        pending=tuple(from_stripe(f.amount, f.currency) for f in w.pending),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[O]):
+    """One page of a list, newest first."""
+
+    items: tuple[O, ...]
+    has_more: bool
+
+
+def reader(wire_type: type[W], translate: Callable[[W], O]) -> Callable[[Json], O]:
+    """A function from JSON to our object; it raises Untranslatable, with the field's name."""
+    decoder = msgspec.json.Decoder(wire_type)
+
+    def read(body: Json) -> O:
+        try:
+            return translate(decoder.decode(body))
+        except (msgspec.ValidationError, InvalidInput) as exc:
+            raise Untranslatable(f"{_name(wire_type)}: {exc}", garbled=False) from exc
+        except (msgspec.DecodeError, RecursionError) as exc:
+            raise Untranslatable(f"{_name(wire_type)}: {exc}", garbled=True) from exc
+
+    return read
+
+
+def page_reader(
+    list_type: type[wire.WireList[W]], translate: Callable[[W], O]
+) -> Callable[[Json], Page[O]]:
+    """The same for a page of a list. One object that we cannot read fails the page: a list
+    without it would say that it is absent."""
+    return reader(list_type, lambda w: Page(tuple(translate(item) for item in w.data), w.has_more))
+
+
+def _name(wire_type: type[W]) -> str:
+    return getattr(wire_type, "__name__", str(wire_type)).removeprefix("Wire")
+
+
+read_payment_intent = reader(wire.WirePaymentIntent, payment_intent)
+read_transfer = reader(wire.WireTransfer, transfer)
+read_payout = reader(wire.WirePayout, payout)
+read_refund = reader(wire.WireRefund, refund)
+read_balance = reader(wire.WireBalance, balance)
+
+read_payment_intents = page_reader(wire.WireList[wire.WirePaymentIntent], payment_intent)
+read_transfers = page_reader(wire.WireList[wire.WireTransfer], transfer)
+read_reversals = page_reader(wire.WireList[wire.WireReversal], reversal)
+read_refunds = page_reader(wire.WireList[wire.WireRefund], refund)
+read_payouts = page_reader(wire.WireList[wire.WirePayout], payout)
+read_balance_transactions = page_reader(
+    wire.WireList[wire.WireBalanceTransaction], balance_transaction
+)
+
+READER_OF_OPERATION: Mapping[Operation, Callable[[Json], StripeObject]] = {
+    Operation.CREATE_PAYMENT_INTENT: read_payment_intent,
+    Operation.CONFIRM_PAYMENT_INTENT: read_payment_intent,
+    Operation.CANCEL_PAYMENT_INTENT: read_payment_intent,
+    Operation.CREATE_TRANSFER: read_transfer,
+    Operation.CREATE_PAYOUT: read_payout,
+    Operation.CREATE_REFUND: read_refund,
+}
+
+READER_OF_EVENT: Mapping[str, Callable[[Json], StripeObject]] = {
+    "payment_intent.succeeded": read_payment_intent,
+    "payment_intent.payment_failed": read_payment_intent,
+    "payment_intent.canceled": read_payment_intent,
+    "payment_intent.requires_action": read_payment_intent,
+    "transfer.created": read_transfer,
+    "transfer.reversed": read_transfer,
+    "payout.paid": read_payout,
+    "payout.failed": read_payout,
+}
+"""The event types we apply; all others are kept with their id alone."""
+
+_event_decoder = msgspec.json.Decoder(wire.WireEvent)
+_object_id_decoder = msgspec.json.Decoder(wire.WireObjectId)
+
+
+def read_event(body: Json) -> StripeEvent:
+    """A webhook's body, or one element of ``GET /v1/events``. Raises BadEvent."""
+    try:
+        w = _event_decoder.decode(body)
+        object_id = _object_id_decoder.decode(w.data.object).id
+    except (msgspec.DecodeError, RecursionError) as exc:
+        raise BadEvent(str(exc)) from exc
+    payload, untranslatable = None, None
+    read = READER_OF_EVENT.get(w.type)
+    if read is not None:
+        try:
+            payload = read(w.data.object)
+        except Untranslatable as exc:
+            untranslatable = str(exc)
+    return StripeEvent(
+        id=w.id,
+        type=w.type,
+        livemode=w.livemode,
+        created=_time(w.created),
+        connected_account=w.account,
+        object_id=object_id,
+        payload=payload,
+        untranslatable=untranslatable,
+    )
+
+
+def _listed_event(raw: msgspec.Raw) -> StripeEvent:
+    try:
+        return read_event(raw)
+    except BadEvent as exc:
+        raise Untranslatable(f"Event: {exc}", garbled=False) from exc
+
+
+read_events = page_reader(wire.WireList[msgspec.Raw], _listed_event)
+
+
+def _time(unix: int) -> datetime:
+    return datetime.fromtimestamp(unix, UTC)
+
+
+def _id_only(value: wire.WireCharge | str | None) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _expanded(value: wire.WireBalanceTransaction | str | None) -> BalanceTransaction | None:
+    return balance_transaction(value) if isinstance(value, wire.WireBalanceTransaction) else None

@@ -1,0 +1,155 @@
+"""What we would send, derived purely from our state, once (M4). Sending is ``client.py``'s."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from roadcall_payments.domain.errors import BrokenInvariant, InvalidInput
+from roadcall_payments.domain.money import Money
+from roadcall_payments.domain.payment import Payment
+from roadcall_payments.domain.stripe_objects import Operation, StripeIdentity, StripeRequest
+from roadcall_payments.stripe_gateway.amounts import payout_refusal_of, to_stripe
+
+API_VERSION = "2026-10-28.endive"
+"""The version of Stripe's API that this adapter speaks, for requests and for answers."""
+
+# A transfer answers with the line it made in Stripe's books, a confirmation with the charge's.
+_EXPAND_CHARGE = "latest_charge.balance_transaction"
+_EXPAND_TRANSFER = "balance_transaction"
+
+Params = dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Redirects:
+    """Whether a payer may be sent to another site to authenticate.
+
+    Without ``return_url`` only payment methods that need no redirect are offered: Stripe refuses
+    a confirmation from a server otherwise.
+    """
+
+    return_url: str | None = None
+
+    @property
+    def allowed(self) -> str:
+        return "always" if self.return_url else "never"
+
+
+def payment_intent_request(
+    payment: Payment, *, key: str, attempt: int, identity: StripeIdentity, redirects: Redirects
+) -> StripeRequest:
+    """The one PaymentIntent of a driver payment (M1). Its metadata let a lookup adopt it (M13)."""
+    params: Params = {
+        "amount": to_stripe(payment.amount),
+        "currency": payment.amount.currency,
+        "automatic_payment_methods": {"enabled": True, "allow_redirects": redirects.allowed},
+        "transfer_group": payment.id,
+        "metadata": _metadata("driver_payment", payment, attempt),
+    }
+    return _request(
+        Operation.CREATE_PAYMENT_INTENT, "/v1/payment_intents", params, key=key, identity=identity
+    )
+
+
+def confirm_request(
+    payment: Payment,
+    *,
+    key: str,
+    payment_method: str,
+    identity: StripeIdentity,
+    redirects: Redirects,
+) -> StripeRequest:
+    """Confirm the payment's PaymentIntent with a payment method (M3)."""
+    params: Params = {"payment_method": payment_method, "expand": [_EXPAND_CHARGE]}
+    if redirects.return_url:
+        params["return_url"] = redirects.return_url
+    path = f"/v1/payment_intents/{_intent_of(payment)}/confirm"
+    return _request(Operation.CONFIRM_PAYMENT_INTENT, path, params, key=key, identity=identity)
+
+
+def cancel_request(payment: Payment, *, key: str, identity: StripeIdentity) -> StripeRequest:
+    """Ask Stripe to cancel the PaymentIntent (M2). An answer that it succeeded is expanded too."""
+    path = f"/v1/payment_intents/{_intent_of(payment)}/cancel"
+    params: Params = {"expand": [_EXPAND_CHARGE]}
+    return _request(Operation.CANCEL_PAYMENT_INTENT, path, params, key=key, identity=identity)
+
+
+def transfer_request(
+    payment: Payment, *, key: str, attempt: int, destination: str, identity: StripeIdentity
+) -> StripeRequest:
+    """Move a back-office payment to the vendor's connected account."""
+    params: Params = {
+        "amount": to_stripe(payment.amount),
+        "currency": payment.amount.currency,
+        "destination": destination,
+        "transfer_group": payment.id,
+        "metadata": _metadata("vendor_payment", payment, attempt),
+        "expand": [_EXPAND_TRANSFER],
+    }
+    return _request(Operation.CREATE_TRANSFER, "/v1/transfers", params, key=key, identity=identity)
+
+
+def payout_request(
+    payout_id: str, amount: Money, *, key: str, account: str, identity: StripeIdentity
+) -> StripeRequest:
+    """From a connected account's balance to its bank. Raises InvalidInput for odd amounts."""
+    problem = payout_refusal_of(amount)
+    if problem is not None:
+        raise InvalidInput("amountCents", problem)
+    params: Params = {
+        "amount": to_stripe(amount),
+        "currency": amount.currency,
+        "metadata": {"purpose": "payout", "payoutId": payout_id},
+    }
+    return _request(
+        Operation.CREATE_PAYOUT,
+        "/v1/payouts",
+        params,
+        key=key,
+        identity=identity,
+        connected_account=account,
+    )
+
+
+def refund_request(
+    payment: Payment, amount: Money, *, refund_id: str, key: str, identity: StripeIdentity
+) -> StripeRequest:
+    """Give some or all of a driver payment back."""
+    params: Params = {
+        "payment_intent": _intent_of(payment),
+        "amount": to_stripe(amount),
+        "metadata": {"purpose": "refund", "paymentId": payment.id, "refundId": refund_id},
+    }
+    return _request(Operation.CREATE_REFUND, "/v1/refunds", params, key=key, identity=identity)
+
+
+def _metadata(purpose: str, payment: Payment, attempt: int) -> dict[str, str]:
+    return {"purpose": purpose, "paymentId": payment.id, "attempt": str(attempt)}
+
+
+def _intent_of(payment: Payment) -> str:
+    if payment.payment_intent is None:
+        raise BrokenInvariant(f"Payment {payment.id} has no PaymentIntent yet.")
+    return payment.payment_intent
+
+
+def _request(
+    operation: Operation,
+    path: str,
+    params: Params,
+    *,
+    key: str,
+    identity: StripeIdentity,
+    connected_account: str | None = None,
+) -> StripeRequest:
+    return StripeRequest(
+        operation=operation,
+        path=path,
+        params=json.dumps(params, sort_keys=True, separators=(",", ":"), ensure_ascii=False),
+        idempotency_key=key,
+        account=identity.account,
+        livemode=identity.livemode,
+        api_version=API_VERSION,
+        connected_account=connected_account,
+    )

@@ -1,0 +1,154 @@
+"""One HTTP exchange with Stripe through its SDK: an answer, or the reason why there is none."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import aiohttp
+import stripe
+
+from roadcall_payments.ports import UnknownReason
+
+Method = Literal["get", "post"]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One exchange to make. ``params`` are form parameters, or the query of a GET.
+
+    ``operation`` and ``payment_id`` are for the log alone.
+    """
+
+    operation: str
+    method: Method
+    path: str
+    params: Mapping[str, object]
+    api_version: str
+    idempotency_key: str | None = None
+    connected_account: str | None = None
+    payment_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back, whole, whatever its status."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: str
+
+    @property
+    def request_id(self) -> str | None:
+        return self.headers.get("Request-Id")
+
+    @property
+    def replayed(self) -> bool:
+        """Stripe gave the answer of an earlier request with the same key."""
+        return self.headers.get("Idempotent-Replayed") == "true"
+
+    @property
+    def should_retry(self) -> bool | None:
+        """Stripe's own word on a retry; None when it said nothing."""
+        word = self.headers.get("Stripe-Should-Retry")
+        return {"true": True, "false": False}.get(word) if word else None
+
+
+@dataclass(frozen=True, slots=True)
+class NoAnswer:
+    """No whole answer arrived: whether Stripe acted is unknown."""
+
+    reason: UnknownReason
+    detail: str
+
+
+class Transport:
+    """The SDK's client, built once (it costs up to 150 ms) and kept; keys are given per call.
+
+    ``raw_request_async`` keeps the SDK's encoding, headers and error handling and skips its
+    objects, which are most of a call's cost.
+    """
+
+    def __init__(self, *, base_address: str, timeout_s: float, api_version: str) -> None:
+        # Telemetry would write a machine's id to the home directory, and send it.
+        stripe.enable_telemetry = False
+        # Below this the SDK logs parameters and bodies, client secrets among them.
+        logging.getLogger("stripe").setLevel(logging.WARNING)
+        self._timeout_s = timeout_s
+        self._http = _HttpClient(aiohttp.ClientTimeout(total=timeout_s))
+        self._client = stripe.StripeClient(
+            "key given per call",
+            stripe_version=api_version,
+            base_addresses={"api": base_address.rstrip("/")},
+            max_network_retries=0,
+            http_client=self._http,
+        )
+
+    async def exchange(self, call: Call, *, api_key: str, timeout_s: float) -> Answer | NoAnswer:
+        """At most ``timeout_s`` seconds, and at most the configured timeout."""
+        options: dict[str, str] = {"api_key": api_key, "stripe_version": call.api_version}
+        if call.idempotency_key is not None:
+            options["idempotency_key"] = call.idempotency_key
+        if call.connected_account is not None:
+            options["stripe_account"] = call.connected_account
+        try:
+            async with asyncio.timeout(min(timeout_s, self._timeout_s)):
+                response = await self._client.raw_request_async(
+                    call.method, call.path, **call.params, **options
+                )
+        except stripe.StripeError as exc:
+            return _answer_of(exc)
+        except TimeoutError:
+            return NoAnswer(UnknownReason.TIMEOUT, "no answer in time")
+        except (aiohttp.ClientError, OSError) as exc:
+            return NoAnswer(UnknownReason.CONNECTION, f"connection failed ({type(exc).__name__})")
+        return Answer(response.code, response.headers, response.body)
+
+    async def close(self) -> None:
+        await self._http.close_async()
+
+
+def _answer_of(exc: stripe.StripeError) -> Answer | NoAnswer:
+    """The SDK raises for every status but 2xx, and for bodies that are no JSON."""
+    if exc.http_status is not None:
+        return Answer(exc.http_status, exc.headers or {}, exc.http_body or "")
+    return NoAnswer(UnknownReason.CONNECTION, f"the SDK sent nothing ({type(exc).__name__})")
+
+
+class _HttpClient(stripe.AIOHTTPClient):
+    """The SDK's aiohttp client, with whole bodies read inside the response's own lifetime.
+
+    The SDK's own leaves the response of a broken body unreleased, and it follows redirects,
+    which would carry a payment elsewhere. aiohttp's errors leave this class as they are.
+    """
+
+    def __init__(self, timeout: aiohttp.ClientTimeout) -> None:
+        super().__init__(timeout=timeout)
+        self._aiohttp_timeout = timeout
+        self._opened: aiohttp.ClientSession | None = None
+
+    async def request_async(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        post_data: str | None = None,
+    ) -> tuple[bytes, int, Mapping[str, str]]:
+        self._opened = self._session
+        async with self._opened.request(
+            method,
+            url,
+            headers=headers,
+            data=post_data,
+            timeout=self._aiohttp_timeout,
+            allow_redirects=False,
+        ) as response:
+            return await response.read(), response.status, response.headers
+
+    async def close_async(self) -> None:
+        # The SDK's would open a session in order to close it.
+        if self._opened is not None:
+            await self._opened.close()

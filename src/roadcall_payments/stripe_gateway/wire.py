@@ -1,0 +1,168 @@
+"""The parts of Stripe's JSON that we read, typed. What is not named here is skipped unread."""
+
+from __future__ import annotations
+
+from typing import Generic, Literal, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from roadcall_payments.domain.stripe_objects import IntentStatus
+
+T = TypeVar("T")
+
+
+class WirePaymentMethod(Struct):
+    id: str
+
+
+class WireError(Struct):
+    """``error`` of a refusal, and ``last_payment_error`` of a PaymentIntent."""
+
+    type: str
+    code: str | None = None
+    message: str | None = None
+    decline_code: str | None = None
+    charge: str | None = None
+    payment_method: WirePaymentMethod | None = None
+    # Kept raw, so that the error is readable even where its PaymentIntent is not.
+    payment_intent: msgspec.Raw = msgspec.Raw()
+
+
+class WireRefusal(Struct):
+    error: WireError
+
+
+class WireBalanceTransaction(Struct):
+    id: str
+    object: Literal["balance_transaction"]
+    type: str
+    amount: int
+    fee: int
+    net: int
+    currency: str
+    created: int
+    available_on: int
+    source: str | None = None
+
+
+class WireCharge(Struct):
+    id: str
+    balance_transaction: WireBalanceTransaction | str | None = None
+
+
+class WireNextAction(Struct):
+    type: str
+
+
+class WirePaymentIntent(Struct):
+    id: str
+    object: Literal["payment_intent"]
+    status: IntentStatus
+    amount: int
+    currency: str
+    livemode: bool
+    created: int
+    metadata: dict[str, str]
+    latest_charge: WireCharge | str | None = None
+    last_payment_error: WireError | None = None
+    next_action: WireNextAction | None = None
+    client_secret: str | None = None
+
+
+class WireTransfer(Struct):
+    id: str
+    object: Literal["transfer"]
+    amount: int
+    amount_reversed: int
+    currency: str
+    destination: str
+    livemode: bool
+    created: int
+    metadata: dict[str, str]
+    transfer_group: str | None = None
+    balance_transaction: WireBalanceTransaction | str | None = None
+
+
+class WireReversal(Struct):
+    id: str
+    object: Literal["transfer_reversal"]
+    transfer: str
+    amount: int
+    currency: str
+    created: int
+    balance_transaction: str | None = None
+
+
+class WirePayout(Struct):
+    id: str
+    object: Literal["payout"]
+    status: Literal["pending", "in_transit", "paid", "failed", "canceled"]
+    amount: int
+    currency: str
+    arrival_date: int | None = None
+    failure_code: str | None = None
+    failure_message: str | None = None
+
+
+class WireRefund(Struct):
+    id: str
+    object: Literal["refund"]
+    status: Literal["pending", "requires_action", "succeeded", "failed", "canceled"]
+    amount: int
+    currency: str
+    payment_intent: str | None = None
+    charge: str | None = None
+    failure_reason: str | None = None
+
+
+class WireCapabilities(Struct):
+    transfers: str | None = None
+
+
+class WireAccount(Struct):
+    """An account has no ``livemode``: it is in both modes, and the key says which is meant."""
+
+    id: str
+    object: Literal["account"]
+    payouts_enabled: bool = False
+    capabilities: WireCapabilities | None = None
+
+
+class WireFunds(Struct):
+    amount: int
+    currency: str
+
+
+class WireBalance(Struct):
+    object: Literal["balance"]
+    livemode: bool
+    available: list[WireFunds]
+    pending: list[WireFunds]
+
+
+class WireEventData(Struct):
+    object: msgspec.Raw
+
+
+class WireEvent(Struct):
+    id: str
+    object: Literal["event"]
+    type: str
+    livemode: bool
+    created: int
+    data: WireEventData
+    account: str | None = None
+
+
+class WireObjectId(Struct):
+    """Any object of an event; a few, such as a balance, have no id."""
+
+    id: str | None = None
+
+
+class WireList(Struct, Generic[T]):
+    """One page, newest first."""
+
+    data: list[T]
+    has_more: bool
