@@ -1,0 +1,100 @@
+"""The words of a notice, from one file a template and language.
+
+A file has the blocks ``subject``, ``body`` (plain text, paragraphs apart by an empty line) and
+``short`` (SMS and push). Blocks are text and escape nothing; the HTML part is made from the
+finished paragraphs by ``layout.html``, which escapes everything.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+from babel import Locale
+from jinja2 import (
+    Environment,
+    FileSystemLoader,
+    StrictUndefined,
+    Template,
+    TemplateNotFound,
+    select_autoescape,
+)
+
+from roadcall_payments.domain.errors import FinalError
+from roadcall_payments.notifications.amounts import format_amount, locale_of
+from roadcall_payments.ports import Channel, NoticeDetails, Rendered
+
+SHORT_CHARS_MAX = 320  # two SMS
+VALUE_CHARS_MAX = 500
+
+_TEMPLATES = Path(__file__).parent / "templates"
+_LANGUAGES = sorted(path.name for path in _TEMPLATES.iterdir() if path.is_dir())
+_DEFAULT = "en"
+_PARAGRAPHS = re.compile(r"\n\s*\n")
+_SPACES = re.compile(r"[ \t\r\n]+")
+_INVISIBLE = ("C", "Zl", "Zp")  # controls, format characters, line and paragraph separators
+
+
+class FileTemplates:
+    """``NoticeTemplates`` from the files beside this module, compiled once."""
+
+    def __init__(self) -> None:
+        self._environment = Environment(
+            loader=FileSystemLoader(_TEMPLATES),
+            autoescape=select_autoescape(enabled_extensions=("html",), default=False),
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+
+    def render(
+        self, template: str, channel: Channel, locale: str, details: NoticeDetails
+    ) -> Rendered:
+        reader = locale_of(locale)
+        found = self._template(template, reader)
+        values = _values(details, reader)
+        if channel is not Channel.EMAIL:
+            return Rendered(_block(found, "short", values)[:SHORT_CHARS_MAX])
+        subject, body = _block(found, "subject", values), _block(found, "body", values)
+        html = self._environment.get_template("layout.html").render(
+            language=(found.name or _DEFAULT).partition("/")[0],
+            subject=subject,
+            paragraphs=[_SPACES.sub(" ", part) for part in _PARAGRAPHS.split(body)],
+        )
+        return Rendered(body + "\n", subject, html)
+
+    def _template(self, template: str, reader: Locale) -> Template:
+        language = reader.language if reader.language in _LANGUAGES else _DEFAULT
+        try:
+            return self._environment.select_template(
+                [f"{language}/{template}.txt", f"{_DEFAULT}/{template}.txt"]
+            )
+        except TemplateNotFound as missing:
+            raise FinalError(f"There is no notice template {template}.") from missing
+
+
+def _block(template: Template, name: str, values: Mapping[str, object]) -> str:
+    rendered = "".join(template.blocks[name](template.new_context(dict(values)))).strip()
+    return rendered if name == "body" else _SPACES.sub(" ", rendered)
+
+
+def _values(details: NoticeDetails, reader: Locale) -> dict[str, object]:
+    """The details by name, the amount in the reader's form; absent ones are None."""
+    plain = {name: _plain(value) for name, value in asdict(details).items()}
+    amount = format_amount(details.amount, reader) if details.amount else None
+    return {**plain, "amount": amount}
+
+
+def _plain(value: object) -> object:
+    """Text from outside stays on its line and within bounds: it cannot start a paragraph."""
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    if not isinstance(value, str):
+        return value
+    visible = "".join(
+        " " if unicodedata.category(char).startswith(_INVISIBLE) else char for char in value
+    )
+    return _SPACES.sub(" ", visible).strip()[:VALUE_CHARS_MAX]
