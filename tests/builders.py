@@ -113,6 +113,7 @@ def new_payment_write(
     vendor_id: str = "ve_1",
     driver_id: str | None = "dr_1",
     incident_id: str = "in_1",
+    event_id: str | None = None,
 ) -> StreamWrite:
     created = payment_created(
         payment_id or new_id(),
@@ -121,7 +122,8 @@ def new_payment_write(
         driver_id=driver_id,
         incident_id=incident_id,
     )
-    return payment_write(None, Head(), [created], at=at, due_at=due_at)
+    event_ids = [event_id or new_id()]
+    return payment_write(None, Head(), [created], at=at, due_at=due_at, event_ids=event_ids)
 
 
 def next_write(

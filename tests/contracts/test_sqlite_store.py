@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 
 from roadcall_payments.ports import Store
 from roadcall_payments.stores.sqlite import open_sqlite
 from tests.contracts.store_contract_commits import CommitContract
+from tests.contracts.store_contract_queries import FreshStore, QueryContract
+from tests.contracts.store_contract_work import WorkContract
 
 
 @pytest.fixture(scope="session")
 def fresh_store(
     tmp_path_factory: pytest.TempPathFactory,
-) -> Callable[[], AbstractAsyncContextManager[Store]]:
+) -> FreshStore:
     """Opens a new, empty store each time. The migrations run once; others copy their file."""
     folder = tmp_path_factory.mktemp("sqlite")
     template = folder / "template.db"
@@ -40,11 +42,19 @@ def fresh_store(
 
 @pytest.fixture
 async def store(
-    fresh_store: Callable[[], AbstractAsyncContextManager[Store]],
+    fresh_store: FreshStore,
 ) -> AsyncIterator[Store]:
     async with fresh_store() as opened:
         yield opened
 
 
 class TestCommits(CommitContract):
+    pass
+
+
+class TestQueries(QueryContract):
+    pass
+
+
+class TestWork(WorkContract):
     pass

@@ -70,20 +70,24 @@ class Lane(Generic[JobT, AnswerT]):
 
     def submit(self, job: JobT) -> asyncio.Future[AnswerT]:
         """Hand in a job. Raises StoreUnavailable when too many wait, or after ``close``."""
+        return self.submit_all([job])[0]
+
+    def submit_all(self, jobs: Sequence[JobT]) -> list[asyncio.Future[AnswerT]]:
+        """Hand in all of them, in order, or none."""
         if self._closed:
             raise StoreUnavailable("The store is closed.")
-        if self._waiting >= self._waiting_max:
+        if self._waiting + len(jobs) > self._waiting_max:
             raise StoreUnavailable(
                 f"The store is overloaded: {self._waiting} wait.", retry_after_s=1
             )
         loop = asyncio.get_running_loop()
-        future: asyncio.Future[AnswerT] = loop.create_future()
-        self._waiting += 1
-        self._gathered.append(Submission(job, future))
+        submissions = [Submission[JobT, AnswerT](job, loop.create_future()) for job in jobs]
+        self._waiting += len(jobs)
+        self._gathered += submissions
         if self._flushes_in is not loop:
             self._flushes_in = loop
             loop.call_soon(self._flush)
-        return future
+        return [submission.future for submission in submissions]
 
     async def close(self) -> None:
         """Finish what was handed in, then end the thread."""

@@ -49,7 +49,7 @@ def connect_reader(path: Path) -> sqlite3.Connection:
     return db
 
 
-def begin(db: sqlite3.Connection, *, seconds_max: float = BUSY_SECONDS_MAX) -> None:
+def begin(db: sqlite3.Connection, *, seconds_max: float) -> None:
     """Take the write lock. Raises StoreUnavailable when others hold it for too long.
 
     Asks again every millisecond or so: SQLite's own handler backs off to 100 ms, and a process

@@ -33,6 +33,7 @@ from roadcall_payments.ports import (
 )
 from roadcall_payments.stores.lane import Lane
 from roadcall_payments.stores.sqlite import queries, work
+from roadcall_payments.stores.sqlite.connection import BUSY_SECONDS_MAX
 from roadcall_payments.stores.sqlite.counters import Counted, RequestCounters
 from roadcall_payments.stores.sqlite.faults import orphan_faults, stream_faults
 from roadcall_payments.stores.sqlite.reader import Reader, ReadJob
@@ -46,9 +47,10 @@ WAITING_MAX = 10_000
 BATCH_MAX = 256
 
 
-def open_sqlite(path: Path) -> SqliteStore:
+def open_sqlite(path: Path, *, busy_seconds_max: float = BUSY_SECONDS_MAX) -> SqliteStore:
     """Open or create the file, at this code's schema.
 
+    ``busy_seconds_max``: how long a write waits for other processes before StoreUnavailable.
     Raises StoreUnavailable when it cannot be opened, or when a newer version wrote it.
     """
     try:
@@ -56,7 +58,7 @@ def open_sqlite(path: Path) -> SqliteStore:
         migrate(path)
     except (sqlite3.Error, OSError) as error:
         raise StoreUnavailable(f"{path} cannot be opened: {error}") from error
-    return SqliteStore(path)
+    return SqliteStore(path, busy_seconds_max)
 
 
 class SqliteStore:
@@ -65,8 +67,9 @@ class SqliteStore:
     Belongs to one event loop at a time. ``close`` drains.
     """
 
-    def __init__(self, path: Path) -> None:
-        writer, lookups, scans = GroupWriter(path), Reader(path), Reader(path)
+    def __init__(self, path: Path, busy_seconds_max: float) -> None:
+        writer = GroupWriter(path, busy_seconds_max)
+        lookups, scans = Reader(path), Reader(path)
         counters = RequestCounters(path.with_name(path.name + "-requests"))
         self._writes: Lane[WriteJob, object] = Lane(
             "store-writer",
@@ -96,11 +99,12 @@ class SqliteStore:
     async def commit(self, batch: Sequence[Commit]) -> Sequence[CommitResult]:
         """See ``Store``. A commit that the database refuses as broken raises once the others
         of the batch are settled."""
-        prepared = [prepare(commit) for commit in batch]
-        answers = [self._writes.submit(one) for one in prepared]
-        if len(answers) > 1:
-            await asyncio.wait(answers)
-        return [cast(CommitResult, await answer) for answer in answers]
+        answers = self._writes.submit_all([prepare(commit) for commit in batch])
+        settled = await asyncio.gather(*answers, return_exceptions=True)
+        for answer in settled:
+            if isinstance(answer, BaseException):
+                raise answer
+        return cast(list[CommitResult], settled)
 
     # streams
 

@@ -30,8 +30,9 @@ class _CommitFailed(Exception):
 class GroupWriter:
     """What the writing thread does with a batch. Owned by that thread."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, busy_seconds_max: float) -> None:
         self._path = path
+        self._busy_seconds_max = busy_seconds_max
         self._db: sqlite3.Connection | None = None
 
     def work(self, batch: Sequence[Pending]) -> None:
@@ -60,7 +61,7 @@ class GroupWriter:
 
     def _transact(self, batch: Sequence[Pending]) -> None:
         db = self._connected()
-        begin(db)
+        begin(db, seconds_max=self._busy_seconds_max)
         commits = [one for one in batch if isinstance(one.job, Prepared)]
         prepared = [one.job for one in commits if isinstance(one.job, Prepared)]
         for one, result in zip(commits, write_batch(db, prepared), strict=True):
