@@ -122,6 +122,12 @@ class Settings(BaseSettings):
         description="Longest wait for Stripe within one request, retries included (M32).",
     )
 
+    stripe_return_url: str | None = Field(
+        None,
+        pattern=r"^https?://",
+        description="Where payers come back to from their bank's site; unset: only payment "
+        "methods that need no such site are offered.",
+    )
     recovery_after_s: int = Field(
         30,
         ge=2,
@@ -223,7 +229,7 @@ class Settings(BaseSettings):
         30, ge=1, le=1_000, description="Tries to publish before a stream is parked."
     )
     inbox_attempts_max: int = Field(
-        12, ge=1, le=1_000, description="Tries to apply a webhook before it waits for a person."
+        12, ge=1, le=1_000, description="Tries of a webhook that break off before it is parked."
     )
     attention_attempts_max: int = Field(
         30, ge=1, le=1_000, description="Tries that fail for good before a payment is parked."
@@ -290,9 +296,10 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _lease_outlasts_the_work(self) -> Self:
-        if self.worker_lease_s <= self.stripe_budget_s + self.smtp_timeout_s:
+        # A worker begins a piece only within the first half of its lease.
+        if self.worker_lease_s < 2 * max(self.stripe_budget_s, self.smtp_timeout_s):
             raise ValueError(
-                "worker_lease_s must be longer than stripe_budget_s and smtp_timeout_s together, "
+                "worker_lease_s must be at least twice stripe_budget_s and twice smtp_timeout_s, "
                 "or two workers would hold one piece of work"
             )
         return self

@@ -26,6 +26,16 @@ BROAD_EXCEPTS: list[Allowed] = [
         "Reader.work",
         "One read of a batch; its error is answered to its caller, and the thread goes on.",
     ),
+    Allowed(
+        "src/roadcall_payments/worker.py",
+        "Worker._attend",
+        "Around one item of a batch: logged, then postponed or parked with its reason.",
+    ),
+    Allowed(
+        "src/roadcall_payments/worker.py",
+        "Worker._outlived",
+        "The worker process's outermost edge: logged, and the loop goes on.",
+    ),
 ]
 
 BY_RULE = {

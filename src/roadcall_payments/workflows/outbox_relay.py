@@ -11,7 +11,8 @@ from typing import Final
 import msgspec
 
 from roadcall_payments.commit import stream_kind
-from roadcall_payments.domain.events import TextRef, published_name
+from roadcall_payments.domain.events import TextRef
+from roadcall_payments.domain.publication import published_name
 from roadcall_payments.domain.stripe_objects import StripeRequest
 from roadcall_payments.journal import JournalEntry, instant
 from roadcall_payments.ports import Claim, EventBus, OutgoingEvent, Store
