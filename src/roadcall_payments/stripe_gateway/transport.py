@@ -103,6 +103,9 @@ class Transport:
             return _answer_of(exc)
         except TimeoutError:
             return NoAnswer(UnknownReason.TIMEOUT, "no answer in time")
+        except UnicodeDecodeError:
+            # The SDK's log line decodes the body before anything else looks at it.
+            return NoAnswer(UnknownReason.MALFORMED_ANSWER, "an answer that is not UTF-8")
         except (aiohttp.ClientError, OSError) as exc:
             return NoAnswer(UnknownReason.CONNECTION, f"connection failed ({type(exc).__name__})")
         return Answer(response.code, response.headers, response.body)
