@@ -31,7 +31,7 @@ from roadcall_payments.stores.sqlite.connection import connect_writer
 from roadcall_payments.stores.sqlite.queries import read_inbox, read_payments
 from roadcall_payments.stores.sqlite.schema_version import VERSIONS
 from roadcall_payments.stores.sqlite.store import WAITING_MAX
-from tests.builders import NOON, anomaly, commit_of, new_payment_write, next_write
+from tests.builders import NOON, anomaly, commit_of, new_payment_write, next_write, stray_money
 from tests.contracts.crash_writer import rows_of, whole_commit
 
 ROOT = Path(__file__).parents[2]
@@ -59,13 +59,15 @@ async def test_what_was_written_is_there_after_a_restart(path: Path) -> None:
 
 async def test_the_journal_and_the_postings_are_append_only(path: Path) -> None:
     store = open_sqlite(path)
-    await store.commit([whole_commit("x"), commit_of(new_payment_write())])
+    first = new_payment_write()
+    await store.commit([commit_of(first), commit_of(next_write(first, stray_money()))])
     await store.close()
     db = sqlite3.connect(path)
     for statement in (
         "UPDATE journal SET actor = 'somebody else'",
         "DELETE FROM journal",
-        "INSERT OR REPLACE INTO journal SELECT * FROM journal",
+        "UPDATE postings SET amount_cents = 0",
+        "DELETE FROM postings",
     ):
         with pytest.raises(sqlite3.IntegrityError):
             db.execute(statement)

@@ -32,7 +32,8 @@ def connect_writer(path: Path) -> sqlite3.Connection:
     """A connection that writes; it waits for others in ``begin``, not inside SQLite."""
     db = _connect(path, timeout_s=0)
     try:
-        db.execute("PRAGMA journal_mode=WAL")
+        # Of processes that meet a new file, one switches it.
+        _in_turn(db, "PRAGMA journal_mode=WAL", BUSY_SECONDS_MAX)
         for pragma in _PRAGMAS:
             db.execute(pragma)
     except sqlite3.Error:
@@ -50,15 +51,17 @@ def connect_reader(path: Path) -> sqlite3.Connection:
 
 
 def begin(db: sqlite3.Connection, *, seconds_max: float) -> None:
-    """Take the write lock. Raises StoreUnavailable when others hold it for too long.
+    """Take the write lock. Raises StoreUnavailable when others hold it for too long."""
+    _in_turn(db, "BEGIN IMMEDIATE", seconds_max)
 
-    Asks again every millisecond or so: SQLite's own handler backs off to 100 ms, and a process
-    that writes all the time would hardly ever be met between two of its transactions.
-    """
+
+def _in_turn(db: sqlite3.Connection, statement: str, seconds_max: float) -> None:
+    """Ask again every millisecond or so: SQLite's own handler backs off to 100 ms, and a process
+    that writes all the time would hardly ever be met between two of its transactions."""
     deadline = time.monotonic() + seconds_max
     while True:
         try:
-            db.execute("BEGIN IMMEDIATE")
+            db.execute(statement)
             return
         except sqlite3.OperationalError as error:
             if not is_busy(error):

@@ -23,13 +23,8 @@ def migrate(path: Path) -> None:
     """
     db = connect_writer(path)
     try:
-        if _is_current(db, path):
-            return
-        begin(db, seconds_max=_MIGRATION_SECONDS_MAX)
         if not _is_current(db, path):
-            _upgrade(db)
-        if db.in_transaction:
-            db.execute("COMMIT")
+            _upgrade(db, path)
     finally:
         db.close()
 
@@ -47,7 +42,7 @@ def _is_current(db: sqlite3.Connection, path: Path) -> bool:
     return row is not None and row[0] == VERSIONS[-1]
 
 
-def _upgrade(db: sqlite3.Connection) -> None:
+def _upgrade(db: sqlite3.Connection, path: Path) -> None:
     # An up-to-date service never pays for these imports (0.4 s).
     from alembic import command
     from alembic.config import Config
@@ -57,6 +52,11 @@ def _upgrade(db: sqlite3.Connection) -> None:
     config = Config()
     config.set_main_option("script_location", "roadcall_payments.stores.schema:sqlite")
     engine = create_engine("sqlite://", creator=lambda: db, poolclass=StaticPool)
+    # Connecting ends with a rollback of its own: the transaction can begin only behind it.
     with engine.connect() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, VERSIONS[-1])
+        begin(db, seconds_max=_MIGRATION_SECONDS_MAX)
+        if not _is_current(db, path):
+            config.attributes["connection"] = connection
+            command.upgrade(config, VERSIONS[-1])
+    if db.in_transaction:
+        raise StoreUnavailable(f"The migration of {path} did not end; nothing was changed.")
