@@ -110,6 +110,24 @@ _COMPLETED = {
 }
 _FLAGGED = (_Planned("reviewers", "payment_flagged"),)
 
+# What to subscribe ``Notices.plan`` to: the published names of the facts above.
+EVENT_NAMES = (
+    "PaymentScored",
+    "FraudDetected",
+    "ReviewCleared",
+    "ReviewBlocked",
+    "ApprovalRecorded",
+    "ApprovalExpired",
+    "PaymentCompleted",
+    "PaymentFailed",
+    "AttemptVoided",
+    "PaymentRejected",
+    "PaymentTransferReversed",
+    "PayoutFailed",
+    "StrayMoneyObserved",
+    "AnomalyRecorded",
+)
+
 
 class Notices:
     def __init__(

@@ -87,12 +87,19 @@ class AlreadyTaken(RoadcallError):
 
 class WritePath:
     def __init__(
-        self, store: Store, clock: Clock, ids: Ids, patience: payment.Patience | None = None
+        self,
+        store: Store,
+        clock: Clock,
+        ids: Ids,
+        patience: payment.Patience | None = None,
+        after_commit: Callable[[], None] | None = None,
     ) -> None:
+        """``after_commit`` hears of each commit at once, for whoever works off its outbox."""
         self.store = store
         self.clock = clock
         self.ids = ids
         self.patience = patience or payment.Patience()
+        self._after_commit = after_commit
 
     async def write(
         self,
@@ -192,6 +199,8 @@ class WritePath:
         """Commit, and find out: repeating one's own commit is answered Committed (M24)."""
         for _ in range(UNKNOWNS_MAX):
             result: CommitResult = (await self.store.commit([commit]))[0]
+            if isinstance(result, Committed) and self._after_commit is not None:
+                self._after_commit()
             if not isinstance(result, CommitUnknown):
                 return result
             await self.clock.sleep(UNKNOWN_PAUSE_S)

@@ -1,0 +1,223 @@
+"""The only file that joins ports to adapters: it reads like a parts list, from the edge inward."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from roadcall_payments.clock import SystemClock, SystemIds
+from roadcall_payments.config import Settings
+from roadcall_payments.domain.errors import InvalidInput
+from roadcall_payments.event_bus import InProcessBus, Subscriber
+from roadcall_payments.ports import (
+    Channel,
+    Clock,
+    Gateway,
+    Ids,
+    Notifier,
+    OutgoingEvent,
+    Queue,
+    SecretSource,
+    Store,
+)
+from roadcall_payments.telemetry import PaymentMeter
+from roadcall_payments.worker import Worker, pace_of, retry_rules_of
+from roadcall_payments.workflows.approvals import Approvals
+from roadcall_payments.workflows.intake import Intake, Scoring
+from roadcall_payments.workflows.movement import Movement
+from roadcall_payments.workflows.movements_switch import MovementsSwitch
+from roadcall_payments.workflows.notices import EVENT_NAMES, Audience, Notices
+from roadcall_payments.workflows.outbox_relay import OutboxRelay
+from roadcall_payments.workflows.payments import Payments
+from roadcall_payments.workflows.queries import Queries
+from roadcall_payments.workflows.reconciliation import Reconciliation
+from roadcall_payments.workflows.recovery import Recovery
+from roadcall_payments.workflows.rules_scorer import RulesScorer
+from roadcall_payments.workflows.vendors import Vendors
+from roadcall_payments.workflows.verification import Verification
+from roadcall_payments.workflows.webhook_inbox import WebhookInbox
+from roadcall_payments.workflows.write_path import WritePath
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """The wired parts of one process. ``worker`` is ready to run; ``bus`` takes subscribers."""
+
+    settings: Settings
+    store: Store
+    gateway: Gateway
+    clock: Clock
+    ids: Ids
+    bus: InProcessBus
+    intake: Intake
+    approvals: Approvals
+    payments: Payments
+    queries: Queries
+    vendors: Vendors
+    webhook_inbox: WebhookInbox
+    recovery: Recovery
+    outbox_relay: OutboxRelay
+    notices: Notices
+    movements_switch: MovementsSwitch
+    reconciliation: Reconciliation
+    verification: Verification
+    worker: Worker
+
+
+@asynccontextmanager
+async def open_service(settings: Settings) -> AsyncIterator[Service]:
+    """Open everything, hand it over, and close it in reverse order.
+
+    Raises StoreUnavailable, or InvalidInput naming the setting that cannot be.
+    """
+    clock = SystemClock(settings.clock_offset_s)
+    ids = SystemIds(clock)
+    secrets = _secret_source(settings)
+    await _refuse_live_drills(settings, secrets)
+    async with AsyncExitStack() as opened:
+        store = _open_store(settings)
+        opened.push_async_callback(store.close)
+        gateway = _open_gateway(settings, secrets, clock, ids)
+        opened.push_async_callback(gateway.close)
+        yield join(settings, store, gateway, clock, ids, _notifiers(settings, clock))
+
+
+def join(
+    settings: Settings,
+    store: Store,
+    gateway: Gateway,
+    clock: Clock,
+    ids: Ids,
+    notifiers: Mapping[Channel, Notifier],
+) -> Service:
+    """The service on the given adapters. Tests and simulations bring their own."""
+    from roadcall_payments.notifications.rendering import FileTemplates
+
+    write_path = WritePath(
+        store, clock, ids, settings.patience, after_commit=lambda: worker.nudge()
+    )
+    switch = MovementsSwitch(write_path, store)
+    scoring = Scoring(write_path, store, RulesScorer(settings.risk_rules))
+    movement = Movement(write_path, gateway, switch, clock, settings.stripe_budget_s)
+    vendors = Vendors(write_path, store, ids)
+    recovery = Recovery(write_path, store, gateway, movement, scoring, settings.patience)
+    webhook_inbox = WebhookInbox(write_path, store, gateway)
+    notices = Notices(store, clock, vendors, _audience(settings), FileTemplates(), notifiers)
+    bus = InProcessBus()
+    relay = OutboxRelay(store, bus, settings.relay_batch_size)
+    worker = Worker(
+        store,
+        clock,
+        ids,
+        {
+            Queue.OUTBOX: relay.relay,
+            Queue.INBOX: webhook_inbox.retry,
+            Queue.ATTENTION: recovery.attend,
+            Queue.NOTICES: notices.send,
+        },
+        retry_rules_of(settings),
+        pace_of(settings),
+    )
+    bus.subscribe(notices.plan, *EVENT_NAMES)
+    # Last, so that a publish that failed before it is not counted.
+    bus.subscribe(_metered(PaymentMeter()))
+    return Service(
+        settings=settings,
+        store=store,
+        gateway=gateway,
+        clock=clock,
+        ids=ids,
+        bus=bus,
+        intake=Intake(write_path, store, gateway, scoring, ids),
+        approvals=Approvals(write_path, store, ids, settings.approval_policy),
+        payments=Payments(write_path, store, gateway, movement),
+        queries=Queries(store, gateway),
+        vendors=vendors,
+        webhook_inbox=webhook_inbox,
+        recovery=recovery,
+        outbox_relay=relay,
+        notices=notices,
+        movements_switch=switch,
+        reconciliation=Reconciliation(store, gateway),
+        verification=Verification(store),
+        worker=worker,
+    )
+
+
+def _open_store(settings: Settings) -> Store:
+    unsupported = {"DATABASE_URL": settings.database_url, "TABLE_NAME": settings.table_name}
+    for name, value in unsupported.items():
+        if value is not None:
+            raise InvalidInput(
+                name,
+                "This version keeps its data in SQLite: unset it, and set "
+                "ROADCALL_DATABASE_PATH to choose the file.",
+            )
+    from roadcall_payments.stores.sqlite.store import open_sqlite
+
+    return open_sqlite(settings.sqlite_path)
+
+
+def _secret_source(settings: Settings) -> SecretSource:
+    from roadcall_payments.stripe_gateway.secret_sources import (
+        EnvironmentSecretSource,
+        FileSecretSource,
+    )
+
+    if settings.stripe_secrets_file is not None:
+        return FileSecretSource(settings.stripe_secrets_file)
+    return EnvironmentSecretSource(os.environ)
+
+
+async def _refuse_live_drills(settings: Settings, secrets: SecretSource) -> None:
+    if settings.clock_offset_s and "_live_" in (await secrets.stripe_credentials()).api_key:
+        raise InvalidInput(
+            "ROADCALL_CLOCK_OFFSET_S", "A drill's clock never runs with live keys: unset it."
+        )
+
+
+def _open_gateway(settings: Settings, secrets: SecretSource, clock: Clock, ids: Ids) -> Gateway:
+    from roadcall_payments.stripe_gateway.client import GatewaySettings, StripeGateway
+
+    return StripeGateway(
+        secrets,
+        clock,
+        ids,
+        GatewaySettings(
+            base_address=settings.stripe_api_base,
+            timeout_s=settings.stripe_timeout_s,
+            read_budget_s=settings.stripe_budget_s,
+            return_url=settings.stripe_return_url,
+        ),
+    )
+
+
+def _notifiers(settings: Settings, clock: Clock) -> Mapping[Channel, Notifier]:
+    from roadcall_payments.notifications.log_channel import LogChannel
+
+    channels: dict[Channel, Notifier] = {channel: LogChannel(channel) for channel in Channel}
+    if settings.smtp_url is not None:
+        from roadcall_payments.notifications.email import EmailChannel, mail_server
+
+        server = mail_server(settings.smtp_url.get_secret_value(), settings.smtp_timeout_s)
+        channels[Channel.EMAIL] = EmailChannel(server, settings.mail_from, clock)
+    return channels
+
+
+def _audience(settings: Settings) -> Audience:
+    return Audience(
+        approvers=settings.approver_emails,
+        reviewers=settings.reviewer_emails,
+        back_office=settings.back_office_emails,
+        operations=settings.operations_emails,
+        locale=settings.staff_locale,
+    )
+
+
+def _metered(meter: PaymentMeter) -> Subscriber:
+    async def observe(event: OutgoingEvent) -> None:
+        meter.observe(event.name, event.stream, event.at)
+
+    return observe
