@@ -1,0 +1,93 @@
+"""The whole HTTP application: the webhook in front, the documented calls behind it."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.routing import Mount, Router
+from starlette.types import ASGIApp
+
+from roadcall_payments.api import (
+    document,
+    events,
+    health,
+    metrics,
+    movements,
+    payment_commands,
+    payments,
+    problems,
+    reviews,
+    vendors,
+)
+from roadcall_payments.api.edge import Edge
+from roadcall_payments.api.guarded_route import Gate
+from roadcall_payments.api.jwks import KeySource, RemoteKeys
+from roadcall_payments.api.limits import LimitRules, Limits
+from roadcall_payments.api.local_issuer import LocalIssuer, refuse_local_issuer_off_loopback
+from roadcall_payments.api.tokens import TokenRules, TokenVerifier
+from roadcall_payments.api.webhooks import webhook_route
+from roadcall_payments.api.wiring import Service
+from roadcall_payments.config import Settings
+from roadcall_payments.domain.errors import RoadcallError
+
+ROUTERS = (payments, payment_commands, vendors, events, reviews, movements, health, metrics)
+
+
+def create_app(service: Service, settings: Settings) -> ASGIApp:
+    """Raises LocalIssuerExposed when the embedded issuer would be reachable from elsewhere."""
+    rules = TokenRules(settings.jwt_issuer, settings.jwt_audience)
+    limits = Limits(
+        service.store,
+        service.clock,
+        LimitRules(
+            caller=settings.rate_limit_per_minute,
+            sensitive=settings.rate_limit_sensitive_per_minute,
+            service=settings.rate_limit_service_per_minute,
+        ),
+    )
+    verifier = TokenVerifier(key_source(settings), rules)
+    gate = Gate(verifier, limits, settings.body_bytes_max)
+    documented = documented_app(service, gate)
+    front = Router(routes=[webhook_route(service), Mount("/", app=documented)])
+    return Edge(front, service.ids.uuid7)
+
+
+def key_source(settings: Settings) -> KeySource:
+    """The issuer's published keys, or those of the embedded issuer."""
+    if settings.jwks_url is not None:
+        return RemoteKeys(settings.jwks_url)
+    return local_issuer(settings).keys
+
+
+def local_issuer(settings: Settings) -> LocalIssuer:
+    """The embedded issuer, its key beside the database. Raises LocalIssuerExposed."""
+    refuse_local_issuer_off_loopback(settings.host)
+    return LocalIssuer.open(
+        settings.data_dir, issuer=settings.jwt_issuer, audience=settings.jwt_audience
+    )
+
+
+def documented_app(service: Service, gate: Gate) -> FastAPI:
+    """The calls that the OpenAPI document describes."""
+    app = FastAPI(
+        title=document.TITLE,
+        version=document.VERSION,
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        separate_input_output_schemas=True,
+        exception_handlers={
+            RoadcallError: problems.on_roadcall_error,
+            RequestValidationError: problems.on_invalid_request,
+            HTTPException: problems.on_http_exception,
+            Exception: problems.on_unexpected,
+        },
+        redirect_slashes=False,
+    )
+    app.state.service = service
+    app.state.gate = gate
+    for resource in ROUTERS:
+        app.include_router(resource.router)
+    document.serve(app)
+    return app

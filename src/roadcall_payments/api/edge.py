@@ -1,0 +1,134 @@
+"""The outermost layer: a request's id, its log line and metrics, and the last resort for errors."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from typing import Final, cast
+from urllib.parse import unquote_to_bytes
+
+import structlog
+from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from roadcall_payments.api.problems import internal_problem, problem_of, respond
+from roadcall_payments.api.wiring import RequestRecord, attach_record
+from roadcall_payments.domain.errors import InvalidInput
+from roadcall_payments.telemetry import HTTP_REQUESTS, HTTP_SECONDS
+
+ADDRESS_LENGTH_MAX: Final = 4_096
+# What nginx logs for a caller who hung up before the answer.
+CLIENT_CLOSED_REQUEST: Final = 499
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_log = structlog.get_logger()
+
+
+class Edge:
+    """Wraps the whole application; nothing of a request escapes it."""
+
+    def __init__(self, app: ASGIApp, new_id: Callable[[], str]) -> None:
+        self._app = app
+        self._new_id = new_id
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        exchange = _Exchange(scope, send, self._request_id(scope))
+        with structlog.contextvars.bound_contextvars(request_id=exchange.record.id):
+            try:
+                await self._answer(exchange, receive)
+            finally:
+                exchange.tell()
+
+    def _request_id(self, scope: Scope) -> str:
+        given = Headers(scope=scope).get("x-request-id", "")
+        return given if _REQUEST_ID.fullmatch(given) else self._new_id()
+
+    async def _answer(self, exchange: _Exchange, receive: Receive) -> None:
+        """Send an answer whatever happens, unless half of one is out already."""
+        scope, record = exchange.scope, exchange.record
+        try:
+            _refuse_bad_address(scope)
+            await self._app(scope, receive, exchange.send)
+        except ClientDisconnect:
+            exchange.status = exchange.status or CLIENT_CLOSED_REQUEST
+        except InvalidInput as refused:
+            await respond(problem_of(refused, record.id))(scope, receive, exchange.send)
+        except Exception:
+            record.error_id = self._new_id()
+            _log.exception("request_broke", error_id=record.error_id)
+            if exchange.status:
+                raise
+            problem = internal_problem(record.id, record.error_id)
+            await respond(problem)(scope, receive, exchange.send)
+
+
+class _Exchange:
+    """One request and its answer, as the log line will tell them."""
+
+    def __init__(self, scope: Scope, send: Send, request_id: str) -> None:
+        self.scope = scope
+        self.status = 0
+        self.record = RequestRecord(request_id)
+        self._send = send
+        self._started_s = time.perf_counter()
+        attach_record(scope, self.record)
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            message["headers"] = [
+                *message.get("headers", ()),
+                (b"x-request-id", self.record.id.encode("ascii")),
+                (b"cache-control", b"no-store"),
+                (b"x-content-type-options", b"nosniff"),
+            ]
+        await self._send(message)
+
+    def tell(self) -> None:
+        """One line and two metrics; never a header, a query, a body or a path as it was sent."""
+        seconds = time.perf_counter() - self._started_s
+        method = self.scope["method"] if self.scope["method"] in _METHODS else "other"
+        route = _route(self.scope)
+        HTTP_REQUESTS.labels(method, route, str(self.status)).inc()
+        HTTP_SECONDS.labels(method, route).observe(seconds)
+        record = self.record
+        _log.info(
+            "request",
+            method=method,
+            route=route,
+            status=self.status,
+            duration_ms=round(seconds * 1_000, 1),
+            caller=record.caller and record.caller.id,
+            role=record.caller and record.caller.role.value,
+            payment_id=record.payment_id or self.scope.get("path_params", {}).get("paymentId"),
+            error_id=record.error_id,
+        )
+
+
+def _route(scope: Scope) -> str:
+    """The route's template; a path as it was sent could hold anything, also in metrics."""
+    return cast(str, getattr(scope.get("route"), "path", "unmatched"))
+
+
+def _refuse_bad_address(scope: Scope) -> None:
+    """M37: NUL, and bytes that are no UTF-8 (surrogates among them), in path or query."""
+    for field, raw in (
+        ("path", scope.get("raw_path") or scope["path"].encode("utf-8", "surrogatepass")),
+        ("query", scope["query_string"]),
+    ):
+        if len(raw) > ADDRESS_LENGTH_MAX:
+            raise InvalidInput(field, f"It is longer than {ADDRESS_LENGTH_MAX} characters.")
+        if b"%" not in raw and b"\0" not in raw and raw.isascii():
+            continue
+        try:
+            text = unquote_to_bytes(raw).decode("utf-8")
+        except UnicodeDecodeError as broken:
+            raise InvalidInput(field, "It must be UTF-8, percent-encoded.") from broken
+        if "\0" in text:
+            raise InvalidInput(field, "It must not hold NUL.")

@@ -1,0 +1,82 @@
+"""Is it alive, is it ready: for load balancers and people, without a token."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from fastapi import APIRouter, Response
+from pydantic import Field
+
+from roadcall_payments.api.schemas import View, with_example
+from roadcall_payments.api.wiring import Service, Wired
+from roadcall_payments.domain.errors import RoadcallError
+
+router = APIRouter(tags=["operations"])
+
+
+class Alive(View):
+    model_config = with_example({"status": "alive"})
+
+    status: Literal["alive"]
+
+
+class Check(View):
+    ok: bool
+    detail: str = Field(description="What is wrong; empty when nothing is.")
+
+
+class Ready(View):
+    """`movementsPaused` is said, and does not make the service unready: it takes requests."""
+
+    model_config = with_example(
+        {
+            "status": "ready",
+            "movementsPaused": False,
+            "checks": {
+                "store": {"ok": True, "detail": ""},
+                "stripeCredentials": {"ok": True, "detail": ""},
+            },
+        }
+    )
+
+    status: Literal["ready", "not_ready"]
+    movements_paused: bool | None = Field(description="Null while the database does not say.")
+    checks: dict[str, Check]
+
+
+@router.get("/health/live", operation_id="getLiveness", summary="Is the process alive?")
+async def live() -> Alive:
+    """200 as long as the process answers at all."""
+    return Alive(status="alive")
+
+
+@router.get(
+    "/health/ready",
+    operation_id="getReadiness",
+    summary="Can it take requests?",
+    responses={503: {"model": Ready, "description": "Not ready; `checks` say why."}},
+)
+async def ready(service: Wired, response: Response) -> Ready:
+    """The database answers, and Stripe's credentials are known."""
+    store, paused = await _store(service)
+    checks = {"store": store, "stripeCredentials": await _credentials(service)}
+    well = all(check.ok for check in checks.values())
+    response.status_code = 200 if well else 503
+    return Ready(status="ready" if well else "not_ready", movements_paused=paused, checks=checks)
+
+
+async def _store(service: Service) -> tuple[Check, bool | None]:
+    try:
+        await service.store.ready()
+        movements = await service.movements_switch.state()
+    except RoadcallError as broken:
+        return Check(ok=False, detail=broken.message), None
+    return Check(ok=True, detail=""), movements is not None and movements.paused
+
+
+async def _credentials(service: Service) -> Check:
+    try:
+        await service.gateway.identity()
+    except RoadcallError as broken:
+        return Check(ok=False, detail=broken.message)
+    return Check(ok=True, detail="")

@@ -1,0 +1,42 @@
+"""The ``Idempotency-Key`` header: a repeat of the same request gets the first answer (M31)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Annotated
+
+from fastapi import Depends, Header, Request
+
+from roadcall_payments.api.wiring import Caller, PayerHeader
+from roadcall_payments.workflows.idempotency import IdempotencyKey
+
+KEY_LENGTH_MAX = 255
+
+
+async def idempotency_key(
+    request: Request,
+    caller: Caller,
+    on_behalf_of: PayerHeader = None,
+    idempotency_key: Annotated[
+        str | None,
+        Header(
+            min_length=1,
+            max_length=KEY_LENGTH_MAX,
+            pattern=r"^[\x21-\x7e]+$",
+            description="Any name for this request, up to 255 visible ASCII characters. The same "
+            "key with the same body gets the first answer again.",
+            examples=["i_9001-process-1"],
+        ),
+    ] = None,
+) -> IdempotencyKey | None:
+    """Scoped to the caller, whom it acts for, and the address with its ids."""
+    if idempotency_key is None:
+        return None
+    payer = f" for {on_behalf_of}" if on_behalf_of else ""
+    scope = f"{caller}{payer} {request.method} {request.url.path}"
+    canonical = json.dumps(await request.json(), sort_keys=True, separators=(",", ":"))
+    return IdempotencyKey(scope, idempotency_key, hashlib.sha256(canonical.encode()).hexdigest())
+
+
+Idempotency = Annotated[IdempotencyKey | None, Depends(idempotency_key)]

@@ -1,0 +1,94 @@
+"""What the API's documents have in common: camelCase, strict types, bounded values (M28)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, PlainSerializer
+from pydantic.alias_generators import to_camel
+
+
+class RequestBody(BaseModel):
+    """What a caller sends. Unknown fields, and numbers that are not integers, are refused."""
+
+    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", strict=True, frozen=True)
+
+
+class View(BaseModel):
+    """What we answer. Fields may be added in later versions: clients ignore what they lack."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        populate_by_name=True,
+        frozen=True,
+        json_schema_serialization_defaults_required=True,
+    )
+
+
+def with_example(example: JsonValue) -> ConfigDict:
+    """The model's example in the OpenAPI document."""
+    return ConfigDict(json_schema_extra={"examples": [example]})
+
+
+def _instant(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+Instant = Annotated[
+    datetime,
+    PlainSerializer(_instant, return_type=str),
+    Field(json_schema_extra={"format": "date-time", "description": "RFC 3339, UTC."}),
+]
+
+Id = Annotated[
+    str,
+    Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$",
+        description="1 to 128 letters, digits, dots, dashes, colons or underscores.",
+    ),
+]
+Text = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=500,
+        pattern=r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$",
+        description="Up to 500 characters; line breaks, but no other control characters.",
+    ),
+]
+Note = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=2_000,
+        pattern=r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$",
+        description="Up to 2000 characters; line breaks, but no other control characters.",
+    ),
+]
+AmountCents = Annotated[
+    int, Field(ge=1, le=99_999_999_999, description="Minor units of the currency.")
+]
+Currency = Annotated[
+    str, Field(pattern=r"^[a-z]{3}$", description="ISO 4217, lower case.", examples=["usd"])
+]
+ConnectedAccountId = Annotated[
+    str,
+    Field(
+        pattern=r"^acct_[A-Za-z0-9]{1,64}$",
+        description="A Stripe connected account.",
+        examples=["acct_1A2b3C4d5E6f7G8h"],
+    ),
+]
+PayerTypeName = Literal["driver_ic", "back_office"]
+StatusName = Literal[
+    "pending_approval", "approved", "processing", "completed", "failed", "cancelled", "rejected"
+]
+Limit = Annotated[int, Field(ge=1, le=100, description="Entries a page.")]
+Cursor = Annotated[
+    str, Field(min_length=1, max_length=500, description="`nextCursor` of the page before.")
+]
+
+# One payment for all examples, so that the document tells one story.
+PAYMENT_ID = "01938f6e-7d2a-7c31-9a55-0d6b3f2e8c11"
+EXAMPLE_AT = "2026-11-22T20:18:12.000000Z"

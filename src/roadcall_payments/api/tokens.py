@@ -1,0 +1,144 @@
+"""Bearer tokens (JWT, RFC 7519) to callers. Any OIDC issuer's; Cognito's claims are understood."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import jwt
+
+from roadcall_payments.api.identity_errors import Unauthenticated
+from roadcall_payments.api.jwks import KeySource
+from roadcall_payments.domain.errors import NotAllowed
+from roadcall_payments.domain.people import Actor, Role
+
+# Signatures with a public key only: a shared secret (HS*) or "none" would let callers sign.
+ALGORITHMS: Final = ("RS256", "ES256", "EdDSA")
+LEEWAY_S: Final = 30
+TOKEN_LENGTH_MAX: Final = 8_192
+SUBJECT_LENGTH_MAX: Final = 255
+
+_GRANTED = {role.value: role for role in Role if role is not Role.SYSTEM}
+_OWNER_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}", re.ASCII)
+
+Claims = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRules:
+    """Whom tokens must come from (``iss``) and be meant for (``aud``)."""
+
+    issuer: str
+    audience: str
+
+
+class TokenVerifier:
+    """Checks signature, issuer, audience and times (30 s leeway), then reads the claims."""
+
+    def __init__(self, keys: KeySource, rules: TokenRules) -> None:
+        self._keys = keys
+        self._rules = rules
+
+    async def caller(self, authorization: str | None) -> Actor:
+        """The caller that an ``Authorization`` header proves.
+
+        Raises Unauthenticated, NotAllowed when the claims give no usable role, and
+        IssuerUnavailable.
+        """
+        return caller_of(await self._claims(_bearer(authorization)))
+
+    async def _claims(self, token: str) -> Claims:
+        try:
+            header = jwt.get_unverified_header(token)
+        except jwt.PyJWTError as broken:
+            raise _refused("The token is not a JWT.") from broken
+        if header.get("alg") not in ALGORITHMS:
+            raise _refused(f"The token must be signed with one of {', '.join(ALGORITHMS)}.")
+        kid = header.get("kid")
+        key = await self._keys.key(kid if isinstance(kid, str) else None)
+        if key is None:
+            raise _refused("The token is signed with a key that its issuer does not publish.")
+        try:
+            claims: Claims = jwt.decode(
+                token,
+                key,
+                algorithms=[key.algorithm_name],
+                issuer=self._rules.issuer,
+                leeway=LEEWAY_S,
+                options={
+                    "require": ["exp", "iss", "sub"],
+                    "verify_aud": False,  # Cognito's access tokens have none: below
+                    "enforce_minimum_key_length": True,
+                },
+            )
+        except jwt.ExpiredSignatureError as expired:
+            raise _refused("The token has expired. Fetch a new one.") from expired
+        except (jwt.PyJWTError, TypeError, ValueError, OverflowError) as wrong:
+            raise _refused("The token's signature, issuer or times do not hold.") from wrong
+        self._require_audience(claims)
+        return claims
+
+    def _require_audience(self, claims: Claims) -> None:
+        audience = claims.get("aud")
+        if audience is None and claims.get("token_use") == "access":
+            audience = claims.get("client_id")
+        meant_for = audience if isinstance(audience, list) else [audience]
+        if self._rules.audience not in meant_for:
+            raise _refused("The token is meant for another audience.")
+
+
+def caller_of(claims: Claims) -> Actor:
+    """The caller that verified claims describe. Raises Unauthenticated or NotAllowed."""
+    subject = claims.get("sub")
+    if (
+        not isinstance(subject, str)
+        or not 0 < len(subject) <= SUBJECT_LENGTH_MAX
+        or not subject.isprintable()
+    ):
+        raise _refused("The token's sub is not a usable name.")
+    role = _role(claims)
+    match role:
+        case Role.SERVICE | Role.DISPATCHER:
+            return Actor(subject, role, company_id=_owner(claims, role, "company_id"))
+        case Role.VENDOR:
+            return Actor(subject, role, vendor_id=_owner(claims, role, "vendor_id"))
+        case Role.DRIVER:
+            return Actor(subject, role, driver_id=_owner(claims, role, "driver_id"))
+        case _:
+            return Actor(subject, role)
+
+
+def _bearer(authorization: str | None) -> str:
+    scheme, _, token = (authorization or "").partition(" ")
+    token = token.strip(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise Unauthenticated("Send a token: Authorization: Bearer <JWT>.")
+    if len(token) > TOKEN_LENGTH_MAX:
+        raise _refused(f"The token is longer than {TOKEN_LENGTH_MAX} characters.")
+    return token
+
+
+def _role(claims: Claims) -> Role:
+    """The one role of ``role`` and ``cognito:groups`` together; other groups are not ours."""
+    groups = claims.get("cognito:groups")
+    named = [claims.get("role"), claims.get("custom:role")]
+    named += groups if isinstance(groups, list) else [groups]
+    roles = {_GRANTED[name] for name in named if isinstance(name, str) and name in _GRANTED}
+    if len(roles) != 1:
+        raise NotAllowed(
+            f"The token must name exactly one role of {', '.join(_GRANTED)}; it names {len(roles)}."
+        )
+    return roles.pop()
+
+
+def _owner(claims: Claims, role: Role, name: str) -> str:
+    value = claims.get(name, claims.get(f"custom:{name}"))
+    if not isinstance(value, str) or not _OWNER_ID.fullmatch(value):
+        raise NotAllowed(f"A token of role {role} needs the claim {name}.")
+    return value
+
+
+def _refused(why: str) -> Unauthenticated:
+    return Unauthenticated(why, code="invalid_token")

@@ -1,0 +1,50 @@
+"""Stripe's webhooks: the hot path, plain Starlette, raw bytes, no schema.
+
+The signature is checked over the bytes as they came, so nothing may parse them before.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from roadcall_payments.api.problems import problem_of, respond
+from roadcall_payments.api.request_body import read_bounded
+from roadcall_payments.api.wiring import Service, record_of
+from roadcall_payments.domain.errors import InvalidInput, TransientError
+
+PATH: Final = "/payments/webhooks/stripe"
+# Stripe's largest events are a few dozen KiB.
+BODY_BYTES_MAX: Final = 262_144
+SIGNATURE_LENGTH_MAX: Final = 4_096
+
+
+def webhook_route(service: Service) -> Route:
+    inbox = service.webhook_inbox
+
+    async def take(request: Request) -> Response:
+        """200 once the event is kept (M19); 400 for what Stripe never signed; 500: send again."""
+        record = record_of(request)
+        try:
+            body = await read_bounded(request, BODY_BYTES_MAX)
+            signature = request.headers.get("stripe-signature", "")[:SIGNATURE_LENGTH_MAX]
+            event_id = await inbox.take(body, signature)
+        except HTTPException as unreadable:
+            error = InvalidInput("body", unreadable.detail, code="bad_event")
+            return respond(problem_of(error, record.id))
+        except InvalidInput as forged:
+            return respond(problem_of(forged, record.id))
+        except TransientError as away:
+            # Stripe delivers again whatever we answer but 2xx; the design says 500 (M19).
+            problem = problem_of(away, record.id).model_copy(update={"status": 500})
+            return respond(problem)
+        return Response(
+            b'{"received":true,"eventId":"' + event_id.encode() + b'"}',
+            media_type="application/json",
+        )
+
+    return Route(PATH, take, methods=["POST"])

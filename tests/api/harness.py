@@ -1,0 +1,235 @@
+"""A running API: real server, real store, real workflows, real tokens; Stripe is in memory."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import uvicorn
+from starlette.types import ASGIApp
+
+from roadcall_payments.api.app import create_app, local_issuer
+from roadcall_payments.api.local_issuer import LocalIssuer
+from roadcall_payments.api.server import http_server
+from roadcall_payments.clock import SystemClock, SystemIds
+from roadcall_payments.config import Settings
+from roadcall_payments.domain.people import Actor, Role
+from roadcall_payments.ports import Clock, Ids, Store
+from roadcall_payments.stores.sqlite import open_sqlite
+from roadcall_payments.workflows.approvals import Approvals
+from roadcall_payments.workflows.intake import Intake, Scoring
+from roadcall_payments.workflows.movement import Movement
+from roadcall_payments.workflows.movements_switch import MovementsSwitch
+from roadcall_payments.workflows.payments import Payments
+from roadcall_payments.workflows.queries import Queries
+from roadcall_payments.workflows.rules_scorer import RulesScorer
+from roadcall_payments.workflows.vendors import Vendors
+from roadcall_payments.workflows.webhook_inbox import WebhookInbox
+from roadcall_payments.workflows.write_path import WritePath
+from tests.fakes.gateway import FakeGateway
+
+# A decoded JSON document; tests reach into it freely.
+Json = Any
+
+SERVICE = Actor("intake", Role.SERVICE, company_id="c_1")
+OTHER_SERVICE = Actor("intake-2", Role.SERVICE, company_id="c_2")
+DISPATCHER = Actor("anna", Role.DISPATCHER, company_id="c_1")
+OTHER_DISPATCHER = Actor("otto", Role.DISPATCHER, company_id="c_2")
+ADMIN = Actor("maria", Role.ADMIN)
+AUDITOR = Actor("lee", Role.AUDITOR)
+VENDOR = Actor("vera", Role.VENDOR, vendor_id="v_1")
+OTHER_VENDOR = Actor("vic", Role.VENDOR, vendor_id="v_2")
+DRIVER = Actor("dan", Role.DRIVER, driver_id="d_1")
+OTHER_DRIVER = Actor("dora", Role.DRIVER, driver_id="d_2")
+
+
+@dataclass(frozen=True, slots=True)
+class WiredService:
+    store: Store
+    gateway: FakeGateway
+    clock: Clock
+    ids: Ids
+    intake: Intake
+    approvals: Approvals
+    payments: Payments
+    queries: Queries
+    vendors: Vendors
+    webhook_inbox: WebhookInbox
+    movements_switch: MovementsSwitch
+
+
+def wire(store: Store, gateway: FakeGateway, settings: Settings) -> WiredService:
+    clock = SystemClock()
+    ids = SystemIds(clock)
+    write_path = WritePath(store, clock, ids, settings.patience)
+    switch = MovementsSwitch(write_path, store)
+    movement = Movement(write_path, gateway, switch, clock, 20)
+    scoring = Scoring(write_path, store, RulesScorer(settings.risk_rules))
+    return WiredService(
+        store=store,
+        gateway=gateway,
+        clock=clock,
+        ids=ids,
+        intake=Intake(write_path, store, gateway, scoring, ids),
+        approvals=Approvals(write_path, store, ids, settings.approval_policy),
+        payments=Payments(write_path, store, gateway, movement),
+        queries=Queries(store, gateway),
+        vendors=Vendors(write_path, store, ids),
+        webhook_inbox=WebhookInbox(write_path, store, gateway),
+        movements_switch=switch,
+    )
+
+
+def settings_for(directory: Path, **changes: object) -> Settings:
+    """Settings of a test: nothing of the environment's, limits that do not disturb."""
+    calm: dict[str, object] = {
+        "data_dir": directory,
+        "rate_limit_per_minute": 100_000,
+        "rate_limit_sensitive_per_minute": 100_000,
+        "rate_limit_service_per_minute": 100_000,
+    }
+    return Settings.model_validate(calm | changes)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    status: int
+    headers: dict[str, str]
+    text: str
+    json: Json
+
+    @property
+    def code(self) -> str:
+        """The problem's code; fails for an answer that is no problem document."""
+        assert self.headers["content-type"] == "application/problem+json", self.text
+        assert self.json["status"] == self.status
+        return str(self.json["code"])
+
+
+@dataclass(slots=True)
+class Api:
+    """A client of the running server, with a token for whomever it calls as."""
+
+    base: str
+    session: aiohttp.ClientSession
+    issuer: LocalIssuer
+    service: WiredService
+    gateway: FakeGateway
+    _numbers: list[int] = field(default_factory=lambda: [0])
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        caller: Actor | None = None,
+        body: Json = None,
+        *,
+        raw: bytes | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> Reply:
+        sent = dict(headers or {})
+        if caller is not None:
+            sent["Authorization"] = f"Bearer {self.issuer.token(caller)}"
+        if raw is not None:
+            sent.setdefault("Content-Type", "application/json")
+        async with self.session.request(
+            method, f"{self.base}{path}", json=body, data=raw, headers=sent
+        ) as answer:
+            text = await answer.text()
+            is_json = "json" in answer.content_type
+            return Reply(
+                answer.status,
+                {name.lower(): value for name, value in answer.headers.items()},
+                text,
+                await answer.json(content_type=None) if is_json else None,
+            )
+
+    async def get(self, path: str, caller: Actor | None = None, **more: Any) -> Reply:
+        return await self.call("GET", path, caller, **more)
+
+    async def post(
+        self, path: str, caller: Actor | None = None, body: Json = None, **more: Any
+    ) -> Reply:
+        return await self.call("POST", path, caller, body, **more)
+
+    def new_payment(self, **changes: Json) -> dict[str, Json]:
+        """A body for POST /payments, each time of another job."""
+        self._numbers[0] += 1
+        body: dict[str, Json] = {
+            "incidentId": f"i_{self._numbers[0]}",
+            "vendorId": "v_1",
+            "driverId": "d_1",
+            "payerType": "driver_ic",
+            "amountCents": 18500,
+            "currency": "usd",
+            "lineItems": [
+                {"kind": "tow", "quantity": 1, "unitCents": 12500, "description": "Tow"},
+                {"kind": "mileage", "quantity": 20, "unitCents": 300},
+            ],
+        } | changes
+        return {name: value for name, value in body.items() if value is not None}
+
+    async def created(self, **changes: Json) -> Json:
+        """A payment of company c_1, vendor v_1 and driver d_1, made by its service."""
+        reply = await self.post("/payments", SERVICE, self.new_payment(**changes))
+        assert reply.status == 201, reply.text
+        return reply.json
+
+    async def created_for_back_office(self, **changes: Json) -> Json:
+        return await self.created(payerType="back_office", driverId=None, **changes)
+
+    async def approved(self, **changes: Json) -> Json:
+        payment = await self.created(**changes)
+        reply = await self.post(f"/payments/{payment['id']}/approve", DISPATCHER)
+        assert reply.json["status"] == "approved", reply.text
+        return reply.json
+
+    async def processing(self) -> Json:
+        payment = await self.approved()
+        reply = await self.post(f"/payments/{payment['id']}/process", SERVICE)
+        assert reply.status == 200, reply.text
+        return reply.json["payment"]
+
+
+@contextlib.asynccontextmanager
+async def running_app(app: ASGIApp) -> AsyncIterator[str]:
+    """The app behind a real server on a free port; gives its base URL."""
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    server = http_server(app, "127.0.0.1", listener.getsockname()[1])
+    task = asyncio.create_task(_serve(server, listener))
+    try:
+        while not server.started:
+            if task.done():
+                await task
+            await asyncio.sleep(0)
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        await task
+
+
+async def _serve(server: uvicorn.Server, listener: socket.socket) -> None:
+    await server._serve(sockets=[listener])
+
+
+@contextlib.asynccontextmanager
+async def running_api(directory: Path, **settings: object) -> AsyncIterator[Api]:
+    chosen = settings_for(directory, **settings)
+    gateway = FakeGateway()
+    store = open_sqlite(chosen.sqlite_path)
+    try:
+        service = wire(store, gateway, chosen)
+        async with (
+            running_app(create_app(service, chosen)) as base,
+            aiohttp.ClientSession() as session,
+        ):
+            yield Api(base, session, local_issuer(chosen), service, gateway)
+    finally:
+        await store.close()

@@ -1,0 +1,284 @@
+"""A ``Gateway`` in memory: it answers well unless it was told otherwise.
+
+``script(operation, outcome, ...)`` queues what the next sends of an operation give; ``down`` makes
+every read raise. What it made can be looked up by the payment's id. Requests are derived by the
+real adapter's pure functions, so that what is stored looks like what will be.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections import defaultdict, deque
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from roadcall_payments.domain.errors import InvalidInput, NotFound, RoadcallError
+from roadcall_payments.domain.money import Money
+from roadcall_payments.domain.payment import Payment
+from roadcall_payments.domain.stripe_objects import (
+    Account,
+    BalanceFunds,
+    BalanceTransaction,
+    IntentStatus,
+    Operation,
+    PaymentIntent,
+    Payout,
+    Refund,
+    Reversal,
+    StripeEvent,
+    StripeFailure,
+    StripeIdentity,
+    StripeRequest,
+    Transfer,
+)
+from roadcall_payments.ports import Answered, CreatedWindow, Outcome, Refused
+from roadcall_payments.stripe_gateway import requests
+from roadcall_payments.stripe_gateway.requests import Redirects
+
+IDENTITY = StripeIdentity("acct_platform", livemode=False)
+GOOD_SIGNATURE = "t=1,v1=good"
+CREATED = datetime(2026, 3, 2, 12, tzinfo=UTC)
+
+DECLINED = StripeFailure(
+    "card_declined", "Your card was declined.", "generic_decline", charge_id="ch_declined"
+)
+
+Scripted = Outcome | Callable[[StripeRequest], Outcome]
+
+
+class FakeGateway:
+    def __init__(self) -> None:
+        self.sent: list[StripeRequest] = []
+        self.intents: dict[str, PaymentIntent] = {}
+        self.made_transfers: dict[str, Transfer] = {}
+        self.events_by_body: dict[bytes, StripeEvent] = {}
+        self.down: RoadcallError | None = None
+        self.connect = True
+        self._scripted: dict[Operation, deque[Scripted]] = defaultdict(deque)
+        self._numbers = itertools.count(1)
+
+    def script(self, operation: Operation, *outcomes: Scripted) -> None:
+        self._scripted[operation].extend(outcomes)
+
+    def decline(self) -> None:
+        """The next confirmation ends like Stripe's test card 4000 0000 0000 0002."""
+
+        def declined(request: StripeRequest) -> Outcome:
+            intent = self._confirmed(request, IntentStatus.REQUIRES_PAYMENT_METHOD)
+            return Refused(DECLINED, 402, "req_declined", replayed=False, object=intent)
+
+        self.script(Operation.CONFIRM_PAYMENT_INTENT, declined)
+
+    def ask_payer(self) -> None:
+        """The next confirmation needs 3-D Secure."""
+
+        def asks(request: StripeRequest) -> Outcome:
+            intent = self._confirmed(request, IntentStatus.REQUIRES_ACTION)
+            return Answered(intent, "req_action", replayed=False)
+
+        self.script(Operation.CONFIRM_PAYMENT_INTENT, asks)
+
+    # --- the port ---
+
+    async def identity(self) -> StripeIdentity:
+        self._must_be_up()
+        return IDENTITY
+
+    async def connect_enabled(self) -> bool:
+        return self.connect
+
+    def ensure_available(self) -> None:
+        self._must_be_up()
+
+    def refusal_of(self, amount: Money) -> str | None:
+        return "It is more than Stripe carries." if amount.amount_cents > 99_999_999 else None
+
+    def payment_intent_request(
+        self, payment: Payment, *, key: str, attempt: int, identity: StripeIdentity
+    ) -> StripeRequest:
+        return requests.payment_intent_request(
+            payment, key=key, attempt=attempt, identity=identity, redirects=Redirects()
+        )
+
+    def confirm_request(
+        self, payment: Payment, *, key: str, payment_method: str, identity: StripeIdentity
+    ) -> StripeRequest:
+        return requests.confirm_request(
+            payment,
+            key=key,
+            payment_method=payment_method,
+            identity=identity,
+            redirects=Redirects(),
+        )
+
+    def cancel_request(
+        self, payment: Payment, *, key: str, identity: StripeIdentity
+    ) -> StripeRequest:
+        return requests.cancel_request(payment, key=key, identity=identity)
+
+    def transfer_request(
+        self,
+        payment: Payment,
+        *,
+        key: str,
+        attempt: int,
+        destination: str,
+        identity: StripeIdentity,
+    ) -> StripeRequest:
+        return requests.transfer_request(
+            payment, key=key, attempt=attempt, destination=destination, identity=identity
+        )
+
+    def payout_request(
+        self, payout_id: str, amount: Money, *, key: str, account: str, identity: StripeIdentity
+    ) -> StripeRequest:
+        return requests.payout_request(
+            payout_id, amount, key=key, account=account, identity=identity
+        )
+
+    def refund_request(
+        self, payment: Payment, amount: Money, *, refund_id: str, key: str, identity: StripeIdentity
+    ) -> StripeRequest:
+        return requests.refund_request(
+            payment, amount, refund_id=refund_id, key=key, identity=identity
+        )
+
+    async def send(self, request: StripeRequest, *, first_try: bool, budget_s: float) -> Outcome:
+        self.sent.append(request)
+        scripted = self._scripted[request.operation]
+        if scripted:
+            outcome = scripted.popleft()
+            return outcome(request) if callable(outcome) else outcome
+        made = self._made(request)
+        return Answered(made, f"req_{len(self.sent)}", replayed=False)
+
+    async def payment_intent(self, intent_id: str) -> PaymentIntent:
+        self._must_be_up()
+        if intent_id not in self.intents:
+            raise NotFound(f"Stripe has no {intent_id}.")
+        return self.intents[intent_id]
+
+    async def payment_intents(self, created: CreatedWindow) -> Sequence[PaymentIntent]:
+        self._must_be_up()
+        return list(self.intents.values())
+
+    async def transfer(self, transfer_id: str) -> Transfer:
+        self._must_be_up()
+        return self.made_transfers[transfer_id]
+
+    async def transfers(self, transfer_group: str) -> Sequence[Transfer]:
+        self._must_be_up()
+        made = self.made_transfers.values()
+        return [one for one in made if one.transfer_group == transfer_group]
+
+    async def reversals(self, transfer_id: str) -> Sequence[Reversal]:
+        return ()
+
+    async def refunds(self, payment_intent: str) -> Sequence[Refund]:
+        return ()
+
+    async def payouts(self, account: str, created: CreatedWindow) -> Sequence[Payout]:
+        return ()
+
+    async def account(self, account_id: str | None = None) -> Account:
+        return Account(account_id or IDENTITY.account, False, True, True)
+
+    async def balance(self, account: str | None = None) -> BalanceFunds:
+        return BalanceFunds((), ())
+
+    async def balance_transactions(
+        self,
+        *,
+        source: str | None = None,
+        created: CreatedWindow | None = None,
+        account: str | None = None,
+    ) -> Sequence[BalanceTransaction]:
+        return ()
+
+    async def events(self, created: CreatedWindow) -> Sequence[StripeEvent]:
+        return ()
+
+    async def verified_event(self, body: bytes, signature: str, *, now: datetime) -> StripeEvent:
+        self._must_be_up()
+        if signature != GOOD_SIGNATURE:
+            raise InvalidInput("Stripe-Signature", "No live secret made it.", code="bad_signature")
+        return self.stored_event(body)
+
+    def stored_event(self, body: bytes) -> StripeEvent:
+        if body in self.events_by_body:
+            return self.events_by_body[body]
+        try:
+            sent = json.loads(body)
+            event_id, kind = str(sent["id"]), str(sent["type"])
+        except (ValueError, TypeError, KeyError) as broken:
+            raise InvalidInput("body", "It is no event.", code="bad_event") from broken
+        return StripeEvent(event_id, kind, False, CREATED, None, None, None)
+
+    async def reload_credentials(self) -> None:
+        return None
+
+    async def close(self) -> None:
+        return None
+
+    # --- what Stripe would do ---
+
+    def _made(self, request: StripeRequest) -> PaymentIntent | Transfer:
+        match request.operation:
+            case Operation.CREATE_PAYMENT_INTENT:
+                return self._opened(request)
+            case Operation.CONFIRM_PAYMENT_INTENT:
+                return self._confirmed(request, IntentStatus.SUCCEEDED)
+            case Operation.CANCEL_PAYMENT_INTENT:
+                return self._confirmed(request, IntentStatus.CANCELED)
+            case Operation.CREATE_TRANSFER:
+                return self._transferred(request)
+            case _:
+                raise NotImplementedError(request.operation)
+
+    def _opened(self, request: StripeRequest) -> PaymentIntent:
+        params = json.loads(request.params)
+        intent_id = f"pi_{next(self._numbers)}"
+        self.intents[intent_id] = PaymentIntent(
+            intent_id,
+            IntentStatus.REQUIRES_PAYMENT_METHOD,
+            Money(params["amount"], params["currency"]),
+            False,
+            CREATED,
+            params["metadata"],
+            client_secret=f"{intent_id}_secret_fake",
+        )
+        return self.intents[intent_id]
+
+    def _confirmed(self, request: StripeRequest, status: IntentStatus) -> PaymentIntent:
+        intent_id = request.path.split("/")[3]
+        failed = status is IntentStatus.REQUIRES_PAYMENT_METHOD
+        self.intents[intent_id] = replace(
+            self.intents[intent_id],
+            status=status,
+            latest_charge=f"ch_{next(self._numbers)}",
+            failure=DECLINED if failed else None,
+            next_action="use_stripe_sdk" if status is IntentStatus.REQUIRES_ACTION else None,
+        )
+        return self.intents[intent_id]
+
+    def _transferred(self, request: StripeRequest) -> Transfer:
+        params = json.loads(request.params)
+        transfer_id = f"tr_{next(self._numbers)}"
+        amount = Money(params["amount"], params["currency"])
+        self.made_transfers[transfer_id] = Transfer(
+            transfer_id,
+            amount,
+            params["destination"],
+            False,
+            CREATED,
+            params["metadata"],
+            params.get("transfer_group"),
+            Money(0, amount.currency),
+        )
+        return self.made_transfers[transfer_id]
+
+    def _must_be_up(self) -> None:
+        if self.down is not None:
+            raise self.down
