@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import click
 
+from roadcall_payments.cli.doctor import doctor
 from roadcall_payments.cli.movements import pause, resume
 from roadcall_payments.cli.payments import find, timeline
 from roadcall_payments.cli.queues import dead_letters, inbox
+from roadcall_payments.cli.serve import serve, worker
 from roadcall_payments.cli.settings import settings
+from roadcall_payments.cli.token import token
 from roadcall_payments.cli.verify import verify
+from roadcall_payments.cli.walkthrough.commands import demo, run
+from roadcall_payments.telemetry import configure_logging
 
 
 @click.group(
@@ -18,9 +23,15 @@ from roadcall_payments.cli.verify import verify
 @click.version_option(package_name="roadcall-payments")
 def cli() -> None:
     """Roadcall Payments: approved money moves once, and every cent is explained."""
+    # A command's output is for people; only what went wrong is logged beside it.
+    configure_logging("WARNING")
 
 
 for command in (
+    run,
+    demo,
+    serve,
+    worker,
     timeline,
     find,
     verify,
@@ -28,6 +39,8 @@ for command in (
     dead_letters,
     pause,
     resume,
+    token,
+    doctor,
     settings,
 ):
     cli.add_command(command)

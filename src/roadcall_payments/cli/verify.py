@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 
 import click
@@ -37,9 +38,13 @@ def verify(as_json: bool) -> None:
 
 async def _verified(service: Service) -> tuple[int, Sequence[str]]:
     streams = await service.verification.count()
-    # Standard error, and only on a terminal: the answer alone goes to standard output.
+    # On a terminal only, and on standard error: the answer alone goes to standard output.
     with click.progressbar(
-        length=streams, label="Verifying", file=click.get_text_stream("stderr"), show_pos=True
+        length=streams,
+        label="Verifying",
+        file=sys.stderr,
+        hidden=not sys.stderr.isatty(),
+        show_pos=True,
     ) as bar:
         faults = await service.verification.verify(bar.update)
     return streams, faults

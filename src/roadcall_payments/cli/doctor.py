@@ -1,0 +1,213 @@
+"""doctor: is everything in order, and if not, what to do."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
+from enum import StrEnum
+
+import aiohttp
+import click
+
+from roadcall_payments.bootstrap import Service
+from roadcall_payments.cli.service import read_settings, with_service
+from roadcall_payments.cli.tables import age, print_json, print_table
+from roadcall_payments.commit import InboxStatus
+from roadcall_payments.config import Settings
+from roadcall_payments.domain.errors import RoadcallError
+
+# Stripe's signatures are refused at 300 s; say it long before.
+SKEW_MAX = timedelta(seconds=30)
+QUEUE_AGE_MAX = timedelta(minutes=5)
+DISK_FREE_MIN_BYTES = 1 << 30
+HTTP_TIMEOUT_S = 5
+
+
+class Finding(StrEnum):
+    OK = "ok"
+    NOTE = "note"
+    WRONG = "wrong"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """``remedy``: what to do, where something is not as it should be."""
+
+    name: str
+    finding: Finding
+    detail: str
+    remedy: str = ""
+
+
+@click.command(epilog="Example: roadcall-payments doctor")
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable, a list of checks.")
+def doctor(as_json: bool) -> None:
+    """Look at keys, mode, endpoints, clock, database and queues, and say what to do.
+
+    Exit status 1 when something is wrong.
+    """
+    settings = read_settings()
+    checks = with_service(lambda service: _examined(service, settings), settings)
+    if as_json:
+        print_json(
+            [
+                {
+                    "name": check.name,
+                    "finding": check.finding,
+                    "detail": check.detail,
+                    "remedy": check.remedy,
+                }
+                for check in checks
+            ]
+        )
+    else:
+        rows = [(check.finding, check.name, check.detail) for check in checks]
+        print_table(("", "CHECK", "FOUND"), rows)
+        remedies = [f"{check.name}: {check.remedy}" for check in checks if check.remedy]
+        if remedies:
+            click.echo("\nWhat to do")
+            for remedy in remedies:
+                click.echo(f"  {remedy}")
+    if any(check.finding is Finding.WRONG for check in checks):
+        raise click.exceptions.Exit(1)
+
+
+async def _examined(service: Service, settings: Settings) -> list[Check]:
+    checks = [_issuer(settings), await _keys(service, settings)]
+    checks += [check async for check in _stripe_endpoint(service, settings)]
+    checks.append(await _own_endpoint(settings))
+    checks += [check async for check in _database(service, settings)]
+    checks += [check async for check in _queues(service)]
+    checks += [await _inbox(service), await _movements(service)]
+    return checks
+
+
+def _issuer(settings: Settings) -> Check:
+    if settings.jwks_url is None:
+        detail = f"embedded issuer, listening on {settings.host} only"
+        remedy = "Before other machines may call: set ROADCALL_JWKS_URL to your issuer's keys."
+        return Check("tokens", Finding.NOTE, detail, remedy)
+    return Check("tokens", Finding.OK, f"issuer {settings.jwt_issuer}, keys {settings.jwks_url}")
+
+
+async def _keys(service: Service, settings: Settings) -> Check:
+    try:
+        identity = await service.gateway.identity()
+        connect_enabled = await service.gateway.connect_enabled()
+    except RoadcallError as refused:
+        remedy = (
+            f"Put a valid key into {settings.stripe_secrets_file}; a running service sees it."
+            if settings.stripe_secrets_file
+            else "Export a valid STRIPE_API_KEY and start again, or use a file: "
+            "ROADCALL_STRIPE_SECRETS_FILE."
+        )
+        return Check("Stripe key", Finding.WRONG, refused.message, remedy)
+    mode = "live mode" if identity.livemode else "test mode"
+    detail = f"accepted: account {identity.account}, {mode}"
+    if not connect_enabled:
+        remedy = "Back-office payments are refused until connectEnabled is true."
+        return Check("Stripe key", Finding.NOTE, f"{detail}, Connect switched off", remedy)
+    return Check("Stripe key", Finding.OK, detail)
+
+
+async def _stripe_endpoint(service: Service, settings: Settings) -> AsyncIterator[Check]:
+    base = settings.stripe_api_base
+    try:
+        async with _http() as http, http.get(f"{base}/v1/account") as answer:
+            date = answer.headers.get("Date")
+    except (aiohttp.ClientError, TimeoutError) as unreachable:
+        reason = str(unreachable) or "no answer"
+        remedy = "Check the network, the proxy, and ROADCALL_STRIPE_API_BASE."
+        yield Check("Stripe API", Finding.WRONG, f"{base}: {reason}", remedy)
+        return
+    yield Check("Stripe API", Finding.OK, f"{base} answers")
+    if date is not None:
+        yield _clock(service.clock.now(), parsedate_to_datetime(date))
+
+
+def _clock(ours: datetime, stripes: datetime) -> Check:
+    skew = abs(ours - stripes)
+    if skew > SKEW_MAX:
+        detail = f"{skew.total_seconds():.0f} s apart from Stripe's"
+        remedy = "Set the machine's clock (NTP): at 300 s every webhook is refused."
+        return Check("clock", Finding.WRONG, detail, remedy)
+    return Check("clock", Finding.OK, "agrees with Stripe's within a few seconds")
+
+
+async def _own_endpoint(settings: Settings) -> Check:
+    url = f"http://{settings.host}:{settings.port}/health/ready"
+    try:
+        async with _http() as http, http.get(url) as answer:
+            body = await answer.json()
+    except (aiohttp.ClientError, TimeoutError, ValueError):
+        remedy = "Start it: roadcall-payments serve"
+        return Check("service", Finding.NOTE, f"nothing of ours answers at {url}", remedy)
+    if answer.status == 200:
+        return Check("service", Finding.OK, f"ready at {url}")
+    wrong = [check["detail"] for check in body.get("checks", {}).values() if not check["ok"]]
+    return Check("service", Finding.WRONG, "; ".join(wrong), "See the other checks, and its log.")
+
+
+async def _database(service: Service, settings: Settings) -> AsyncIterator[Check]:
+    try:
+        await service.store.ready()
+    except RoadcallError as broken:
+        yield Check("database", Finding.WRONG, broken.message, "Is the disk full or read-only?")
+        return
+    path = settings.sqlite_path
+    with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as db:
+        schema = db.execute("SELECT version_num FROM alembic_version").fetchone()[0]
+        mode = db.execute("PRAGMA journal_mode").fetchone()[0]
+    db.close()
+    size = path.stat().st_size // 1024
+    yield Check("database", Finding.OK, f"{path}, schema {schema}, {mode} mode, {size:,} KiB")
+    free = shutil.disk_usage(path.parent).free
+    detail = f"{free // (1 << 20):,} MiB free beside the database"
+    if free < DISK_FREE_MIN_BYTES:
+        yield Check("disk", Finding.WRONG, detail, "Make room: without it no payment moves.")
+    else:
+        yield Check("disk", Finding.OK, detail)
+
+
+async def _queues(service: Service) -> AsyncIterator[Check]:
+    now = service.clock.now()
+    for queue in await service.store.queue_ages():
+        name = f"queue {queue.queue}"
+        oldest = queue.oldest_due_at
+        late = oldest is not None and now - oldest > QUEUE_AGE_MAX
+        waits = f", oldest due for {age(oldest, now)}" if oldest and oldest < now else ""
+        detail = f"{queue.waiting} waiting{waits}, {queue.parked} dead letters"
+        if queue.parked:
+            remedy = f"roadcall-payments dead-letters list --queue {queue.queue}"
+            yield Check(name, Finding.WRONG, detail, remedy)
+        elif late:
+            remedy = "Is a worker running (roadcall-payments worker)? Its log says what fails."
+            yield Check(name, Finding.WRONG, detail, remedy)
+        else:
+            yield Check(name, Finding.OK, detail)
+
+
+async def _inbox(service: Service) -> Check:
+    page = await service.store.inbox_events(InboxStatus.REVIEW, None, 100)
+    if page.items:
+        more = "at least " if page.next_cursor else ""
+        detail = f"{more}{len(page.items)} webhooks could not be applied"
+        return Check("webhooks", Finding.WRONG, detail, "roadcall-payments inbox list")
+    return Check("webhooks", Finding.OK, "none waits for a person")
+
+
+async def _movements(service: Service) -> Check:
+    movements = await service.movements_switch.state()
+    if movements is not None and movements.paused:
+        waited = age(movements.updated_at, service.clock.now())
+        detail = f"held for {waited} by {movements.by}: {movements.reason}"
+        return Check("movements", Finding.WRONG, detail, "When over: roadcall-payments resume")
+    return Check("movements", Finding.OK, "money may move")
+
+
+def _http() -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=HTTP_TIMEOUT_S))

@@ -1,0 +1,124 @@
+"""serve, worker: the processes that run day and night."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+from collections.abc import Coroutine
+
+import click
+import structlog
+import uvloop
+
+from roadcall_payments.api.app import create_app, local_issuer
+from roadcall_payments.api.local_issuer import EXAMPLE_CALLERS, LocalIssuerExposed
+from roadcall_payments.api.server import http_server
+from roadcall_payments.bootstrap import open_service
+from roadcall_payments.cli.listening import listen
+from roadcall_payments.cli.service import Failed, failed, read_settings
+from roadcall_payments.config import Settings
+from roadcall_payments.domain.errors import RoadcallError
+from roadcall_payments.telemetry import configure_logging
+from roadcall_payments.worker import Worker
+
+_log = structlog.get_logger()
+
+
+@click.command(epilog="Example: ROADCALL_STRIPE_SECRETS_FILE=keys.json roadcall-payments serve")
+@click.option("--host", help="Address to listen on, instead of ROADCALL_HOST.")
+@click.option("--port", type=int, help="Port to listen on, instead of ROADCALL_PORT.")
+@click.option("--no-worker", is_flag=True, help="API alone; then run `worker` beside it.")
+def serve(host: str | None, port: int | None, no_worker: bool) -> None:
+    """Serve the API, and work in the background in the same process.
+
+    Logs are JSON lines on standard error. SIGTERM and Ctrl-C answer what was taken, finish the
+    work in hand, and stop. With the embedded token issuer a token for each role is printed.
+    """
+    given = {"host": host, "port": port}
+    settings = read_settings(**{name: value for name, value in given.items() if value is not None})
+    bound = listen(
+        settings.host,
+        settings.port,
+        f"Stop what runs there, or choose another port: --port {settings.port + 1}, "
+        f"or ROADCALL_PORT={settings.port + 1}.",
+    )
+    try:
+        _print_tokens(settings)
+        _run(_serve(settings, bound, with_worker=not no_worker))
+    finally:
+        bound.close()
+
+
+@click.command(epilog="Example: roadcall-payments worker")
+def worker() -> None:
+    """Work alone: publish events, retry webhooks, finish open payments, send notices.
+
+    Any number may run, beside any number of `serve --no-worker`. SIGTERM and Ctrl-C finish the
+    work in hand, and stop.
+    """
+    _run(_work(read_settings()))
+
+
+def _run(process: Coroutine[None, None, None]) -> None:
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(process)
+    except RoadcallError as error:
+        raise failed(error) from None
+    except LocalIssuerExposed as exposed:
+        raise Failed(str(exposed)) from None
+
+
+async def _serve(settings: Settings, bound: socket.socket, *, with_worker: bool) -> None:
+    configure_logging(settings.log_level)
+    async with open_service(settings) as service:
+        server = http_server(create_app(service, settings), settings.host, settings.port)
+        stopping = _stop_signals()
+        working = asyncio.create_task(_attended(service.worker, stopping)) if with_worker else None
+        if working is not None:
+            # An API whose worker has died would take payments that nobody finishes.
+            working.add_done_callback(lambda _: setattr(server, "should_exit", True))
+        _log.info("serving", host=settings.host, port=settings.port, worker=with_worker)
+        # uvicorn takes the signals while it serves, and hands them on when it has drained.
+        await server.serve(sockets=[bound])
+        stopping.set()
+        if working is not None:
+            await working
+    _log.info("stopped")
+
+
+async def _work(settings: Settings) -> None:
+    configure_logging(settings.log_level)
+    async with open_service(settings) as service:
+        _log.info("working")
+        await _attended(service.worker, _stop_signals())
+    _log.info("stopped")
+
+
+async def _attended(working: Worker, stopping: asyncio.Event) -> None:
+    """Run the worker until it is told to stop; what is in hand is finished."""
+    running = asyncio.create_task(working.run())
+    waiting = asyncio.create_task(stopping.wait())
+    await asyncio.wait((running, waiting), return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    working.stop()
+    await running
+
+
+def _stop_signals() -> asyncio.Event:
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    return stopping
+
+
+def _print_tokens(settings: Settings) -> None:
+    """On standard output, which is for people; logs go to standard error and have no tokens."""
+    if not settings.embedded_issuer:
+        return
+    issuer = local_issuer(settings)
+    click.echo("Tokens of the embedded issuer, for 12 hours; more: roadcall-payments token ROLE")
+    for caller in EXAMPLE_CALLERS:
+        click.echo(f"{caller.role}: {issuer.token(caller)}")

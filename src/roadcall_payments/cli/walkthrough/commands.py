@@ -1,0 +1,166 @@
+"""run, demo: see the whole thing work, with one command and no account anywhere."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import Coroutine
+from pathlib import Path
+
+import aiohttp
+import click
+
+from roadcall_payments.api.app import local_issuer
+from roadcall_payments.api.local_issuer import EXAMPLE_CALLERS
+from roadcall_payments.bootstrap import open_service
+from roadcall_payments.cli.listening import free_port, must_be_free
+from roadcall_payments.cli.service import Failed, failed
+from roadcall_payments.cli.walkthrough.client import ApiClient, SandboxClient
+from roadcall_payments.cli.walkthrough.stack import Places, Stack, open_stack
+from roadcall_payments.cli.walkthrough.story import Storyteller
+from roadcall_payments.domain.errors import RoadcallError
+
+
+@click.command(epilog="Example: roadcall-payments run --port 8001")
+@click.option("--port", type=int, default=8000, show_default=True, help="The service's.")
+@click.option("--sandbox-port", type=int, default=12111, show_default=True, help="The sandbox's.")
+@click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("var"),
+    show_default=True,
+    help="Databases, keys, logs, mails; kept for the next run.",
+)
+def run(port: int, sandbox_port: int, data_dir: Path) -> None:
+    """Run service, worker and Stripe sandbox here, and carry two payments through them.
+
+    Needs no account and no network. Stays up until Ctrl-C, which stops everything in order; the
+    next run finds its data again.
+    """
+    _must_be_free(port, sandbox_port)
+    places = Places(data_dir.resolve(), port, sandbox_port)
+    _until_stopped(_run(places))
+    click.echo("Stopped.")
+
+
+@click.command(epilog="Example: roadcall-payments demo")
+def demo() -> None:
+    """Do what `run` does on temporary databases and free ports, then stop.
+
+    Exit status 0 when both payments completed and the books agree; else 1, and the reason.
+    """
+    with tempfile.TemporaryDirectory(prefix="roadcall-demo-") as directory:
+        finished = _until_stopped(_demo(Places(Path(directory), free_port(), free_port())))
+    if not finished:
+        raise Failed("The demo was stopped before its end.")
+
+
+async def _run(places: Places) -> None:
+    click.echo(f"Starting the Stripe sandbox and the service; data in {places.data_dir}")
+    async with open_stack(places) as stack:
+        payments = await _tell(stack)
+        _print_where_next(stack, payments)
+        reason = await stack.until_one_ends()
+    raise Failed(reason)
+
+
+async def _demo(places: Places) -> None:
+    click.echo("Starting the Stripe sandbox and the service on temporary databases")
+    async with open_stack(places) as stack:
+        await _tell(stack)
+    click.echo("\nBoth payments completed, and everything was stopped.")
+
+
+async def _tell(stack: Stack) -> list[str]:
+    issuer = local_issuer(stack.settings)
+    tokens = {caller.role: issuer.token(caller) for caller in EXAMPLE_CALLERS}
+    places = stack.places
+    async with (
+        aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30)) as http,
+        open_service(stack.settings) as service,
+    ):
+        api = ApiClient(http, places.api, tokens)
+        sandbox = SandboxClient(http, places.sandbox, stack.keys.api_key)
+        return await Storyteller(api, sandbox, service, stack.mailbox, click.echo).tell()
+
+
+def _must_be_free(port: int, sandbox_port: int) -> None:
+    must_be_free(port, f"Choose another: make run PORT={port + 1}, or run --port {port + 1}.")
+    other = sandbox_port + 1
+    must_be_free(
+        sandbox_port,
+        f"Choose another: make run SANDBOX_PORT={other}, or run --sandbox-port {other}.",
+    )
+
+
+def _print_where_next(stack: Stack, payments: list[str]) -> None:
+    places, issuer = stack.places, local_issuer(stack.settings)
+    directory = os.path.relpath(places.data_dir)
+    first = payments[0]
+    click.echo(
+        f"""
+Everything is up; Ctrl-C stops it. Where to go next
+
+  API documentation   {places.api}/docs
+  Stripe sandbox      {places.sandbox}/ (objects, balances, events, deliveries)
+  Logs, mails         {directory}/service.log, {directory}/mail/
+
+In another terminal, so that every command knows this service:
+  . {directory}/environment
+
+  {_command()} timeline {first}
+  {_command()} doctor
+  {_command()} verify
+  curl -H "Authorization: Bearer $({_command()} token service)" \\
+    {places.api}/payments/{first}/timeline
+
+Trigger an event with the official Stripe CLI (npm install -g @stripe/cli):
+  stripe trigger payment_intent.succeeded --api-base {places.sandbox}
+  {_command()} inbox list --status kept
+
+Tokens, for 12 hours"""
+    )
+    for caller in EXAMPLE_CALLERS:
+        click.echo(f"  {caller.role}: {issuer.token(caller)}")
+
+
+def _command() -> str:
+    """The command as it can be typed where this one was."""
+    beside = Path(sys.executable).with_name("roadcall-payments")
+    found = shutil.which("roadcall-payments")
+    if found is not None and Path(found).resolve() == beside.resolve():
+        return "roadcall-payments"
+    return os.path.relpath(beside) if beside.exists() else "roadcall-payments"
+
+
+def _until_stopped(process: Coroutine[None, None, None]) -> bool:
+    """Run to the end, or until Ctrl-C or SIGTERM: then stop everything in order, once."""
+
+    async def supervised() -> bool:
+        task = asyncio.ensure_future(process)
+        stopping = False
+
+        def stop() -> None:
+            nonlocal stopping
+            if not stopping:
+                stopping = True
+                click.echo("\nStopping: the service finishes what is in hand ...")
+                task.cancel()
+
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stop)
+        try:
+            await task
+        except asyncio.CancelledError:
+            return False
+        return True
+
+    try:
+        return asyncio.run(supervised())
+    except RoadcallError as error:
+        raise failed(error) from None
