@@ -67,15 +67,17 @@ class Settings(BaseSettings):
     database_url: SecretStr | None = Field(
         None,
         validation_alias="DATABASE_URL",
-        description="Database address, `postgresql://...`; unset: the SQLite file.",
+        description="Address of a PostgreSQL database; not served yet: set, the start is refused.",
     )
     db_secret_name: str | None = Field(
         None,
         validation_alias="DB_SECRET_NAME",
-        description="Secrets Manager name of the database credentials.",
+        description="Secrets Manager name of the database credentials; not used yet.",
     )
     table_name: str | None = Field(
-        None, validation_alias="TABLE_NAME", description="DynamoDB table; set: DynamoDB is used."
+        None,
+        validation_alias="TABLE_NAME",
+        description="DynamoDB table; not served yet: set, the start is refused.",
     )
     host: str = Field(
         "127.0.0.1",
@@ -110,7 +112,7 @@ class Settings(BaseSettings):
     stripe_secret_name: str = Field(
         "roadcall/stripe/api-keys",
         validation_alias="STRIPE_SECRET_NAME",
-        description="Secrets Manager name of the Stripe credentials.",
+        description="Secrets Manager name of the Stripe credentials; not used yet.",
     )
     stripe_timeout_s: int = Field(
         10, ge=1, le=80, description="Longest wait for one answer of Stripe's, in seconds."

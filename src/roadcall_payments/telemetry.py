@@ -26,6 +26,8 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 REDACTED = "[redacted]"
 TEXT_CHARS_MAX = 16_000
+# Beyond this a text is not even searched: nobody reads it, and searching it would hold us up.
+_SEARCHED_CHARS_MAX = 200_000
 _DEPTH_MAX = 12
 
 _SECRET_KEY = re.compile(
@@ -76,9 +78,9 @@ def redact(value: object, depth: int = 0) -> object:
             text = str(value)
             return value if redact_text(text) == text else REDACTED
         case str():
-            return _cut(redact_text(value))
+            return _shown(value)
         case bytes() | bytearray() | memoryview():
-            return _cut(redact_text(bytes(value).decode("utf-8", "replace")))
+            return _shown(bytes(value).decode("utf-8", "replace"))
         case datetime():
             return value.isoformat()
         case Mapping():
@@ -91,7 +93,7 @@ def redact(value: object, depth: int = 0) -> object:
         case Sequence() | Set():
             return [redact(item, depth + 1) for item in value]
         case _:
-            return _cut(redact_text(str(value)))
+            return _shown(str(value))
 
 
 def _is_secret(key: object, item: object) -> bool:
@@ -100,9 +102,12 @@ def _is_secret(key: object, item: object) -> bool:
     return bool(_SECRET_KEY.search(_NOT_LETTERS.sub("", str(key).lower())))
 
 
-def _cut(text: str) -> str:
-    """After redaction, lest half a secret be left over."""
-    return text if len(text) <= TEXT_CHARS_MAX else f"{text[:TEXT_CHARS_MAX]}... [cut]"
+def _shown(text: str) -> str:
+    """Redacted, then cut: the other way round half a secret could be left over."""
+    if len(text) > _SEARCHED_CHARS_MAX:
+        return f"[{len(text)} characters, not shown]"
+    redacted = redact_text(text)
+    return redacted if len(redacted) <= TEXT_CHARS_MAX else f"{redacted[:TEXT_CHARS_MAX]}... [cut]"
 
 
 def _without_cards(run: re.Match[str]) -> str:
