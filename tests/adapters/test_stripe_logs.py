@@ -1,0 +1,78 @@
+"""One line a call, with all that finds it again and nothing that is secret."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+
+import pytest
+from structlog.testing import capture_logs
+
+from roadcall_payments.domain.stripe_objects import Operation
+from roadcall_payments.ports import WebhookSecret
+from tests.adapters.scripted_stripe import (
+    CONFIRM,
+    SERVER_ERROR,
+    SUCCEEDED,
+    Drop,
+    Safe,
+    Step,
+    declined,
+    refusal,
+    rigged,
+)
+
+SECRETS = ("sk_test_first", "secret_hidden", "pm_card_visa", "4000000000009995", "whsec_hidden")
+
+
+async def lines_of(*steps: Step) -> list[Mapping[str, object]]:
+    request = replace(
+        CONFIRM,
+        operation=Operation.CREATE_PAYMENT_INTENT,
+        params='{"metadata":{"paymentId":"p_1"},"payment_method":"pm_card_visa"}',
+    )
+    with capture_logs() as lines:
+        async with rigged(*steps, safe=Safe(webhook=(WebhookSecret("whsec_hidden"),))) as rig:
+            await rig.gateway.send(request, first_try=True, budget_s=20)
+    return [line for line in lines if line["operation"] != "account.identify"]
+
+
+async def test_each_try_is_one_line_that_finds_it_again() -> None:
+    first, second = await lines_of(SERVER_ERROR, SUCCEEDED)
+    assert first["event"] == second["event"] == "stripe_call"
+    assert first["log_level"] == "warning"
+    assert second == {
+        "event": "stripe_call",
+        "log_level": "info",
+        "operation": "payment_intent.create",
+        "path": CONFIRM.path,
+        "payment_id": "p_1",
+        "connected_account": None,
+        "idempotency_key": "confirm_p_1_1",
+        "request_id": "req_scripted",
+        "http_status": 200,
+        "replayed": False,
+        "attempt": 2,
+        "outcome": "done",
+        "duration_ms": 0.0,
+    }
+
+
+async def test_no_line_holds_a_secret(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    numbered = declined(doc_url="x 4000000000009995").with_headers(X_Odd="sk_test_first")
+    steps: list[Step] = [
+        SUCCEEDED,
+        numbered,
+        Drop(),
+        refusal(403, "invalid_request_error", code="sk_test_first_key"),
+    ]
+    written = ""
+    for step in steps:
+        written += json.dumps(await lines_of(*[step] * 4), default=str)
+    written += caplog.text
+    assert "declined" in written
+    for secret in SECRETS:
+        assert secret not in written
