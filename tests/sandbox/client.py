@@ -9,6 +9,7 @@ import msgspec
 
 from stripe_sandbox import Answer, Manner, Request, Sandbox, SandboxClock, SandboxConfig
 from stripe_sandbox.storage import Storage
+from tests.sandbox import conformance
 
 START_MS = 1_790_000_000_000
 
@@ -53,6 +54,10 @@ class CoreClient:
     storage: Storage | None = None
     clock: SandboxClock = field(default_factory=lambda: SandboxClock(standing_at_ms=START_MS))
     key: str = "sk_test_core"
+    judged: bool = True
+    """Whether the specification is asked."""
+    succeeded: set[str] = field(default_factory=set)
+    """The routes that answered 200."""
 
     def __post_init__(self) -> None:
         self.sandbox = Sandbox(self.clock, self.storage, self.config)
@@ -81,7 +86,21 @@ class CoreClient:
         if answer.manner is Manner.WAIT and answer.ticket is not None:
             answer = self.sandbox.resume(answer.ticket)
         self.sandbox.commit()
-        return _reply(answer)
+        reply = _reply(answer)
+        self._bear_witness(method, path, params or {}, reply)
+        return reply
+
+    def _bear_witness(
+        self, method: str, path: str, params: Mapping[str, Any], reply: Reply
+    ) -> None:
+        """Stripe's specification judges every answer, and every request that passed."""
+        route = conformance.route_of(method, path)
+        if not self.judged or route is None or reply.answer.manner is not Manner.SEND:
+            return
+        conformance.check_answer(route, reply.status, reply.body)
+        if reply.status == 200:
+            conformance.check_request(route, params)
+            self.succeeded.add(route)
 
     def control(self, method: str, path: str, body: Json | None = None) -> Json:
         encoded = b"" if body is None else msgspec.json.encode(body)

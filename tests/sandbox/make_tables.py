@@ -109,7 +109,7 @@ def _merged(variants: list[Schema]) -> Schema:
 
 def _scalar(field: Schema) -> str:
     choices = [choice for choice in field.get("enum", []) if choice]
-    if choices and not field.get("x-stripeBypassValidation"):
+    if choices:
         return "enum:" + "|".join(choices)
     return str(field["type"])
 

@@ -22,10 +22,20 @@ class SandboxProcess:
 
     def control(self, method: str, path: str, body: Any = None) -> Any:
         """One call of the control API; `path` without its `/_sandbox/`."""
+        return self._call(method, f"/_sandbox/{path}", body and json.dumps(body), {})
+
+    def get(self, path: str, key: str, account: str | None = None) -> Any:
+        """What the API says, asked without any SDK."""
+        headers = {"Authorization": f"Bearer {key}"}
+        if account is not None:
+            headers["Stripe-Account"] = account
+        return self._call("GET", path, None, headers)
+
+    def _call(self, method: str, path: str, body: str | None, headers: dict[str, str]) -> Any:
         address = urlsplit(self.url)
         connection = HTTPConnection(address.hostname or "", address.port or 0, timeout=10)
         try:
-            connection.request(method, f"/_sandbox/{path}", body and json.dumps(body))
+            connection.request(method, path, body, headers)
             response = connection.getresponse()
             content = json.load(response)
         finally:

@@ -1,0 +1,49 @@
+"""Stripe's own CLI and Node SDK, installed from the lock in `node/` into `.cache/node`."""
+
+import shutil
+import subprocess
+from functools import cache
+from pathlib import Path
+
+from tests.external_tools import missing, require_tool
+
+LOCKED = Path(__file__).parent / "node"
+INSTALLED = Path(__file__).resolve().parents[2] / ".cache" / "node"
+
+
+@cache
+def _install() -> str | None:
+    """What went wrong, or None. `npm install`, for `npm ci` wants every platform's CLI locked."""
+    lock = (LOCKED / "package-lock.json").read_bytes()
+    stamp = INSTALLED / "installed-lock.json"
+    if stamp.exists() and stamp.read_bytes() == lock:
+        return None
+    INSTALLED.mkdir(parents=True, exist_ok=True)
+    for name in ("package.json", "package-lock.json"):
+        shutil.copy(LOCKED / name, INSTALLED / name)
+    options = ["--ignore-scripts", "--no-audit", "--no-fund"]
+    done = subprocess.run(
+        [require_tool("npm"), "install", *options],
+        cwd=INSTALLED,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    if done.returncode != 0:
+        return f"npm could not install Stripe's packages: {done.stderr[-500:]}"
+    stamp.write_bytes(lock)
+    return None
+
+
+def node_folder() -> Path:
+    """Where `node_modules` is; skips the test (fails it under REQUIRE_ALL=1) without Node."""
+    require_tool("node")
+    require_tool("npm")
+    problem = _install()
+    if problem is not None:
+        missing(problem)
+    return INSTALLED
+
+
+def stripe_cli() -> Path:
+    return node_folder() / "node_modules" / ".bin" / "stripe"
