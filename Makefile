@@ -5,6 +5,7 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 PORT ?= 8000
 SANDBOX_PORT ?= 12111
+DATA_DIR ?= var
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -53,8 +54,9 @@ $(STAMP):
 	@touch $@
 
 .PHONY: run
-run: setup ## start service, worker and Stripe sandbox; carry two payments through (PORT=, SANDBOX_PORT=)
-	@$(PY) -m roadcall_payments.cli.main run --port $(PORT) --sandbox-port $(SANDBOX_PORT)
+run: setup ## start service, worker and Stripe sandbox; carry two payments through (PORT=, SANDBOX_PORT=, DATA_DIR=)
+	@$(PY) -m roadcall_payments.cli.main run --port $(PORT) --sandbox-port $(SANDBOX_PORT) \
+	    --data-dir $(DATA_DIR)
 
 .PHONY: demo
 demo: setup ## the same on temporary databases; exit status 0, or 1 and the reason

@@ -10,7 +10,7 @@ from roadcall_payments.bootstrap import Service
 from roadcall_payments.cli.service import Failed, with_service
 from roadcall_payments.cli.tables import JsonValue, amount, moment, print_json, print_table
 from roadcall_payments.cli.words import in_words, stripe_ids
-from roadcall_payments.commit import stream_kind
+from roadcall_payments.commit import InboxEvent, stream_kind
 from roadcall_payments.domain.payment import Payment
 from roadcall_payments.journal import JournalEntry
 from roadcall_payments.workflows.texts import text_refs
@@ -30,11 +30,13 @@ def timeline(payment: str, as_json: bool) -> None:
         return
     click.echo(f"Payment {found.id}: {found.status}, {amount(found.amount)}")
     click.echo()
-    rows = [
-        (moment(entry.at), entry.actor, in_words(entry.fact, texts), stripe_ids(entry.fact))
-        for entry in entries
-    ]
-    print_table(("TIME", "WHO", "WHAT", "AT STRIPE"), rows)
+    rows: list[tuple[str, str, str]] = []
+    for entry in entries:
+        at = moment(entry.at, timespec="milliseconds")
+        rows.append((at, entry.actor, in_words(entry.fact, texts)))
+        if ids := stripe_ids(entry.fact):
+            rows.append(("", "", f"  {ids}"))
+    print_table(("TIME", "WHO", "WHAT"), rows)
 
 
 @click.command(epilog="Example: roadcall-payments find pi_3QK9tR2eZvKYlo2C0aBcDeFg")
@@ -44,16 +46,24 @@ def find(any_id: str, as_json: bool) -> None:
     """Find what ID belongs to: a payment, vendor or payout of ours, a Stripe object (pi_, ch_,
     tr_, po_), a webhook event (evt_), or an incident. Exit status 1 when nothing is found.
     """
-    streams = with_service(lambda service: service.queries.find(any_id))
+    streams, event = with_service(lambda service: _found(service, any_id))
     if as_json:
         print_json(list(streams))
-    elif streams:
-        for stream in streams:
-            kind, _, own_id = stream.partition("/")
-            more = f"  (roadcall-payments timeline {own_id})" if kind == "payment" else ""
-            click.echo(f"{kind} {own_id}{more}")
-    if not streams:
+    for stream in [] if as_json else streams:
+        kind, _, own_id = stream.partition("/")
+        more = f"  (roadcall-payments timeline {own_id})" if kind == "payment" else ""
+        click.echo(f"{kind} {own_id}{more}")
+    if event is not None and not as_json:
+        why = f", {event.reason}" if event.reason else ""
+        click.echo(
+            f"webhook {event.type}, received {moment(event.received_at)}: {event.status}{why}"
+        )
+    if not streams and event is None:
         raise Failed(f"Nothing here is called {any_id}; is it of another environment or mode?")
+
+
+async def _found(service: Service, any_id: str) -> tuple[Sequence[str], InboxEvent | None]:
+    return await service.queries.find(any_id), await service.store.inbox_event(any_id)
 
 
 async def _read(

@@ -27,9 +27,9 @@ def print_json(value: JsonValue) -> None:
     click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2))
 
 
-def moment(at: datetime) -> str:
+def moment(at: datetime, timespec: str = "seconds") -> str:
     """``2026-11-22 20:18:12Z``: UTC wherever the reader sits, as in the journal."""
-    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+    return at.astimezone(UTC).isoformat(" ", timespec).replace("+00:00", "Z")
 
 
 def amount(money: Money) -> str:

@@ -115,8 +115,7 @@ def _decided(
 def _moved(fact: e.Fact) -> str:
     match fact:
         case e.ProcessingStarted():
-            what = "transfer" if fact.destination else "PaymentIntent"
-            return f"Attempt {fact.attempt}: decided to ask Stripe for the {what}"
+            return f"Attempt {fact.attempt}: decided to ask Stripe for {fact.request.operation}"
         case e.PaymentIntentOpened():
             return f"PaymentIntent opened{_learned(fact.source)}; the payer may confirm it"
         case e.ConfirmationStarted():
@@ -135,7 +134,8 @@ def _moved(fact: e.Fact) -> str:
         case e.AttemptVoided():
             return f"Attempt {fact.attempt} never reached Stripe: {fact.reason}"
         case e.PaymentCompleted():
-            way = "charged to the card" if fact.destination is None else "transferred to the vendor"
+            driver = fact.payer_type is e.PayerType.DRIVER_IC
+            way = "charged to the driver's card" if driver else "transferred to the vendor"
             return f"Completed: {amount(fact.amount)} {way}{_learned(fact.source)}"
         case e.PaymentCancelled():
             said = "Stripe said canceled" if fact.source else "before any money could move"

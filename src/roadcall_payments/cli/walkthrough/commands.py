@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
 import signal
 import sys
@@ -99,7 +98,7 @@ def _must_be_free(port: int, sandbox_port: int) -> None:
 
 def _print_where_next(stack: Stack, payments: list[str]) -> None:
     places, issuer = stack.places, local_issuer(stack.settings)
-    directory = os.path.relpath(places.data_dir)
+    directory = _short(places.data_dir)
     first = payments[0]
     click.echo(
         f"""
@@ -134,7 +133,13 @@ def _command() -> str:
     found = shutil.which("roadcall-payments")
     if found is not None and Path(found).resolve() == beside.resolve():
         return "roadcall-payments"
-    return os.path.relpath(beside) if beside.exists() else "roadcall-payments"
+    return _short(beside) if beside.exists() else "roadcall-payments"
+
+
+def _short(path: Path) -> str:
+    """Relative where that is shorter to type."""
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
 
 
 def _until_stopped(process: Coroutine[None, None, None]) -> bool:

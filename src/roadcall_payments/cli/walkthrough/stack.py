@@ -118,10 +118,10 @@ async def open_stack(places: Places) -> AsyncIterator[Stack]:
         _write_environment_file(places, changed, keys)
         sandbox = await _start("sandbox", _sandbox_command(places, keys), environment, places)
         opened.push_async_callback(sandbox.stop)
-        await _until_answers(f"{places.sandbox}/_sandbox/clock", sandbox)
         command = [sys.executable, "-m", "roadcall_payments.cli.main", "serve"]
         service = await _start("service", command, environment, places)
         opened.push_async_callback(service.stop)
+        await _until_answers(f"{places.sandbox}/_sandbox/clock", sandbox)
         await _until_answers(f"{places.api}/health/ready", service)
         yield Stack(places, settings, keys, mailbox, (sandbox, service))
 
@@ -178,6 +178,8 @@ def _sandbox_command(places: Places, keys: Keys) -> Sequence[str]:
     return [
         *(sys.executable, "-m", "stripe_sandbox"),
         *("--port", str(places.sandbox_port), "--state", state),
+        # Enough for years of runs: each transfer takes some of it.
+        *("--opening-balance", "100000000"),
         *("--webhook-url", webhook, "--webhook-secret", keys.platform_secret),
         *("--connect-webhook-url", webhook, "--connect-webhook-secret", keys.connect_secret),
     ]
