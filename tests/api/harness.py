@@ -17,21 +17,11 @@ from starlette.types import ASGIApp
 from roadcall_payments.api.app import create_app, local_issuer
 from roadcall_payments.api.local_issuer import LocalIssuer
 from roadcall_payments.api.server import http_server
+from roadcall_payments.bootstrap import Service, join
 from roadcall_payments.clock import SystemClock, SystemIds
 from roadcall_payments.config import Settings
 from roadcall_payments.domain.people import Actor, Role
-from roadcall_payments.ports import Clock, Ids, Store
 from roadcall_payments.stores.sqlite import open_sqlite
-from roadcall_payments.workflows.approvals import Approvals
-from roadcall_payments.workflows.intake import Intake, Scoring
-from roadcall_payments.workflows.movement import Movement
-from roadcall_payments.workflows.movements_switch import MovementsSwitch
-from roadcall_payments.workflows.payments import Payments
-from roadcall_payments.workflows.queries import Queries
-from roadcall_payments.workflows.rules_scorer import RulesScorer
-from roadcall_payments.workflows.vendors import Vendors
-from roadcall_payments.workflows.webhook_inbox import WebhookInbox
-from roadcall_payments.workflows.write_path import WritePath
 from tests.fakes.gateway import FakeGateway
 
 # A decoded JSON document; tests reach into it freely.
@@ -47,43 +37,6 @@ VENDOR = Actor("vera", Role.VENDOR, vendor_id="v_1")
 OTHER_VENDOR = Actor("vic", Role.VENDOR, vendor_id="v_2")
 DRIVER = Actor("dan", Role.DRIVER, driver_id="d_1")
 OTHER_DRIVER = Actor("dora", Role.DRIVER, driver_id="d_2")
-
-
-@dataclass(frozen=True, slots=True)
-class WiredService:
-    store: Store
-    gateway: FakeGateway
-    clock: Clock
-    ids: Ids
-    intake: Intake
-    approvals: Approvals
-    payments: Payments
-    queries: Queries
-    vendors: Vendors
-    webhook_inbox: WebhookInbox
-    movements_switch: MovementsSwitch
-
-
-def wire(store: Store, gateway: FakeGateway, settings: Settings) -> WiredService:
-    clock = SystemClock()
-    ids = SystemIds(clock)
-    write_path = WritePath(store, clock, ids, settings.patience)
-    switch = MovementsSwitch(write_path, store)
-    movement = Movement(write_path, gateway, switch, clock, 20)
-    scoring = Scoring(write_path, store, RulesScorer(settings.risk_rules))
-    return WiredService(
-        store=store,
-        gateway=gateway,
-        clock=clock,
-        ids=ids,
-        intake=Intake(write_path, store, gateway, scoring, ids),
-        approvals=Approvals(write_path, store, ids, settings.approval_policy),
-        payments=Payments(write_path, store, gateway, movement),
-        queries=Queries(store, gateway),
-        vendors=Vendors(write_path, store, ids),
-        webhook_inbox=WebhookInbox(write_path, store, gateway),
-        movements_switch=switch,
-    )
 
 
 def settings_for(directory: Path, **changes: object) -> Settings:
@@ -119,7 +72,7 @@ class Api:
     base: str
     session: aiohttp.ClientSession
     issuer: LocalIssuer
-    service: WiredService
+    service: Service
     gateway: FakeGateway
     _numbers: list[int] = field(default_factory=lambda: [0])
 
@@ -223,9 +176,10 @@ async def _serve(server: uvicorn.Server, listener: socket.socket) -> None:
 async def running_api(directory: Path, **settings: object) -> AsyncIterator[Api]:
     chosen = settings_for(directory, **settings)
     gateway = FakeGateway()
+    clock = SystemClock()
     store = open_sqlite(chosen.sqlite_path)
     try:
-        service = wire(store, gateway, chosen)
+        service = join(chosen, store, gateway, clock, SystemIds(clock), {})
         async with (
             running_app(create_app(service, chosen)) as base,
             aiohttp.ClientSession() as session,

@@ -49,7 +49,13 @@ def create_app(service: Service, settings: Settings) -> ASGIApp:
     verifier = TokenVerifier(key_source(settings), rules)
     gate = Gate(verifier, limits, settings.body_bytes_max)
     documented = documented_app(service, gate)
-    front = Router(routes=[webhook_route(service), Mount("/", app=documented)])
+    front = Router(
+        routes=[
+            webhook_route(service),
+            *document.document_routes(documented),
+            Mount("/", app=documented),
+        ]
+    )
     return Edge(front, service.ids.uuid7)
 
 
@@ -89,5 +95,4 @@ def documented_app(service: Service, gate: Gate) -> FastAPI:
     app.state.gate = gate
     for resource in ROUTERS:
         app.include_router(resource.router)
-    document.serve(app)
     return app

@@ -13,6 +13,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import TypeAdapter
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from roadcall_payments.api import documented, webhooks
@@ -51,8 +52,8 @@ _ASSETS: Final = "/docs/assets"
 Document = dict[str, Any]
 
 
-def serve(app: FastAPI) -> None:
-    """Add ``/openapi.json`` and ``/docs`` to the application."""
+def document_routes(app: FastAPI) -> list[BaseRoute]:
+    """``/openapi.json``, and ``/docs`` with what it needs."""
     body = JSONResponse(openapi(app)).body
 
     async def document(_request: Request) -> Response:
@@ -68,10 +69,12 @@ def serve(app: FastAPI) -> None:
             swagger_ui_parameters={"deepLinking": True, "defaultModelsExpandDepth": 0},
         )
 
-    app.add_route("/openapi.json", document, methods=["GET"])
-    app.add_route("/docs", page, methods=["GET"])
     static = resources.files(fastapi_offline) / "static"
-    app.mount(_ASSETS, StaticFiles(directory=str(static)))
+    return [
+        Route("/openapi.json", document),
+        Route("/docs", page),
+        Mount(_ASSETS, StaticFiles(directory=str(static))),
+    ]
 
 
 def openapi(app: FastAPI) -> Document:

@@ -113,7 +113,7 @@ class _Exchange:
 
 def _route(scope: Scope) -> str:
     """The route's template; a path as it was sent could hold anything, also in metrics."""
-    return cast(str, getattr(scope.get("route"), "path", "unmatched"))
+    return cast(str, getattr(scope.get("route"), "path", "")) or "unmatched"
 
 
 def _refuse_bad_address(scope: Scope) -> None:

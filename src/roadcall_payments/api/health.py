@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+import structlog
 from fastapi import APIRouter, Response
 from pydantic import Field
 
@@ -12,6 +13,7 @@ from roadcall_payments.api.wiring import Service, Wired
 from roadcall_payments.domain.errors import RoadcallError
 
 router = APIRouter(tags=["operations"])
+_log = structlog.get_logger()
 
 
 class Alive(View):
@@ -21,8 +23,13 @@ class Alive(View):
 
 
 class Check(View):
+    """No more than a code: anybody may ask. The logs say the rest."""
+
     ok: bool
-    detail: str = Field(description="What is wrong; empty when nothing is.")
+    code: str | None = Field(description="What is wrong; null when nothing is.")
+
+
+_WELL = Check(ok=True, code=None)
 
 
 class Ready(View):
@@ -33,8 +40,8 @@ class Ready(View):
             "status": "ready",
             "movementsPaused": False,
             "checks": {
-                "store": {"ok": True, "detail": ""},
-                "stripeCredentials": {"ok": True, "detail": ""},
+                "store": {"ok": True, "code": None},
+                "stripeCredentials": {"ok": True, "code": None},
             },
         }
     )
@@ -70,13 +77,18 @@ async def _store(service: Service) -> tuple[Check, bool | None]:
         await service.store.ready()
         movements = await service.movements_switch.state()
     except RoadcallError as broken:
-        return Check(ok=False, detail=broken.message), None
-    return Check(ok=True, detail=""), movements is not None and movements.paused
+        return _unwell("store", broken), None
+    return _WELL, movements is not None and movements.paused
 
 
 async def _credentials(service: Service) -> Check:
     try:
         await service.gateway.identity()
     except RoadcallError as broken:
-        return Check(ok=False, detail=broken.message)
-    return Check(ok=True, detail="")
+        return _unwell("stripe_credentials", broken)
+    return _WELL
+
+
+def _unwell(part: str, broken: RoadcallError) -> Check:
+    _log.warning("not_ready", part=part, code=broken.code, reason=broken.message)
+    return Check(ok=False, code=broken.code)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from fastapi import Depends, Header, Request
 
-from roadcall_payments.api.wiring import Caller, PayerHeader
+from roadcall_payments.api.wiring import Caller
 from roadcall_payments.workflows.idempotency import IdempotencyKey
 
 KEY_LENGTH_MAX = 255
@@ -17,10 +17,10 @@ KEY_LENGTH_MAX = 255
 async def idempotency_key(
     request: Request,
     caller: Caller,
-    on_behalf_of: PayerHeader = None,
-    idempotency_key: Annotated[
+    key: Annotated[
         str | None,
         Header(
+            alias="Idempotency-Key",
             min_length=1,
             max_length=KEY_LENGTH_MAX,
             pattern=r"^[\x21-\x7e]+$",
@@ -30,13 +30,14 @@ async def idempotency_key(
         ),
     ] = None,
 ) -> IdempotencyKey | None:
-    """Scoped to the caller, whom it acts for, and the address with its ids."""
-    if idempotency_key is None:
+    """Scoped to the caller and the address with its ids; the payer acted for is part of what the
+    request says."""
+    if key is None:
         return None
-    payer = f" for {on_behalf_of}" if on_behalf_of else ""
-    scope = f"{caller}{payer} {request.method} {request.url.path}"
-    canonical = json.dumps(await request.json(), sort_keys=True, separators=(",", ":"))
-    return IdempotencyKey(scope, idempotency_key, hashlib.sha256(canonical.encode()).hexdigest())
+    scope = f"{caller} {request.method} {request.url.path}"
+    said = [await request.json(), request.headers.get("on-behalf-of")]
+    canonical = json.dumps(said, sort_keys=True, separators=(",", ":"))
+    return IdempotencyKey(scope, key, hashlib.sha256(canonical.encode()).hexdigest())
 
 
 Idempotency = Annotated[IdempotencyKey | None, Depends(idempotency_key)]

@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from roadcall_payments.api.access import may_read
+from roadcall_payments.api.access import ROUTES, may_read
 from roadcall_payments.api.identity_errors import IssuerUnavailable, Unauthenticated
 from roadcall_payments.api.payment_views import PaymentView, view
 from roadcall_payments.api.schemas import View
@@ -57,7 +57,7 @@ KINDS: Mapping[type[e.RoadcallError], Kind] = {
 }
 
 _HTTP_CODES: Mapping[int, tuple[str, str]] = {
-    404: ("not_found", "There is no such address"),
+    404: ("unknown_address", "There is no such address"),
     405: ("method_not_allowed", "The address does not know this method"),
     408: ("request_timeout", "The request took too long to arrive"),
     413: ("body_too_large", "The body is too large"),
@@ -206,9 +206,26 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
     """Starlette's handler for its own refusals (404, 405) and those of the body's reading."""
     if not isinstance(error, HTTPException):
         raise error
-    code, title = _HTTP_CODES.get(error.status_code, ("http_error", "The request was refused"))
-    problem = _problem(error.status_code, code, title, error.detail, record_of(request).id)
-    return respond(problem, error.headers)
+    headers = dict(error.headers or {})
+    detail = error.detail
+    if error.status_code == 404:
+        detail = "The page /docs lists every address."
+    elif error.status_code == 405:
+        headers["Allow"] = _methods_of(request, headers.get("Allow", ""))
+        detail = f"It knows {headers['Allow']}."
+    return respond(http_problem(error.status_code, detail, record_of(request).id), headers)
+
+
+def http_problem(status: int, detail: str, request_id: str) -> Problem:
+    """For what HTTP itself refuses: addresses, methods, sizes, media types."""
+    code, title = _HTTP_CODES.get(status, ("http_error", "The request was refused"))
+    return _problem(status, code, title, detail, request_id)
+
+
+def _methods_of(request: Request, told: str) -> str:
+    """Every method that the address knows; Starlette tells those of one route alone."""
+    template = getattr(request.scope.get("route"), "path", None)
+    return ", ".join(sorted(method for method, path in ROUTES if path == template)) or told
 
 
 async def on_unexpected(_request: Request, error: Exception) -> Response:

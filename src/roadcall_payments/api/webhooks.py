@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from roadcall_payments.api.problems import problem_of, respond
+from roadcall_payments.api.problems import http_problem, problem_of, respond
 from roadcall_payments.api.request_body import read_bounded
 from roadcall_payments.api.wiring import Service, record_of
 from roadcall_payments.domain.errors import InvalidInput, TransientError
@@ -29,6 +29,9 @@ def webhook_route(service: Service) -> Route:
     async def take(request: Request) -> Response:
         """200 once the event is kept (M19); 400 for what Stripe never signed; 500: send again."""
         record = record_of(request)
+        if request.method != "POST":
+            problem = http_problem(405, "It knows POST.", record.id)
+            return respond(problem, {"Allow": "POST"})
         try:
             body = await read_bounded(request, BODY_BYTES_MAX)
             signature = request.headers.get("stripe-signature", "")[:SIGNATURE_LENGTH_MAX]
@@ -47,4 +50,5 @@ def webhook_route(service: Service) -> Route:
             media_type="application/json",
         )
 
-    return Route(PATH, take, methods=["POST"])
+    # All methods, or the others would fall through to the documented calls and be unknown there.
+    return Route(PATH, take, methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
