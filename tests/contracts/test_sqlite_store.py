@@ -11,6 +11,7 @@ import pytest
 from roadcall_payments.ports import Store
 from roadcall_payments.stores.sqlite import open_sqlite
 from tests.contracts.store_contract_commits import CommitContract
+from tests.contracts.store_contract_model import ModelContract
 from tests.contracts.store_contract_queries import FreshStore, QueryContract
 from tests.contracts.store_contract_work import WorkContract
 
@@ -57,4 +58,8 @@ class TestQueries(QueryContract):
 
 
 class TestWork(WorkContract):
+    pass
+
+
+class TestModel(ModelContract):
     pass

@@ -36,7 +36,7 @@ def connect_writer(path: Path) -> sqlite3.Connection:
         _in_turn(db, "PRAGMA journal_mode=WAL", BUSY_SECONDS_MAX)
         for pragma in _PRAGMAS:
             db.execute(pragma)
-    except sqlite3.Error:
+    except (sqlite3.Error, StoreUnavailable):
         db.close()
         raise
     return db
