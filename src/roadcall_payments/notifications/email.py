@@ -101,7 +101,13 @@ class EmailChannel:
                 smtp.starttls(context=ssl.create_default_context())
             if self._server.user is not None:
                 smtp.login(self._server.user, self._server.password or "")
-            smtp.send_message(email)
+            try:
+                smtp.send_message(email)
+            except smtplib.SMTPNotSupportedError:
+                raise FinalError(
+                    "The mail server cannot carry an address with letters beyond ASCII.",
+                    code="mail_refused",
+                ) from None
 
     def _connected(self) -> smtplib.SMTP:
         server = self._server
@@ -131,8 +137,6 @@ def _failures_classified() -> Iterator[None]:
             f"The mail server refused our login with {refused.smtp_code}: check ROADCALL_SMTP_URL.",
             code="mail_login_refused",
         ) from None
-    except smtplib.SMTPNotSupportedError as lacking:
-        raise FinalError(f"The mail server lacks what this e-mail needs: {lacking}") from None
     except (smtplib.SMTPConnectError, smtplib.SMTPHeloError) as refused:
         raise TransientError(
             f"The mail server turned us away with {refused.smtp_code}.", code="mail_unavailable"
@@ -142,7 +146,7 @@ def _failures_classified() -> Iterator[None]:
         raise _failure(f"The mail server refused the e-mail with {code}.", code) from None
     except (OSError, smtplib.SMTPException) as broken:
         raise TransientError(
-            f"The mail server could not be reached: {type(broken).__name__}.",
+            f"The mail server could not be used: {type(broken).__name__}.",
             code="mail_unavailable",
         ) from broken
 
