@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -11,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-import uvicorn
 from starlette.types import ASGIApp
+from yarl import URL
 
 from roadcall_payments.api.app import create_app, local_issuer
 from roadcall_payments.api.local_issuer import LocalIssuer
@@ -21,7 +22,10 @@ from roadcall_payments.bootstrap import Service, join
 from roadcall_payments.clock import SystemClock, SystemIds
 from roadcall_payments.config import Settings
 from roadcall_payments.domain.people import Actor, Role
+from roadcall_payments.domain.stripe_objects import Operation, StripeFailure
+from roadcall_payments.ports import Refused
 from roadcall_payments.stores.sqlite import open_sqlite
+from tests.api.contract import Contract
 from tests.fakes.gateway import FakeGateway
 
 # A decoded JSON document; tests reach into it freely.
@@ -74,6 +78,7 @@ class Api:
     issuer: LocalIssuer
     service: Service
     gateway: FakeGateway
+    contract: Contract
     _numbers: list[int] = field(default_factory=lambda: [0])
 
     async def call(
@@ -92,15 +97,16 @@ class Api:
         if raw is not None:
             sent.setdefault("Content-Type", "application/json")
         async with self.session.request(
-            method, f"{self.base}{path}", json=body, data=raw, headers=sent
+            method, URL(f"{self.base}{path}", encoded=True), json=body, data=raw, headers=sent
         ) as answer:
             text = await answer.text()
-            is_json = "json" in answer.content_type
+            decoded = json.loads(text) if "json" in answer.content_type else None
+            self.contract.check(method, path, answer.status, answer.content_type, decoded)
             return Reply(
                 answer.status,
                 {name.lower(): value for name, value in answer.headers.items()},
                 text,
-                await answer.json(content_type=None) if is_json else None,
+                decoded,
             )
 
     async def get(self, path: str, caller: Actor | None = None, **more: Any) -> Reply:
@@ -143,6 +149,20 @@ class Api:
         assert reply.json["status"] == "approved", reply.text
         return reply.json
 
+    async def failed_transfer(self) -> Json:
+        """A back-office payment whose transfer Stripe refused."""
+        payment = await self.created_for_back_office()
+        address = f"/payments/{payment['id']}"
+        account = {"vendorStripeAccountId": "acct_1"}
+        assert (await self.post(f"{address}/approve", DISPATCHER, account)).status == 200
+        broke = StripeFailure("balance_insufficient", "The balance does not suffice.")
+        self.gateway.script(
+            Operation.CREATE_TRANSFER, Refused(broke, 400, "req_broke", replayed=False)
+        )
+        reply = await self.post(f"{address}/process", SERVICE)
+        assert reply.code == "payment_failed", reply.text
+        return reply.json["payment"]
+
     async def processing(self) -> Json:
         payment = await self.approved()
         reply = await self.post(f"/payments/{payment['id']}/process", SERVICE)
@@ -156,7 +176,7 @@ async def running_app(app: ASGIApp) -> AsyncIterator[str]:
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
     server = http_server(app, "127.0.0.1", listener.getsockname()[1])
-    task = asyncio.create_task(_serve(server, listener))
+    task = asyncio.create_task(server.serve(sockets=[listener]))
     try:
         while not server.started:
             if task.done():
@@ -166,10 +186,6 @@ async def running_app(app: ASGIApp) -> AsyncIterator[str]:
     finally:
         server.should_exit = True
         await task
-
-
-async def _serve(server: uvicorn.Server, listener: socket.socket) -> None:
-    await server._serve(sockets=[listener])
 
 
 @contextlib.asynccontextmanager
@@ -184,6 +200,8 @@ async def running_api(directory: Path, **settings: object) -> AsyncIterator[Api]
             running_app(create_app(service, chosen)) as base,
             aiohttp.ClientSession() as session,
         ):
-            yield Api(base, session, local_issuer(chosen), service, gateway)
+            async with session.get(f"{base}/openapi.json") as answer:
+                contract = Contract(await answer.json())
+            yield Api(base, session, local_issuer(chosen), service, gateway, contract)
     finally:
         await store.close()
