@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import contextlib
+import gc
 import logging
 import secrets
 import signal
@@ -14,7 +15,7 @@ from aiohttp import web
 from stripe_sandbox.clock import SandboxClock
 from stripe_sandbox.config import Endpoint, SandboxConfig
 from stripe_sandbox.sandbox import Sandbox
-from stripe_sandbox.server import BODY_MAX, Server
+from stripe_sandbox.server import Server
 from stripe_sandbox.storage import MemoryStorage, SqliteStorage, Storage, StorageError
 
 GRACE_S = 5.0
@@ -125,9 +126,7 @@ async def serve(options: argparse.Namespace) -> int:
     async def respond(request: web.BaseRequest) -> web.StreamResponse:
         return await handler[0].respond(request)
 
-    runner = web.ServerRunner(
-        web.Server(respond, client_max_size=BODY_MAX, access_log=None), shutdown_timeout=GRACE_S
-    )
+    runner = web.ServerRunner(web.Server(respond, access_log=None), shutdown_timeout=GRACE_S)
     await runner.setup()
     site = web.TCPSite(runner, options.host, options.port, backlog=1024)
     try:
@@ -171,13 +170,23 @@ async def serve(options: argparse.Namespace) -> int:
     return 0
 
 
+def run(options: argparse.Namespace) -> int:
+    try:
+        import uvloop
+    except ImportError:  # there is none for Windows
+        return asyncio.run(serve(options))
+    return uvloop.run(serve(options))
+
+
 def main() -> None:
     options = parse_arguments()
     logging.basicConfig(
         level=logging.INFO if options.verbose else logging.ERROR,
         format="%(asctime)s %(name)s %(levelname)s %(message)s",
     )
-    sys.exit(asyncio.run(serve(options)))
+    # Records live for ever: looking through all of them for garbage costs more than it finds.
+    gc.set_threshold(50_000, 20, 1_000)
+    sys.exit(run(options))
 
 
 if __name__ == "__main__":

@@ -15,15 +15,15 @@ class Unsaved:
     """The records changed since the last commit, each once."""
 
     def __init__(self) -> None:
-        self._rows: dict[tuple[str, str], tuple[int, Record | None]] = {}
+        self._rows: dict[int, tuple[str, Record | None]] = {}
 
-    def note(self, kind: str, record_id: str, sequence: int, record: Record | None) -> None:
-        self._rows[kind, record_id] = (sequence, record)
+    def note(self, kind: str, sequence: int, record: Record | None) -> None:
+        self._rows[sequence] = (kind, record)
 
     def take(self) -> list[Row]:
         rows = [
-            Row(kind, record_id, sequence, None if record is None else msgspec.json.encode(record))
-            for (kind, record_id), (sequence, record) in self._rows.items()
+            Row(sequence, kind, None if record is None else msgspec.json.encode(record))
+            for sequence, (kind, record) in self._rows.items()
         ]
         self._rows.clear()
         return rows
@@ -54,12 +54,12 @@ class Collection(Generic[R]):
 
     def add(self, record: R) -> R:
         self._enter(record)
-        self._unsaved.note(self.kind, record.id, record.sequence, record)
+        self._unsaved.note(self.kind, record.sequence, record)
         return record
 
     def save(self, record: R) -> None:
         """Note a change for the next commit. Every change must be saved, or a restart loses it."""
-        self._unsaved.note(self.kind, record.id, record.sequence, record)
+        self._unsaved.note(self.kind, record.sequence, record)
 
     def remove(self, record: R) -> None:
         del self._records[record.id]
@@ -67,7 +67,7 @@ class Collection(Generic[R]):
             key = key_of(record)
             if key is not None:
                 self._entries[name][key].remove(record.id)
-        self._unsaved.note(self.kind, record.id, record.sequence, None)
+        self._unsaved.note(self.kind, record.sequence, None)
 
     def load(self, body: bytes) -> R:
         record = self._decoder.decode(body)

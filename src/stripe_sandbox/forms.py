@@ -2,15 +2,15 @@
 
 from collections.abc import Iterable
 from typing import TypeAlias
-from urllib.parse import parse_qsl
+from urllib.parse import unquote
 
 from stripe_sandbox.errors import RequestRefused, refused
 
 FormValue: TypeAlias = "str | dict[str, FormValue]"
 Form: TypeAlias = dict[str, "FormValue"]
 
-MAX_FIELDS = 1_000
-MAX_DEPTH = 6
+FIELDS_MAX = 1_000
+DEPTH_MAX = 6
 
 
 def decode_form(text: bytes) -> Form:
@@ -23,16 +23,23 @@ def decode_form(text: bytes) -> Form:
     if not text:
         return {}
     try:
-        pairs = parse_qsl(
-            text.decode("utf-8"),
-            keep_blank_values=True,
-            max_num_fields=MAX_FIELDS,
-            encoding="utf-8",
-            errors="strict",
-        )
-    except ValueError as error:
-        raise refused(f"Invalid request body: {error}") from None
-    return nest(pairs)
+        fields = text.decode("utf-8").split("&")
+        if len(fields) > FIELDS_MAX:
+            raise refused(f"Invalid request body: more than {FIELDS_MAX} fields")
+        return nest(_pair(field) for field in fields if field)
+    except UnicodeDecodeError as error:
+        raise refused(f"Invalid request body: it is no UTF-8 ({error.reason})") from None
+
+
+def _pair(field: str) -> tuple[str, str]:
+    name, _, value = field.partition("=")
+    return _unquoted(name), _unquoted(value)
+
+
+def _unquoted(text: str) -> str:
+    if "+" in text:
+        text = text.replace("+", " ")
+    return unquote(text, errors="strict") if "%" in text else text
 
 
 def nest(pairs: Iterable[tuple[str, str]]) -> Form:
@@ -55,7 +62,7 @@ def split_key(key: str) -> list[str]:
     if not head or not rest.endswith("]"):
         return [key]
     parts = rest[:-1].split("][")
-    if len(parts) >= MAX_DEPTH or any("[" in part or "]" in part for part in parts):
+    if len(parts) >= DEPTH_MAX or any("[" in part or "]" in part for part in parts):
         return [key]
     return [head, *parts]
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import sqlite3
 import time
 from collections.abc import Iterable
 from typing import Protocol
@@ -12,12 +13,10 @@ from aiohttp import web
 
 from stripe_sandbox.messages import Answer, Manner, Request
 from stripe_sandbox.sandbox import Sandbox
-from stripe_sandbox.storage import Row
 from stripe_sandbox.webhooks import Parcel
 
 log = logging.getLogger("stripe_sandbox")
 
-BODY_MAX = 2 * 1024 * 1024
 WEBHOOK_TIMEOUT_S = 20.0
 WEBHOOKS_AT_ONCE = 16
 CLOCK_CHECK_S = 1.0
@@ -29,25 +28,45 @@ class GroupCommit:
 
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
+        self._waiting: list[asyncio.Future[None]] = []
         self._writing: asyncio.Task[None] | None = None
 
     async def flush(self) -> None:
-        """Return once everything that had happened when this was called is committed."""
-        while self._writing is not None:
-            own_turn_next = not len(self._sandbox.world.unsaved)
-            await asyncio.shield(self._writing)
-            if own_turn_next:
-                return
-        rows = self._sandbox.take_writes()
-        if rows:
-            self._writing = asyncio.create_task(self._write(rows))
-            await asyncio.shield(self._writing)
+        """Return once everything that had happened when this was called is committed.
 
-    async def _write(self, rows: list[Row]) -> None:
-        try:
-            await asyncio.to_thread(self._sandbox.storage.commit, rows)
-        finally:
-            self._writing = None
+        Raises the storage's error where it could not be.
+        """
+        if self._writing is None:
+            if not len(self._sandbox.world.unsaved):
+                return
+            self._writing = asyncio.create_task(self._write())
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiting.append(waiter)
+        await waiter
+
+    async def _write(self) -> None:
+        """Commit after commit, as long as somebody waits for one."""
+        while self._waiting:
+            waiting, self._waiting = self._waiting, []
+            rows = self._sandbox.take_writes()
+            try:
+                await asyncio.to_thread(self._sandbox.storage.commit, rows)
+            except sqlite3.Error as error:
+                log.exception("the state could not be written")
+                _settle(waiting, error)
+            else:
+                _settle(waiting, None)
+        self._writing = None
+
+
+def _settle(waiting: list[asyncio.Future[None]], error: sqlite3.Error | None) -> None:
+    for waiter in waiting:
+        if waiter.done():
+            continue
+        if error is None:
+            waiter.set_result(None)
+        else:
+            waiter.set_exception(error)
 
 
 class Committer(Protocol):

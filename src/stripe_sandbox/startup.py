@@ -20,6 +20,9 @@ from stripe_sandbox.schedule import Duty
 from stripe_sandbox.storage import Storage
 from stripe_sandbox.world import World
 
+# The records that are no object of Stripe's come before all others.
+START_SEQUENCE, ACCESS_SEQUENCE, CLOCK_SEQUENCE = -3, -2, -1
+
 
 def start(world: World, clock: SandboxClock, storage: Storage) -> None:
     """Fill an empty world. What it adds is left unsaved, for the first commit."""
@@ -46,7 +49,7 @@ def _first_day(world: World) -> None:
     world.starts.add(
         StartRecord(
             id="start",
-            sequence=0,
+            sequence=START_SEQUENCE,
             seed=config.seed,
             boots=0,
             account=config.platform_account,
@@ -57,7 +60,7 @@ def _first_day(world: World) -> None:
     world.access.add(
         AccessRecord(
             id="access",
-            sequence=0,
+            sequence=ACCESS_SEQUENCE,
             accepted=list(config.api_keys),
             revoked=[],
             account=config.platform_account,
@@ -168,7 +171,7 @@ def keep_clock(world: World, clock: SandboxClock) -> None:
             id="clock",
             account=world.platform,
             created=world.now,
-            sequence=0,
+            sequence=CLOCK_SEQUENCE,
             mode=reading.mode,
             standing_at_ms=reading.standing_at_ms,
             offset_ms=reading.offset_ms,

@@ -8,11 +8,14 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One record as stored. `body` None removes it; `sequence` keeps the order of creation."""
+    """One record as stored. `body` None removes it.
 
-    kind: str
-    id: str
+    `sequence` is the record's own and the key: it grows with creation, so that new rows go to the
+    end of the file's tree and come back in order.
+    """
+
     sequence: int
+    kind: str
     body: bytes | None
 
 
@@ -49,12 +52,10 @@ class StorageError(Exception):
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS records (
+    sequence INTEGER PRIMARY KEY,
     kind TEXT NOT NULL,
-    id TEXT NOT NULL,
-    sequence INTEGER NOT NULL,
-    body BLOB NOT NULL,
-    PRIMARY KEY (kind, id)
-) WITHOUT ROWID
+    body BLOB NOT NULL
+)
 """
 
 
@@ -84,19 +85,19 @@ class SqliteStorage:
 
     def load(self) -> Iterable[Row]:
         cursor = self._connection.execute(
-            "SELECT kind, id, sequence, body FROM records ORDER BY sequence"
+            "SELECT sequence, kind, body FROM records ORDER BY sequence"
         )
-        for kind, record_id, sequence, body in cursor:
-            yield Row(kind, record_id, sequence, body)
+        for sequence, kind, body in cursor:
+            yield Row(sequence, kind, body)
 
     def commit(self, rows: Sequence[Row]) -> None:
-        kept = [(row.kind, row.id, row.sequence, row.body) for row in rows if row.body is not None]
-        removed = [(row.kind, row.id) for row in rows if row.body is None]
+        kept = [(row.sequence, row.kind, row.body) for row in rows if row.body is not None]
+        removed = [(row.sequence,) for row in rows if row.body is None]
         connection = self._connection
         connection.execute("BEGIN IMMEDIATE")
         try:
-            connection.executemany("INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?)", kept)
-            connection.executemany("DELETE FROM records WHERE kind = ? AND id = ?", removed)
+            connection.executemany("INSERT OR REPLACE INTO records VALUES (?, ?, ?)", kept)
+            connection.executemany("DELETE FROM records WHERE sequence = ?", removed)
             connection.execute("COMMIT")
         except sqlite3.Error:
             connection.execute("ROLLBACK")
