@@ -253,32 +253,30 @@ PROCESSING_SECONDS = Histogram(
 )
 WEBHOOK_LAG_SECONDS = Histogram(
     "roadcall_webhook_lag_seconds",
-    "From an event's creation at Stripe to its taking.",
+    "From an event's creation at Stripe to its verification.",
     registry=REGISTRY,
     buckets=_LONG,
 )
-WEBHOOKS = Counter(
-    "roadcall_webhooks", "Webhooks by type and outcome.", ["type", "outcome"], registry=REGISTRY
-)
+WEBHOOKS = Counter("roadcall_webhooks", "Verified webhooks by type.", ["type"], registry=REGISTRY)
 STRIPE_CALLS = Counter(
     "roadcall_stripe_calls",
-    "Calls to Stripe by operation and outcome.",
+    "Tries at Stripe by operation and outcome: done, refused, unknown.",
     ["operation", "outcome"],
     registry=REGISTRY,
 )
 STRIPE_CALL_SECONDS = Histogram(
     "roadcall_stripe_call_seconds",
-    "One operation at Stripe, its retries included.",
+    "One try at Stripe.",
     ["operation"],
     registry=REGISTRY,
     buckets=_SHORT,
 )
 STRIPE_RETRIES = Counter(
-    "roadcall_stripe_retries", "Calls to Stripe repeated.", ["operation"], registry=REGISTRY
+    "roadcall_stripe_retries", "Tries after the first.", ["operation"], registry=REGISTRY
 )
 UNKNOWN_OUTCOMES = Counter(
     "roadcall_unknown_outcomes",
-    "Calls whose outcome stayed unknown, by reason.",
+    "Tries whose outcome stayed unknown, by reason.",
     ["reason"],
     registry=REGISTRY,
 )

@@ -22,6 +22,12 @@ from roadcall_payments.stripe_gateway.errors import Done, Verdict, unproven, ver
 from roadcall_payments.stripe_gateway.mapping import Json
 from roadcall_payments.stripe_gateway.retry import Budget, RetrySettings
 from roadcall_payments.stripe_gateway.transport import Answer, Call, NoAnswer, Transport
+from roadcall_payments.telemetry import (
+    STRIPE_CALL_SECONDS,
+    STRIPE_CALLS,
+    STRIPE_RETRIES,
+    UNKNOWN_OUTCOMES,
+)
 
 T = TypeVar("T")
 
@@ -106,7 +112,7 @@ class Calls:
         judged = verdict(answer, read)
         self._breaker.record(permit, failed=judged.broken)
         duration_s = self._clock.monotonic() - started
-        _log_try(call, answer, judged, number=number, duration_ms=round(duration_s * 1000, 1))
+        _record_try(call, answer, judged, number=number, duration_s=duration_s)
         return judged
 
     async def _read_again(self, rejected: StripeCredentials) -> bool:
@@ -127,23 +133,31 @@ class Calls:
         return budget.left_s > 0.0
 
 
-def _log_try(
+def _record_try(
     call: Call,
     answer: Answer | NoAnswer,
     judged: Verdict[T],
     *,
     number: int,
-    duration_ms: float,
+    duration_s: float,
 ) -> None:
-    """One line a try. No key, no body, no message of Stripe's: those can hold secrets."""
+    """One log line a try, and its metrics.
+
+    No key, no body, no message of Stripe's: those can hold secrets.
+    """
     answered = answer if isinstance(answer, Answer) else None
     result = judged.result
     if isinstance(result, Refused):
         outcome = f"refused: {result.failure.code}"
     elif isinstance(result, Unknown):
         outcome = f"unknown: {result.reason}"
+        UNKNOWN_OUTCOMES.labels(result.reason).inc()
     else:
         outcome = "done"
+    STRIPE_CALLS.labels(call.operation, outcome.partition(":")[0]).inc()
+    STRIPE_CALL_SECONDS.labels(call.operation).observe(duration_s)
+    if number > 1:
+        STRIPE_RETRIES.labels(call.operation).inc()
     write = _log.warning if isinstance(result, Unknown) else _log.info
     write(
         "stripe_call",
@@ -157,5 +171,5 @@ def _log_try(
         replayed=answered.replayed if answered else None,
         attempt=number,
         outcome=outcome,
-        duration_ms=duration_ms,
+        duration_ms=round(duration_s * 1000, 1),
     )

@@ -49,6 +49,7 @@ from roadcall_payments.stripe_gateway.identity import Identities
 from roadcall_payments.stripe_gateway.reads import Reads, created_within, path_of
 from roadcall_payments.stripe_gateway.retry import Budget, RetrySettings
 from roadcall_payments.stripe_gateway.transport import Call, Transport
+from roadcall_payments.telemetry import WEBHOOK_LAG_SECONDS, WEBHOOKS
 
 
 @dataclass(frozen=True, slots=True)
@@ -347,7 +348,10 @@ def _verified(
 ) -> StripeEvent:
     if not credentials.webhook_secrets:
         raise CredentialsRejected("No webhook secret is configured: set webhookSecret.")
-    return signature.verified_event(body, header, credentials.webhook_secrets, now=now)
+    event = signature.verified_event(body, header, credentials.webhook_secrets, now=now)
+    WEBHOOKS.labels(event.type).inc()
+    WEBHOOK_LAG_SECONDS.observe(max((now - event.created).total_seconds(), 0))
+    return event
 
 
 def _payment_id(params: dict[str, object]) -> str | None:
