@@ -1,5 +1,6 @@
-"""A small world in a store, written as the service writes: two payments completed, one vendor,
-one payout, one switch, one payment cancelled. For tests of what reads it all back."""
+"""A small world in a store, written as the service writes: two payments completed, one cancelled,
+one whose outcome is unknown, a vendor, a payout, the switch.
+For tests of what reads it all back."""
 
 from __future__ import annotations
 
@@ -32,6 +33,7 @@ class World:
     driver_payment: str
     back_office_payment: str
     cancelled_payment: str
+    open_payment: str
     vendor: str = "ve_tow"
     payout: str = "po_1"
 
@@ -66,6 +68,7 @@ class Storyteller:
             await self.driver_payment(),
             await self.back_office_payment(),
             await self.cancelled_payment(),
+            await self.open_payment(),
         )
 
     async def facts(self, stream: str, *facts: e.Fact, actor: Actor = WORKER) -> None:
@@ -190,6 +193,17 @@ class Storyteller:
         payment_id = await self.created(e.PayerType.DRIVER_IC, "in_3")
         stream = await self.approved(payment_id, None)
         await self.facts(stream, e.PaymentCancelled("dispatcher:dana", None), actor=DISPATCHER)
+        return payment_id
+
+    async def open_payment(self) -> str:
+        payment_id = await self.created(e.PayerType.BACK_OFFICE, "in_4")
+        stream = await self.approved(payment_id, VENDOR_ACCOUNT)
+        sent = request(Operation.CREATE_TRANSFER, f"transfer_{payment_id}")
+        await self.facts(
+            stream,
+            e.ProcessingStarted(1, sent, VENDOR_ACCOUNT, "dispatcher:dana"),
+            e.OutcomeUnknown("timeout", e.Awaiting.STRIPE),
+        )
         return payment_id
 
     def line(

@@ -219,7 +219,14 @@ def _changed_text(db: sqlite3.Connection, world: World) -> Named:
     return f"payment/{world.driver_payment}", "is not the one that the journal was given"
 
 
+def _forgotten_work(db: sqlite3.Connection, world: World) -> Named:
+    stream = f"payment/{world.open_payment}"
+    db.execute("DELETE FROM work WHERE queue = 'attention' AND key = ?", (stream,))
+    return stream, "no worker will look at it again"
+
+
 TAMPERINGS = [
+    Tampering("forgotten work", _forgotten_work),
     Tampering("changed data", _changed_data),
     Tampering("changed actor", _changed("actor", "admin:eve")),
     Tampering("changed time", _changed("at", 1_700_000_000_000_000)),

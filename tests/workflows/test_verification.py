@@ -63,7 +63,7 @@ async def test_every_stream_is_counted_and_reported_as_progress(copy: Copy) -> N
     try:
         verification = Verification(store)
         await verification.verify(steps.append)
-        assert sum(steps) == await verification.count() == 6
+        assert sum(steps) == await verification.count() == 7
     finally:
         await store.close()
 

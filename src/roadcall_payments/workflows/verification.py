@@ -11,12 +11,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
+from datetime import datetime
 
 import msgspec
 
 from roadcall_payments.commit import State, decode_state, encode_state, stream_kind
 from roadcall_payments.domain import events as e
 from roadcall_payments.domain.errors import FinalError, RoadcallError
+from roadcall_payments.domain.payment import Patience, Payment, due_at
 from roadcall_payments.journal import Head, JournalEntry, chain_breaks
 from roadcall_payments.ledger.posting_rules import RULES_VERSION, Posting, postings, unbalanced
 from roadcall_payments.ports import Store, Stored
@@ -145,7 +147,8 @@ class Verification:
             return None
         if loaded is None:
             return None
-        return Stored(stream, loaded.head, encode_state(loaded.state), None)
+        # Its row among the worker's work was read with the page; it is not read again.
+        return Stored(stream, loaded.head, encode_state(loaded.state), _due_at(loaded.state))
 
     async def _fold(self, stream: str, after_seq: int = 0) -> _Fold:
         fold = _Fold(head=Head(after_seq))
@@ -155,7 +158,7 @@ class Verification:
         return fold
 
     async def _faults_of(self, stored: Stored, fold: _Fold) -> list[str]:
-        faults = [*fold.faults, *_head_faults(stored, fold.head)]
+        faults = [*fold.faults, *_head_faults(stored, fold.head), *_due_faults(stored, fold.state)]
         if not fold.broken:
             faults += _state_faults(stored, fold.state)
         if stream_kind(stored.stream) == "payment":
@@ -218,6 +221,16 @@ def _head_faults(stored: Stored, head: Head) -> Iterator[str]:
         )
     elif stored.head.hash != head.hash:
         yield f"{stored.stream}: its journal's last hash is not the stream's"
+
+
+def _due_at(state: State | None) -> datetime | None:
+    # When it is due depends on settings; whether it is, on the payment alone.
+    return due_at(state, Patience()) if isinstance(state, Payment) else None
+
+
+def _due_faults(stored: Stored, folded: State | None) -> Iterator[str]:
+    if stored.due_at is None and _due_at(folded) is not None:
+        yield f"{stored.stream}: it is not finished, and no worker will look at it again"
 
 
 def _state_faults(stored: Stored, folded: State | None) -> Iterator[str]:
