@@ -6,6 +6,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 
 from tests.flows.stack import Stack, wait_for
 
@@ -30,7 +31,7 @@ def verify(stack: Stack) -> None:
 
 def ledger(stack: Stack) -> dict[tuple[str, str, str], int]:
     """Sums of postings per (book, account, currency), zeros left out, by plain SQL."""
-    with sqlite3.connect(stack.data_dir / "roadcall.sqlite") as database:
+    with closing(sqlite3.connect(stack.data_dir / "roadcall.sqlite")) as database:
         rows = database.execute(
             "SELECT book, account, currency, SUM(amount_cents) FROM postings GROUP BY 1, 2, 3"
         ).fetchall()

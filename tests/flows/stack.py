@@ -123,7 +123,11 @@ class ServerProcess:
                 return call("GET", self.url + path, timeout_s=5).status == 200
             return False
 
-        wait_for(f"{self.url}{path}", lambda: ready() or None)
+        try:
+            wait_for(f"{self.url}{path}", lambda: ready() or None)
+        except AssertionError:
+            self.kill()
+            raise
 
     def kill(self) -> None:
         """kill -9, and wait until it is gone."""
@@ -205,16 +209,17 @@ class Stack:
         process.wait_ready("/_sandbox/clock")
         return process
 
-    def start_service(self, **changed: str) -> ServerProcess:
-        """Start `serve`; ``changed`` overrides settings for this process alone."""
+    def start_service(self, ready: str = "/health/ready", **changed: str) -> ServerProcess:
+        """Start `serve` and wait until ``ready`` answers 200; ``changed`` overrides settings for
+        this process alone."""
         env = {
             "ROADCALL_DATA_DIR": str(self.data_dir),
             "ROADCALL_PORT": str(self.port),
             "ROADCALL_STRIPE_API_BASE": self.sandbox.url,
             "ROADCALL_STRIPE_SECRETS_FILE": str(self.secrets),
-            "ROADCALL_STRIPE_BUDGET_S": "6",
-            "ROADCALL_STRIPE_TIMEOUT_S": "3",
-            "ROADCALL_RECOVERY_AFTER_S": "7",
+            "ROADCALL_STRIPE_BUDGET_S": "3",
+            "ROADCALL_STRIPE_TIMEOUT_S": "2",
+            "ROADCALL_RECOVERY_AFTER_S": "4",
             "ROADCALL_SMTP_URL": self.mailbox.url,
             "ROADCALL_BACK_OFFICE_EMAILS": "office@fleet.example",
             "ROADCALL_WORKER_POLL_INTERVAL_MS": "100",
@@ -224,10 +229,10 @@ class Stack:
             **changed,
         }
         command = [sys.executable, "-m", "roadcall_payments.cli.main", "serve"]
+        self.environment = env
         log = self.directory / "service.log"
         process = ServerProcess(command, env, log, f"http://127.0.0.1:{self.port}")
-        self.environment = env
-        process.wait_ready("/health/ready")
+        process.wait_ready(ready)
         return process
 
     def restart_service(self, **changed: str) -> None:

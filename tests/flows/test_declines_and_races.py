@@ -1,7 +1,9 @@
 """Declines, retries and races: one truth at the end, and money moved once."""
 
+import sqlite3
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from functools import partial
 
 from tests.flows import payments
@@ -23,7 +25,7 @@ def test_m1_m3_a_declined_card_then_another_on_the_same_payment_intent(stack: St
     assert paid.text("stripePaymentIntentId") == intent_id
     wait_for(
         "the late failure",
-        lambda: delivered(stack, "payment_intent.payment_failed", intent_id) or None,
+        lambda: heard(stack, "payment_intent.payment_failed", intent_id) or None,
     )
     facts = stack.facts(payment_id)
     assert stack.status(payment_id) == "completed"
@@ -135,12 +137,16 @@ def ended(stack: Stack, payment_id: str) -> str | None:
     return status if status in ("completed", "cancelled") else None
 
 
-def delivered(stack: Stack, event_type: str, object_id: str) -> list[object]:
-    """Deliveries of such an event about this object that were answered 200."""
-    reply = stack.stripe("GET", f"/_sandbox/deliveries?type={event_type}&state=delivered")
-    found = reply.body["deliveries"]
-    assert isinstance(found, list)
-    return [d for d in found if object_id in str(d)]
+def heard(stack: Stack, event_type: str, object_id: str) -> bool:
+    """Whether the service took such an event about this object."""
+    events = stack.form("GET", f"/v1/events?type={event_type}&limit=100").body["data"]
+    assert isinstance(events, list)
+    ids = [event["id"] for event in events if event["data"]["object"]["id"] == object_id]
+    with closing(sqlite3.connect(stack.data_dir / "roadcall.sqlite")) as database:
+        return any(
+            database.execute("SELECT 1 FROM inbox WHERE event_id = ?", (event_id,)).fetchone()
+            for event_id in ids
+        )
 
 
 def drain_platform(stack: Stack, *, leaving: int) -> str:
