@@ -129,6 +129,17 @@ def test_the_older_scheme_is_not_taken_for_the_newer() -> None:
     assert refused(body, signed(body).replace("v1=", "v0=")) == "bad_signature"
 
 
+@given(
+    body=st.text(), secret=st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1)
+)
+def test_what_the_sdk_signs_is_taken_and_what_it_refuses_is_refused(body: str, secret: str) -> None:
+    """The body is no event, so passing the signature shows as a bad event."""
+    content = body.encode(errors="ignore")
+    theirs = WebhookSignature.generate_signature_header(content.decode(), secret, NOW_S)
+    assert refused(content, theirs, WebhookSecret(secret)) == "bad_event"
+    assert refused(content + b" ", theirs, WebhookSecret(secret)) == "bad_signature"
+
+
 @given(position=st.integers(0, len(event_body()) - 1), flipped=st.integers(1, 127))
 def test_any_changed_byte_breaks_the_signature(position: int, flipped: int) -> None:
     body = bytearray(event_body())
@@ -171,6 +182,8 @@ def test_signed_bytes_that_are_no_event_are_a_bad_event(body: bytes) -> None:
 
 def test_bytes_that_are_no_utf8_are_a_bad_event() -> None:
     assert refused(b"\xff\xfe{}", f"t={NOW_S},v1=00") == "bad_event"
+    unread = event_body().replace(b"api_version", b"api_v\xffrsion")
+    assert refused(unread, f"t={NOW_S},v1=00") == "bad_event"
 
 
 def test_each_type_that_we_apply_carries_its_object() -> None:

@@ -5,6 +5,8 @@ Ours are ISO 4217's minor units, Stripe's are not always. Source: docs.stripe.co
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from roadcall_payments.domain.errors import InvalidInput
 from roadcall_payments.domain.money import Money
 
@@ -106,6 +108,7 @@ def _misfit(amount: Money, multiples: dict[str, int]) -> str | None:
     return None
 
 
+@lru_cache(maxsize=256)
 def _ratio(currency: str) -> tuple[int, int]:
     """Stripe's units for each of ours, as a fraction: (100, 1) for isk, (1, 100) for mga."""
     ours = Money(0, currency).exponent

@@ -36,10 +36,12 @@ class EnvironmentSecretSource:
                 "STRIPE_API_KEY is not set: export it, or name a file in "
                 "ROADCALL_STRIPE_SECRETS_FILE."
             )
-        secrets = self._environ.get("STRIPE_WEBHOOK_SECRET", "").split(",")
+        secrets = [s.strip() for s in self._environ.get("STRIPE_WEBHOOK_SECRET", "").split(",")]
         return StripeCredentials(
-            api_key=_sendable(api_key, "STRIPE_API_KEY"),
-            webhook_secrets=tuple(WebhookSecret(s.strip()) for s in secrets if s.strip()),
+            api_key=_visible(api_key, "STRIPE_API_KEY"),
+            webhook_secrets=tuple(
+                WebhookSecret(_visible(s, "STRIPE_WEBHOOK_SECRET")) for s in secrets if s
+            ),
             connect_enabled=self._connect_enabled(),
         )
 
@@ -82,28 +84,24 @@ def credentials_from_json(document: bytes, *, origin: str) -> StripeCredentials:
     if not parsed.api_key.strip():
         raise CredentialsRejected(f"{origin}: apiKey is empty.")
     listed = parsed.webhook_secret
+    entries = listed if isinstance(listed, list) else [listed]
+    signed_by = [SignedBy(entry) if isinstance(entry, str) else entry for entry in entries]
     return StripeCredentials(
-        api_key=_sendable(parsed.api_key.strip(), f"{origin}: apiKey"),
+        api_key=_visible(parsed.api_key.strip(), f"{origin}: apiKey"),
         webhook_secrets=tuple(
-            secret
-            for entry in (listed if isinstance(listed, list) else [listed])
-            if (secret := _webhook_secret(entry)).value
+            WebhookSecret(_visible(entry.value.strip(), f"{origin}: webhookSecret"), entry.origin)
+            for entry in signed_by
+            if entry.value.strip()
         ),
         connect_enabled=parsed.connect_enabled,
     )
 
 
-def _webhook_secret(entry: str | SignedBy) -> WebhookSecret:
-    if isinstance(entry, str):
-        return WebhookSecret(entry.strip())
-    return WebhookSecret(entry.value.strip(), entry.origin)
-
-
-def _sendable(key: str, name: str) -> str:
+def _visible(secret: str, name: str) -> str:
     """A key goes into a header: anything but visible ASCII would break it, or add another."""
-    if not key.isascii() or not key.isprintable() or " " in key:
+    if not secret.isascii() or not secret.isprintable() or " " in secret:
         raise CredentialsRejected(f"{name} holds characters that no key has.")
-    return key
+    return secret
 
 
 class FileSecretSource:
