@@ -43,7 +43,10 @@ class Check:
     remedy: str = ""
 
 
-@click.command(epilog="Example: roadcall-payments doctor")
+@click.command(
+    short_help="Is everything in order, and if not, what to do?",
+    epilog="Example: roadcall-payments doctor",
+)
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable, a list of checks.")
 def doctor(as_json: bool) -> None:
     """Look at keys, mode, endpoints, clock, database and queues, and say what to do.

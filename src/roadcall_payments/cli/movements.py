@@ -7,7 +7,10 @@ import click
 from roadcall_payments.cli.service import operator, with_service
 
 
-@click.command(epilog='Example: roadcall-payments pause "Stripe reports an incident"')
+@click.command(
+    short_help="Hold every outgoing movement.",
+    epilog='Example: roadcall-payments pause "Stripe reports an incident"',
+)
 @click.argument("reason")
 def pause(reason: str) -> None:
     """Hold every outgoing movement, everywhere, until `resume`; REASON is shown to whoever asks.
@@ -18,7 +21,7 @@ def pause(reason: str) -> None:
     click.echo(f"Movements are held: {movements.reason}. To go on: roadcall-payments resume")
 
 
-@click.command(epilog="Example: roadcall-payments resume")
+@click.command(short_help="Let movements go again.", epilog="Example: roadcall-payments resume")
 def resume() -> None:
     """Let movements go again; the worker takes up what waited."""
     with_service(lambda service: service.movements_switch.resume(operator()))

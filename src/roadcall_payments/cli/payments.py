@@ -16,7 +16,10 @@ from roadcall_payments.journal import JournalEntry
 from roadcall_payments.workflows.texts import text_refs
 
 
-@click.command(epilog="Example: roadcall-payments timeline 0193f2a1-7c44-7d0e-9a53-5b1f0c6e2a90")
+@click.command(
+    short_help="What happened to a payment.",
+    epilog="Example: roadcall-payments timeline 0193f2a1-7c44-7d0e-9a53-5b1f0c6e2a90",
+)
 @click.argument("payment")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable, one object.")
 def timeline(payment: str, as_json: bool) -> None:
@@ -39,7 +42,10 @@ def timeline(payment: str, as_json: bool) -> None:
     print_table(("TIME", "WHO", "WHAT"), rows)
 
 
-@click.command(epilog="Example: roadcall-payments find pi_3QK9tR2eZvKYlo2C0aBcDeFg")
+@click.command(
+    short_help="What any id belongs to.",
+    epilog="Example: roadcall-payments find pi_3QK9tR2eZvKYlo2C0aBcDeFg",
+)
 @click.argument("any_id", metavar="ID")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable, a list of streams.")
 def find(any_id: str, as_json: bool) -> None:

@@ -13,7 +13,7 @@ from roadcall_payments.commit import InboxEvent, InboxStatus
 from roadcall_payments.ports import DeadLetter, Queue
 
 
-@click.group()
+@click.group(short_help="Webhooks: what waits, and why.")
 def inbox() -> None:
     """Webhooks as they came in: what waits, what could not be applied, and why."""
 
@@ -70,7 +70,7 @@ def inbox_retry(event_ids: tuple[str, ...]) -> None:
         raise Failed(f"Not waiting, not in review, or unknown: {', '.join(refused)}.")
 
 
-@click.group("dead-letters")
+@click.group("dead-letters", short_help="Work that was given up: list it, redrive it.")
 def dead_letters() -> None:
     """Work that was given up after many tries and waits for a person."""
 

@@ -25,7 +25,10 @@ from roadcall_payments.worker import Worker
 _log = structlog.get_logger()
 
 
-@click.command(epilog="Example: ROADCALL_STRIPE_SECRETS_FILE=keys.json roadcall-payments serve")
+@click.command(
+    short_help="The API, with the worker in the same process.",
+    epilog="Example: ROADCALL_STRIPE_SECRETS_FILE=keys.json roadcall-payments serve",
+)
 @click.option("--host", help="Address to listen on, instead of ROADCALL_HOST.")
 @click.option("--port", type=int, help="Port to listen on, instead of ROADCALL_PORT.")
 @click.option("--no-worker", is_flag=True, help="API alone; then run `worker` beside it.")
@@ -50,7 +53,7 @@ def serve(host: str | None, port: int | None, no_worker: bool) -> None:
         bound.close()
 
 
-@click.command(epilog="Example: roadcall-payments worker")
+@click.command(short_help="The worker alone.", epilog="Example: roadcall-payments worker")
 def worker() -> None:
     """Work alone: publish events, retry webhooks, finish open payments, send notices.
 

@@ -12,7 +12,10 @@ from roadcall_payments.cli.tables import print_json
 from roadcall_payments.config import Settings
 
 
-@click.command(epilog="Example: roadcall-payments settings --changed")
+@click.command(
+    short_help="Every setting, its value now, its meaning.",
+    epilog="Example: roadcall-payments settings --changed",
+)
 @click.option("--changed", is_flag=True, help="Only those that differ from their defaults.")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable, name to value.")
 def settings(changed: bool, as_json: bool) -> None:

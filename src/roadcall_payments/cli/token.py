@@ -12,7 +12,10 @@ from roadcall_payments.domain.people import Actor
 _EXAMPLES = {caller.role.value: caller for caller in EXAMPLE_CALLERS}
 
 
-@click.command(epilog="Example: TOKEN=$(roadcall-payments token dispatcher --company c_example)")
+@click.command(
+    short_help="A bearer token of the embedded issuer.",
+    epilog="Example: TOKEN=$(roadcall-payments token dispatcher --company c_example)",
+)
 @click.argument("role", type=click.Choice(list(_EXAMPLES)))
 @click.option("--subject", help="Who it is: the journal names them.  [default: ROLE-example]")
 @click.option("--company", help="For service and dispatcher.  [default: c_example]")

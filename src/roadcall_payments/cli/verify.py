@@ -12,7 +12,10 @@ from roadcall_payments.cli.service import with_service
 from roadcall_payments.cli.tables import print_json
 
 
-@click.command(epilog="Example: roadcall-payments verify && echo clean")
+@click.command(
+    short_help="Check every stored row against the journal.",
+    epilog="Example: roadcall-payments verify && echo clean",
+)
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable, streams and faults.")
 def verify(as_json: bool) -> None:
     """Fold the journal again from its beginning and compare every stored row, hash and balance.

@@ -24,7 +24,10 @@ from roadcall_payments.cli.walkthrough.story import Storyteller
 from roadcall_payments.domain.errors import RoadcallError
 
 
-@click.command(epilog="Example: roadcall-payments run --port 8001")
+@click.command(
+    short_help="Service, worker and Stripe sandbox here, and two payments.",
+    epilog="Example: roadcall-payments run --port 8001",
+)
 @click.option("--port", type=int, default=8000, show_default=True, help="The service's.")
 @click.option("--sandbox-port", type=int, default=12111, show_default=True, help="The sandbox's.")
 @click.option(
@@ -46,7 +49,10 @@ def run(port: int, sandbox_port: int, data_dir: Path) -> None:
     click.echo("Stopped.")
 
 
-@click.command(epilog="Example: roadcall-payments demo")
+@click.command(
+    short_help="The same on temporary databases; ends with 0, or 1.",
+    epilog="Example: roadcall-payments demo",
+)
 def demo() -> None:
     """Do what `run` does on temporary databases and free ports, then stop.
 
