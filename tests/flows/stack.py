@@ -185,16 +185,17 @@ class Stack:
     def data_dir(self) -> Path:
         return self.directory / "data"
 
-    def write_secrets(self, api_key: str) -> None:
-        """Replaced as a whole, as a secret's rotation does."""
+    def write_secrets(
+        self, api_key: str, *, webhook_secrets: Sequence[str] = (), connect_enabled: bool = True
+    ) -> None:
+        """Replaced as a whole, as a secret's rotation does; ``webhook_secrets``: further ones of
+        the platform's endpoint."""
         draft = self.secrets.with_suffix(".new")
-        hooks = [
-            {"value": WEBHOOK_SECRET, "origin": "platform"},
-            {"value": CONNECT_SECRET, "origin": "connect"},
-        ]
-        draft.write_text(
-            json.dumps({"apiKey": api_key, "webhookSecret": hooks, "connectEnabled": True})
-        )
+        platform = (*webhook_secrets, WEBHOOK_SECRET)
+        hooks = [{"value": secret, "origin": "platform"} for secret in platform]
+        hooks.append({"value": CONNECT_SECRET, "origin": "connect"})
+        shape = {"apiKey": api_key, "webhookSecret": hooks, "connectEnabled": connect_enabled}
+        draft.write_text(json.dumps(shape))
         draft.replace(self.secrets)
 
     def start_sandbox(self) -> ServerProcess:
