@@ -391,3 +391,17 @@ async def test_expected_failures_are_warnings_and_faults_of_ours_are_errors(
         await worker.work_off()
     levels = [logging.getLevelNamesMapping()[line["log_level"].upper()] for line in logs]
     assert sorted(levels) == [logging.WARNING, logging.ERROR]
+
+
+async def test_a_loop_that_breaks_ends_the_worker_loudly(store: Store) -> None:
+    class Exhausted(Exception):
+        """A fault outside any piece of work."""
+
+    class Spent(ManualClock):
+        async def sleep(self, seconds: float) -> None:
+            raise Exhausted
+
+    worker = worker_of(store, Spent(), {Queue.ATTENTION: Attendant(store).attend})
+    with capture_logs() as logs, pytest.raises(Exhausted):
+        await asyncio.wait_for(worker.run(), 20)
+    assert logs == []

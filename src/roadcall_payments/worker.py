@@ -133,17 +133,21 @@ class Worker:
     async def run(self) -> None:
         """Work until ``stop``. What outlasts the drain is left to its lease: another worker, or
         the next start, takes it up."""
+        stopped = asyncio.create_task(self._stopping.wait(), name="stopped")
         tasks = [asyncio.create_task(self._tend(queue), name=queue) for queue in self._handlers]
         tasks.append(asyncio.create_task(self._measure(), name="measure"))
         try:
-            await self._stopping.wait()
+            ended, _ = await asyncio.wait((stopped, *tasks), return_when=asyncio.FIRST_COMPLETED)
+            for task in ended - {stopped}:
+                # A loop ends by ``stop`` alone: better no worker than half a one.
+                task.result()
             _, late = await asyncio.wait(tasks, timeout=self._pace.drain_s)
             for task in late:
                 _log.warning("worker_left_work", queue=task.get_name())
         finally:
-            for task in tasks:
+            for task in (stopped, *tasks):
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.gather(stopped, *tasks, return_exceptions=True)
 
     async def work_off(self) -> int:
         """Work until nothing is due; how many pieces that were. For tests and simulations."""
@@ -248,7 +252,9 @@ class Worker:
         woken = asyncio.create_task(nudged.wait())
         rested = asyncio.create_task(self._clock.sleep(seconds))
         try:
-            await asyncio.wait((woken, rested), return_when=asyncio.FIRST_COMPLETED)
+            ended, _ = await asyncio.wait((woken, rested), return_when=asyncio.FIRST_COMPLETED)
+            for task in ended:
+                task.result()
         finally:
             for task in (woken, rested):
                 task.cancel()
