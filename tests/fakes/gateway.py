@@ -1,8 +1,9 @@
 """A ``Gateway`` in memory: it answers well unless it was told otherwise.
 
 ``script(operation, outcome, ...)`` queues what the next sends of an operation give; ``down`` makes
-every read raise. What it made can be looked up by the payment's id. Requests are derived by the
-real adapter's pure functions, so that what is stored looks like what will be.
+everything raise, ``reads_down`` the reading of PaymentIntents alone; ``speaks_for`` is the account
+of its key. What it made can be looked up by the payment's id. Requests are derived by the real
+adapter's pure functions, so that what is stored looks like what will be.
 """
 
 from __future__ import annotations
@@ -55,6 +56,8 @@ class FakeGateway:
         self.made_transfers: dict[str, Transfer] = {}
         self.events_by_body: dict[bytes, StripeEvent] = {}
         self.down: RoadcallError | None = None
+        self.reads_down: RoadcallError | None = None
+        self.speaks_for = IDENTITY
         self.connect = True
         self._scripted: dict[Operation, deque[Scripted]] = defaultdict(deque)
         self._numbers = itertools.count(1)
@@ -84,7 +87,7 @@ class FakeGateway:
 
     async def identity(self) -> StripeIdentity:
         self._must_be_up()
-        return IDENTITY
+        return self.speaks_for
 
     async def connect_enabled(self) -> bool:
         return self.connect
@@ -156,6 +159,8 @@ class FakeGateway:
 
     async def payment_intent(self, intent_id: str) -> PaymentIntent:
         self._must_be_up()
+        if self.reads_down is not None:
+            raise self.reads_down
         if intent_id not in self.intents:
             raise NotFound(f"Stripe has no {intent_id}.")
         return self.intents[intent_id]

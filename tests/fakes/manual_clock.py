@@ -15,6 +15,7 @@ class ManualClock:
         self._start = start
         self._elapsed_s = 0.0
         self._sleepers: list[tuple[float, asyncio.Event]] = []
+        self._slept = asyncio.Event()
 
     def now(self) -> datetime:
         return self._start + timedelta(seconds=self._elapsed_s)
@@ -25,7 +26,11 @@ class ManualClock:
     async def sleep(self, seconds: float) -> None:
         woken = asyncio.Event()
         self._sleepers.append((self._elapsed_s + seconds, woken))
+        self._slept.set()
         await woken.wait()
+
+    async def until_somebody_sleeps(self) -> None:
+        await self._slept.wait()
 
     def advance(self, seconds: float) -> None:
         self._elapsed_s += seconds

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from roadcall_payments.commit import TextWrite, stream_of
 from roadcall_payments.domain import approval, commands
-from roadcall_payments.domain.errors import NotFound
+from roadcall_payments.domain.errors import DestinationMismatch, NotFound
 from roadcall_payments.domain.events import TextRef
 from roadcall_payments.domain.payment import Payment
 from roadcall_payments.domain.people import Actor
@@ -51,9 +51,18 @@ class Approvals:
         idem: IdempotencyKey | None = None,
     ) -> Answer:
         """Record an approval; the last one needed binds the vendor's account on file (M10), or
-        ``destination`` where none is on file. Raises NotFound, StatusForbids, NotAllowed."""
+        ``destination`` where none is on file.
+
+        Raises NotFound, StatusForbids, NotAllowed; DestinationMismatch for an account that is not
+        the one on file.
+        """
         payment = await load_payment(self._store, payment_id)
         on_file = await account_on_file(self._store, payment.vendor_id)
+        if destination and on_file and destination != on_file:
+            raise DestinationMismatch(
+                "The vendor's record names another account: leave the account out to approve for "
+                "that one, or change the vendor's record first."
+            )
         bound = on_file or destination
 
         def decide(current: Payment) -> commands.Facts:

@@ -104,8 +104,9 @@ class WebhookInbox:
         return event.id
 
     async def retry(self, claim: Claim) -> None:
-        """One waiting event, again."""
+        """One waiting event, again. Nothing is left of the claim unless it has to wait anew."""
         await self._again(claim.key)
+        await self._store.finish(claim)
 
     async def retry_now(self, event_id: str) -> bool:
         """A person's retry; False when the event waits for nothing."""
