@@ -1,0 +1,194 @@
+"""serve, worker, run, demo as processes: ports, signals, exit statuses, what they leave behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.client import HTTPConnection
+from pathlib import Path
+
+import pytest
+
+from roadcall_payments.cli.listening import free_port
+
+PATIENCE_S = 60
+COMMAND = [sys.executable, "-m", "roadcall_payments.cli.main"]
+
+
+def environment(data_dir: Path, **more: str) -> dict[str, str]:
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("ROADCALL_", "STRIPE_"))
+    }
+    return {**kept, "ROADCALL_DATA_DIR": str(data_dir), **more}
+
+
+@contextmanager
+def started(data_dir: Path, *words: str, **more: str) -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen(
+        [*COMMAND, *words],
+        env=environment(data_dir, **more),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def stopped(process: subprocess.Popen[str], number: signal.Signals) -> tuple[str, str]:
+    process.send_signal(number)
+    return process.communicate(timeout=PATIENCE_S)
+
+
+def until_answers(port: int, path: str, process: subprocess.Popen[str]) -> int:
+    """The status of the first answer."""
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
+        assert process.poll() is None, process.communicate()
+        connection = HTTPConnection("127.0.0.1", port, timeout=5)
+        try:
+            connection.request("GET", path)
+            return connection.getresponse().status
+        except OSError:
+            time.sleep(0.05)
+        finally:
+            connection.close()
+    pytest.fail(f"nothing answered on port {port}")
+
+
+def log_lines(stderr: str) -> list[dict[str, object]]:
+    return [json.loads(line) for line in stderr.splitlines()]
+
+
+@contextmanager
+def occupied() -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        yield taken.getsockname()[1]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_serve_answers_and_drains(tmp_path: Path, number: signal.Signals) -> None:
+    port = free_port()
+    with started(tmp_path, "serve", "--port", str(port)) as process:
+        assert until_answers(port, "/health/live", process) == 200
+        stdout, stderr = stopped(process, number)
+        assert process.returncode == 0
+    assert [line.partition(":")[0] for line in stdout.splitlines()[1:]] == [
+        "service",
+        "dispatcher",
+        "admin",
+        "auditor",
+        "vendor",
+        "driver",
+    ]
+    events = [line["event"] for line in log_lines(stderr)]
+    assert (events[0], events[-1]) == ("serving", "stopped")
+    assert "eyJ" not in stderr
+
+
+def test_serve_without_its_worker_beside_a_worker_of_its_own(tmp_path: Path) -> None:
+    port = free_port()
+    with (
+        started(tmp_path, "serve", "--no-worker", "--port", str(port)) as api,
+        started(tmp_path, "worker") as worker,
+    ):
+        until_answers(port, "/health/live", api)
+        assert worker.stderr is not None
+        assert json.loads(worker.stderr.readline())["event"] == "working"
+        _, stderr = stopped(worker, signal.SIGTERM)
+        assert worker.returncode == 0
+        assert log_lines(stderr)[-1]["event"] == "stopped"
+        _, stderr = stopped(api, signal.SIGTERM)
+        assert api.returncode == 0
+        assert log_lines(stderr)[0]["worker"] is False
+
+
+def test_an_occupied_port_is_one_sentence_that_says_how_to_change_it(tmp_path: Path) -> None:
+    with occupied() as port:
+        for words, remedy in (
+            (("serve", "--port", str(port)), f"--port {port + 1}"),
+            (("run", "--port", str(port)), f"make run PORT={port + 1}"),
+            (
+                ("run", "--port", str(free_port()), "--sandbox-port", str(port)),
+                f"make run SANDBOX_PORT={port + 1}",
+            ),
+        ):
+            with started(tmp_path / "untouched", *words) as process:
+                stdout, stderr = process.communicate(timeout=PATIENCE_S)
+            assert process.returncode == 1
+            assert stdout == ""
+            assert stderr.startswith(f"Error: Cannot listen on 127.0.0.1:{port}")
+            assert remedy in stderr
+            assert len(stderr.splitlines()) == 1
+    assert not (tmp_path / "untouched").exists()
+
+
+def test_run_stays_up_stops_in_order_and_finds_its_data_again(tmp_path: Path) -> None:
+    port, sandbox_port = free_port(), free_port()
+    words = ("run", "--port", str(port), "--sandbox-port", str(sandbox_port))
+    booked = []
+    for _ in range(2):
+        with started(tmp_path, *words, "--data-dir", str(tmp_path / "kept")) as process:
+            told = told_until(process, "driver: eyJ")
+            assert until_answers(port, "/docs", process) == 200
+            rest, stderr = stopped(process, signal.SIGINT)
+        assert process.returncode == 0, stderr
+        assert rest.splitlines()[-1] == "Stopped."
+        for step in STEPS:
+            assert step in told
+        booked.append(told[told.index("books balanced") :].split("; ")[1].split(" ")[0])
+        for taken in (port, sandbox_port):
+            socket.create_server(("127.0.0.1", taken)).close()
+    assert booked == ["2", "4"]
+    for kept in ("roadcall.sqlite", "sandbox.sqlite", "environment", "mail/0004.eml"):
+        assert (tmp_path / "kept" / kept).exists()
+    assert "eyJ" not in (tmp_path / "kept" / "service.log").read_text()
+
+
+def test_run_names_the_setting_that_keeps_it_from_starting(tmp_path: Path) -> None:
+    words = ("run", "--port", str(free_port()), "--sandbox-port", str(free_port()))
+    with started(tmp_path, *words, "--data-dir", str(tmp_path), ROADCALL_LOG_LEVEL="LOUD") as run:
+        _, stderr = run.communicate(timeout=PATIENCE_S)
+    assert run.returncode == 1
+    assert "ROADCALL_LOG_LEVEL" in stderr
+    assert "Traceback" not in stderr
+
+
+STEPS = (
+    "vendor on file",
+    "created",
+    "scored",
+    "approved",
+    "processed",
+    "webhook received  payment_intent.succeeded",
+    "webhook received  transfer.created",
+    "completed",
+    "vendor notified",
+    "Subject: The driver has paid $185.00",
+    "Subject: We have sent $420.00",
+    "books balanced",
+    "journal verified",
+)
+
+
+def told_until(process: subprocess.Popen[str], end: str) -> str:
+    assert process.stdout is not None
+    told = ""
+    for line in process.stdout:
+        told += line
+        if end in line:
+            return told
+    pytest.fail(f"it ended before it said {end!r}: {told}{process.communicate()}")
