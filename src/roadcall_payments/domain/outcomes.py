@@ -295,6 +295,10 @@ def book(payment: Payment, unbooked: Unbooked, line: BalanceTransaction) -> Fact
     """Stripe's own line for one of our objects, once (M17)."""
     if line.id in payment.booked or payment.account is None:
         return ()
+    moved = unbooked.moved
+    if line.amount.currency == moved.currency and line.amount != moved:
+        detail = f"{line.id} says {line.amount.amount_cents}, {moved.amount_cents} were expected"
+        return anomaly(payment, "balance_transaction_differs", detail, unbooked.object_id)
     return (e.BalanceTransactionBooked(unbooked.object_id, unbooked.moved, payment.account, line),)
 
 
