@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Generic, Literal, TypeVar
+from typing import Annotated, Generic, Literal, TypeVar
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from roadcall_payments.domain.stripe_objects import IntentStatus
 
 T = TypeVar("T")
+
+# What we keep by these must fit every store, every log line and our own answers (M37).
+Id = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_-]{1,255}\Z")]
+EventType = Annotated[str, Meta(pattern=r"\A[!-~]{1,255}\Z")]
+
+UnixTime = Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799)]
+"""Seconds since 1970, to the end of year 9999: what a ``datetime`` can hold."""
 
 
 class WirePaymentMethod(Struct):
@@ -41,8 +48,8 @@ class WireBalanceTransaction(Struct):
     fee: int
     net: int
     currency: str
-    created: int
-    available_on: int
+    created: UnixTime
+    available_on: UnixTime
     source: str | None = None
 
 
@@ -62,7 +69,7 @@ class WirePaymentIntent(Struct):
     amount: int
     currency: str
     livemode: bool
-    created: int
+    created: UnixTime
     metadata: dict[str, str]
     latest_charge: WireCharge | str | None = None
     last_payment_error: WireError | None = None
@@ -78,7 +85,7 @@ class WireTransfer(Struct):
     currency: str
     destination: str
     livemode: bool
-    created: int
+    created: UnixTime
     metadata: dict[str, str]
     transfer_group: str | None = None
     balance_transaction: WireBalanceTransaction | str | None = None
@@ -90,7 +97,7 @@ class WireReversal(Struct):
     transfer: str
     amount: int
     currency: str
-    created: int
+    created: UnixTime
     balance_transaction: str | None = None
 
 
@@ -100,7 +107,7 @@ class WirePayout(Struct):
     status: Literal["pending", "in_transit", "paid", "failed", "canceled"]
     amount: int
     currency: str
-    arrival_date: int | None = None
+    arrival_date: UnixTime | None = None
     failure_code: str | None = None
     failure_message: str | None = None
 
@@ -146,13 +153,13 @@ class WireEventData(Struct):
 
 
 class WireEvent(Struct):
-    id: str
+    id: Id
     object: Literal["event"]
-    type: str
+    type: EventType
     livemode: bool
-    created: int
+    created: UnixTime
     data: WireEventData
-    account: str | None = None
+    account: Id | None = None
 
 
 class WireObjectId(Struct):
