@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import json
 import socket
 from collections.abc import AsyncIterator
@@ -97,7 +98,11 @@ class Api:
         if raw is not None:
             sent.setdefault("Content-Type", "application/json")
         async with self.session.request(
-            method, URL(f"{self.base}{path}", encoded=True), json=body, data=raw, headers=sent
+            method,
+            URL(f"{self.base}{path}", encoded=True),
+            json=body,
+            data=None if raw is None else io.BytesIO(raw),
+            headers=sent,
         ) as answer:
             text = await answer.text()
             decoded = json.loads(text) if "json" in answer.content_type else None

@@ -1,18 +1,17 @@
 """Every route with every role, right and wrong owner (the design's roles table)."""
 
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
 import pytest
-import pytest_asyncio
 
 from roadcall_payments.api.access import RIGHTS, ROUTES
 from roadcall_payments.domain.people import Actor, Role
 from tests.api import harness as h
-from tests.api.harness import Api, running_api
+from tests.api.harness import Api
 
 Prepared = Callable[[Api], Awaitable[dict[str, Any]]]
 
@@ -165,14 +164,6 @@ def test_no_role_is_left_out() -> None:
     assert not any(Role.SYSTEM in roles for roles in RIGHTS.values())
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def api(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Api]:
-    """One server for the whole table: each call gets a thing of its own."""
-    async with running_api(tmp_path_factory.mktemp("access")) as running:
-        yield running
-
-
-@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("row", TABLE, ids=lambda row: " ".join(row.route))
 async def test_a_route_with_every_caller(api: Api, row: Row) -> None:
     method, template = row.route
@@ -193,7 +184,6 @@ async def test_a_route_with_every_caller(api: Api, row: Row) -> None:
     assert answered == expected
 
 
-@pytest.mark.asyncio(loop_scope="module")
 async def test_nobody_gets_in_without_a_token(api: Api) -> None:
     for row in TABLE:
         method, template = row.route

@@ -7,7 +7,7 @@ async def test_a_driver_pays_by_card(api: Api) -> None:
     payment = await api.approved()
     processed = await api.post(f"/payments/{payment['id']}/process", SERVICE)
     assert processed.status == 200
-    assert processed.json["stripePaymentIntentId"] == "pi_1"
+    assert processed.json["stripePaymentIntentId"] in api.gateway.intents
     assert processed.json["payment"]["awaiting"] == "payer"
     confirmed = await api.post(
         f"/payments/{payment['id']}/confirm", DRIVER, {"paymentMethodId": "pm_card_visa"}
@@ -30,5 +30,5 @@ async def test_a_back_office_pays_a_vendor(api: Api) -> None:
     assert approved.json["vendorStripeAccountId"] == "acct_1"
     processed = await api.post(f"/payments/{payment['id']}/process", SERVICE)
     assert processed.status == 200, processed.text
-    assert processed.json["stripeTransferId"] == "tr_1"
+    assert processed.json["stripeTransferId"] in api.gateway.made_transfers
     assert processed.json["payment"]["status"] == "completed"

@@ -56,6 +56,9 @@ KINDS: Mapping[type[e.RoadcallError], Kind] = {
     IssuerUnavailable: Kind(503, "The token issuer cannot be reached", retry_after_s=30),
 }
 
+# Told as an internal error, which says nothing of the inside.
+_OURS = KINDS[e.BrokenInvariant]
+
 _HTTP_CODES: Mapping[int, tuple[str, str]] = {
     404: ("unknown_address", "There is no such address"),
     405: ("method_not_allowed", "The address does not know this method"),
@@ -140,8 +143,6 @@ def problem_of(error: e.RoadcallError, request_id: str) -> Problem:
             return problem.model_copy(
                 update={"stripe_code": error.stripe_code, "decline_code": error.decline_code}
             )
-        case e.BrokenInvariant():
-            raise TypeError("A broken invariant is told as an internal error.")
         case _:
             return problem
 
@@ -171,7 +172,7 @@ def internal_problem(request_id: str, error_id: str) -> Problem:
 
 async def on_roadcall_error(request: Request, error: Exception) -> Response:
     """FastAPI's handler for the error tree; M34: a 409 carries the payment as it stands."""
-    if not isinstance(error, e.RoadcallError) or isinstance(error, e.BrokenInvariant):
+    if not isinstance(error, e.RoadcallError) or KINDS.get(type(error), _OURS).status == 500:
         raise error
     problem = problem_of(error, record_of(request).id)
     payment = await _current_payment(request, error)
