@@ -112,6 +112,7 @@ def test_a_secret_never_survives_redaction(data: st.DataObject) -> None:
 @given(number=card_numbers)
 def test_a_card_number_is_masked_as_a_number_too(number: str) -> None:
     assert number not in json.dumps(redact({"value": int(number)}))
+    assert number not in json.dumps(redact({"value": [float(number)]}))
 
 
 @given(
