@@ -186,7 +186,7 @@ async def test_events_published_again_send_nothing_again(town: Town) -> None:
     ("facts", "told", "words"),
     [
         ([LOW_RISK], ["approver@example.com", "second@example.com"], "waits for approval"),
-        ([HIGH_RISK], ["reviewer@example.com"], "amount_over_limit"),
+        ([HIGH_RISK], ["reviewer@example.com"], "amount over limit"),
         (
             [HIGH_RISK, e.ReviewCleared("admin:ada", None)],
             ["approver@example.com", "reviewer@example.com", "second@example.com"],
