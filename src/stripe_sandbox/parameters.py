@@ -47,6 +47,7 @@ class Parameter:
     choices: tuple[str, ...] = ()
     fields: dict[str, "Parameter"] = field(default_factory=dict)
     """An object's fields; an array's element under `[]`."""
+    required_fields: tuple[str, ...] = ()
 
 
 class Params:
@@ -158,7 +159,9 @@ def parameter_table() -> dict[str, Parameter]:
         *parents, last = name.removeprefix("~").replace("[]", ".[]").split(".")
         for parent in parents:
             place = place.fields[parent]
-        place.fields[last] = _parse_traits(traits, modelled)
+        parameter = place.fields[last] = _parse_traits(traits, modelled)
+        if parameter.required:
+            place.required_fields += (last,)
     return table
 
 
@@ -186,8 +189,8 @@ def check_parameters(route: str, form: Form) -> Params:
 
 def _check_fields(parameter: Parameter, form: Form, prefix: str) -> JsonObject:
     fields = parameter.fields
-    unknown = [_nested(prefix, name) for name in form if name not in fields]
-    if unknown:
+    if not form.keys() <= fields.keys():
+        unknown = [_nested(prefix, name) for name in form if name not in fields]
         plural = "s" if len(unknown) > 1 else ""
         raise refused(
             f"Received unknown parameter{plural}: {', '.join(unknown)}",
@@ -197,12 +200,12 @@ def _check_fields(parameter: Parameter, form: Form, prefix: str) -> JsonObject:
     values: JsonObject = {}
     for name, sent in form.items():
         known = fields[name]
-        full_name = _nested(prefix, name)
+        full_name = _nested(prefix, name) if prefix else name
         if not known.modelled:
             raise not_modelled(f"the parameter {full_name}")
         values[name] = _check_value(known, sent, full_name)
-    for name, known in fields.items():
-        if known.required and name not in form:
+    for name in parameter.required_fields:
+        if name not in form:
             raise missing_parameter(_nested(prefix, name))
     return values
 

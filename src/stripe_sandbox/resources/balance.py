@@ -29,7 +29,7 @@ REPORTING_CATEGORIES = {
 
 def funds(world: World, account: str, currency: str) -> Funds:
     """The account's money in that currency; nothing where it never had any."""
-    return world.funds.setdefault(account, {}).setdefault(currency, Funds())
+    return world.funds.get(account, {}).get(currency) or Funds()
 
 
 def book(
@@ -73,7 +73,9 @@ def book(
 
 def recall(world: World, transaction: BalanceTransaction) -> None:
     """Count a transaction into the running balance, new or read back from storage."""
-    money = funds(world, transaction.account, transaction.currency)
+    money = world.funds.setdefault(transaction.account, {}).setdefault(
+        transaction.currency, Funds()
+    )
     if transaction.status == "pending":
         money.pending += transaction.net
         world.schedule.add(transaction.available_on, Duty.RELEASE_FUNDS, transaction.id)
@@ -99,8 +101,7 @@ def announce(world: World, account: str) -> None:
 
 
 def render_balance(world: World, account: str) -> JsonObject:
-    funds(world, account, world.accounts[account].currency)
-    by_currency = world.funds[account]
+    by_currency = world.funds.get(account) or {world.accounts[account].currency: Funds()}
     available, pending = [], []
     for currency, money in sorted(by_currency.items()):
         available.append(_amount(money.available, currency))

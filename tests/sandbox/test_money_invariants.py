@@ -1,0 +1,208 @@
+"""A stateful property test: whatever is done, in whatever order and under whatever fault, the
+books agree with the objects, nothing exceeds what is there, and no key moves money twice."""
+
+from collections.abc import Iterable, Sequence
+from itertools import count
+from typing import Any
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from stripe_sandbox import Manner
+from stripe_sandbox.storage import Row
+from tests.sandbox.auditor import audit
+from tests.sandbox.client import CoreClient
+
+AMOUNTS = st.one_of(st.integers(50, 3_000), st.sampled_from([50, 400_000]))
+METHODS = st.sampled_from(
+    [
+        "pm_card_visa",
+        "pm_card_bypassPending",
+        "pm_card_chargeDeclined",
+        "pm_card_createDispute",
+        "pm_card_createDisputeInquiry",
+        "pm_card_pendingRefund",
+        "pm_card_refundFail",
+        "pm_card_authenticationRequired",
+    ]
+)
+BANKS = ("000123456789", "000111111116")
+FAULTS = st.sampled_from(
+    [
+        "error_before",
+        "error_after",
+        "drop_before",
+        "drop_after",
+        "delay_before",
+        "delay_after",
+        "truncate",
+        "conflict",
+        "rate_limit",
+    ]
+)
+TRIES_MAX = 6
+
+
+class KeptRows:
+    """A storage that outlives the sandbox, for restarts."""
+
+    def __init__(self) -> None:
+        self.rows: dict[int, Row] = {}
+
+    def load(self) -> Iterable[Row]:
+        return [self.rows[sequence] for sequence in sorted(self.rows)]
+
+    def commit(self, rows: Sequence[Row]) -> None:
+        for row in rows:
+            if row.body is None:
+                self.rows.pop(row.sequence, None)
+            else:
+                self.rows[row.sequence] = row
+
+    def close(self) -> None:
+        return None
+
+
+def draw_part(data: st.DataObject, whole: int) -> dict[str, int]:
+    """An amount on either side of the limit; none asks for all of it."""
+    amounts = {1, whole // 2, whole - 1, whole, whole + 1, whole + 99}
+    amount = data.draw(st.sampled_from([None, *sorted(amounts)]))
+    return {} if amount is None else {"amount": amount}
+
+
+class Money(RuleBasedStateMachine):
+    @initialize()
+    def open(self) -> None:
+        self.storage = KeptRows()
+        self.stripe = CoreClient(storage=self.storage, judged=False)
+        self.opening = self.stripe.available()
+        self.keys = count()
+        self.accounts: list[str | None] = [None]
+        for number in BANKS:
+            bank = {"object": "bank_account", "country": "US", "account_number": number}
+            vendor = self.stripe.post("/v1/accounts", {"external_account": bank})
+            self.accounts.append(vendor["id"])
+
+    def send(self, path: str, params: dict[str, Any], account: str | None = None) -> None:
+        """Try with one key until there is an answer: what Stripe asks of a client."""
+        key = f"key_{next(self.keys)}"
+        for _ in range(TRIES_MAX):
+            reply = self.stripe.request("POST", path, params, account=account, idempotency_key=key)
+            if reply.answer.ticket is not None:
+                self.stripe.sandbox.release(reply.answer.ticket)
+            if reply.answer.manner is Manner.SEND and reply.status not in (409, 429, 500):
+                assert reply.status in (200, 400, 402), (path, params, reply.body)
+                return
+
+    def pick(self, data: st.DataObject, collection: str) -> str | None:
+        ids = [record.id for record in getattr(self.stripe.sandbox.world, collection)][-8:]
+        return data.draw(st.sampled_from(ids)) if ids else None
+
+    @rule(amount=AMOUNTS, method=METHODS, manual=st.booleans())
+    def pay(self, amount: int, method: str, manual: bool) -> None:
+        params = {"amount": amount, "currency": "usd", "payment_method": method, "confirm": True}
+        capture = {"capture_method": "manual" if manual else "automatic"}
+        self.send("/v1/payment_intents", {**params, **capture})
+
+    @rule(data=st.data(), action=st.sampled_from(["capture", "cancel", "confirm"]))
+    def move_intent(self, data: st.DataObject, action: str) -> None:
+        intent = self.pick(data, "payment_intents")
+        params: dict[str, Any] = {}
+        if action == "capture" and data.draw(st.booleans()):
+            params["amount_to_capture"] = data.draw(st.integers(1, 500))
+        if intent is not None:
+            self.send(f"/v1/payment_intents/{intent}/{action}", params)
+
+    @rule(data=st.data(), outcome=st.sampled_from(["succeed", "fail"]))
+    def authenticate(self, data: st.DataObject, outcome: str) -> None:
+        asking = [
+            intent.id
+            for intent in self.stripe.sandbox.world.payment_intents
+            if intent.status == "requires_action"
+        ]
+        if asking:
+            intent = data.draw(st.sampled_from(asking))
+            path = f"payment_intents/{intent}/authenticate"
+            self.stripe.control("POST", path, {"outcome": outcome})
+
+    @rule(data=st.data())
+    def refund(self, data: st.DataObject) -> None:
+        named = self.pick(data, "charges")
+        if named is not None:
+            charge = self.stripe.sandbox.world.charges[named]
+            params = draw_part(data, charge.amount_captured - charge.amount_refunded)
+            self.send("/v1/refunds", {"charge": named, **params}, charge.account)
+
+    @rule(data=st.data(), amount=AMOUNTS, from_charge=st.booleans())
+    def transfer(self, data: st.DataObject, amount: int, from_charge: bool) -> None:
+        destination = data.draw(st.sampled_from(self.accounts[1:]))
+        params: dict[str, Any] = {"amount": amount, "currency": "usd", "destination": destination}
+        charge = self.pick(data, "charges") if from_charge else None
+        if charge is not None:
+            params["source_transaction"] = charge
+        self.send("/v1/transfers", params)
+
+    @rule(data=st.data())
+    def reverse(self, data: st.DataObject) -> None:
+        named = self.pick(data, "transfers")
+        if named is not None:
+            transfer = self.stripe.sandbox.world.transfers[named]
+            params = draw_part(data, transfer.amount - transfer.amount_reversed)
+            self.send(f"/v1/transfers/{named}/reversals", params)
+
+    @rule(data=st.data())
+    def pay_out(self, data: st.DataObject) -> None:
+        account = data.draw(st.sampled_from(self.accounts))
+        part = draw_part(data, self.stripe.available(account))
+        self.send("/v1/payouts", {"amount": 50, "currency": "usd", **part}, account)
+
+    @rule(data=st.data(), action=st.sampled_from(["cancel", "pay", "fail"]))
+    def move_payout(self, data: st.DataObject, action: str) -> None:
+        named = self.pick(data, "payouts")
+        if named is None:
+            return
+        payout = self.stripe.sandbox.world.payouts[named]
+        movable = {"cancel": ["pending"], "pay": ["pending", "in_transit"]}
+        if payout.status not in movable.get(action, ["pending", "in_transit", "paid"]):
+            return
+        if action == "cancel":
+            self.send(f"/v1/payouts/{named}/cancel", {}, payout.account)
+        else:
+            self.stripe.control("POST", f"payouts/{named}/{action}", {})
+
+    @rule(data=st.data(), outcome=st.sampled_from(["won", "lost"]))
+    def decide_dispute(self, data: st.DataObject, outcome: str) -> None:
+        undecided = [
+            dispute.id
+            for dispute in self.stripe.sandbox.world.disputes
+            if dispute.status in ("needs_response", "warning_needs_response")
+        ]
+        if undecided:
+            dispute = data.draw(st.sampled_from(undecided))
+            self.stripe.control("POST", f"disputes/{dispute}/decide", {"outcome": outcome})
+
+    @rule(seconds=st.sampled_from([1, 61, 3_600, 90_000, 180_000, 700_000]))
+    def time_passes(self, seconds: int) -> None:
+        self.stripe.advance(seconds)
+
+    @rule(kind=FAULTS, times=st.integers(1, 3))
+    def plan_a_fault(self, kind: str, times: int) -> None:
+        self.stripe.control("POST", "faults", {"kind": kind, "count": times, "route": "POST *"})
+
+    @rule()
+    def restart(self) -> None:
+        before = self.stripe.control("GET", "state")
+        reading = self.stripe.clock.now_ms()
+        self.stripe = CoreClient(storage=self.storage, judged=False)
+        self.stripe.clock.jump_to(max(reading, self.stripe.clock.now_ms()))
+        assert self.stripe.control("GET", "state") == before
+
+    @invariant()
+    def the_books_agree(self) -> None:
+        if hasattr(self, "stripe"):
+            audit(self.stripe.control("GET", "state"), self.opening)
+
+
+TestMoney = Money.TestCase
+TestMoney.settings = settings(max_examples=80, stateful_step_count=30)
