@@ -8,6 +8,7 @@ a stream that changed under the reader is read again before anything is said of 
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
@@ -27,6 +28,8 @@ from roadcall_payments.workflows.texts import text_refs
 from roadcall_payments.workflows.write_path import apply_fact
 
 STREAMS_PAGE = 500
+# Enough to keep the store's threads busy while we fold.
+STREAMS_AT_ONCE = 50
 JOURNAL_PAGE = 1000
 TEXTS_PAGE = 500
 # How often a stream, or the books, may change under the reader before we say so.
@@ -100,7 +103,7 @@ class Verification:
 
     async def count(self) -> int:
         """How many streams there are to verify, for whoever shows progress."""
-        return len([stored.stream async for stored in self._streams()])
+        return sum([len(page) async for page in self._pages()])
 
     async def verify(self, progress: Callable[[int], None]) -> Sequence[str]:
         """Every fault in words; empty when all is clean. ``progress`` gets the number of streams
@@ -108,24 +111,29 @@ class Verification:
         faults: list[str] = []
         seen: dict[str, int] = {}
         sums: Counter[_AccountKey] = Counter()
-        async for stored in self._streams():
-            try:
-                fold, found = await self._stream(stored)
-            except FinalError as unreadable:
-                fold = _Fold(head=stored.head)
-                found = [f"{stored.stream}: it cannot be read: {unreadable}"]
-            faults += found
-            seen[stored.stream] = fold.head.seq
-            _add(sums, fold.postings)
-            progress(1)
+        async for page in self._pages():
+            for start in range(0, len(page), STREAMS_AT_ONCE):
+                some = page[start : start + STREAMS_AT_ONCE]
+                judged = await asyncio.gather(*map(self._judged, some))
+                for stored, (fold, found) in zip(some, judged, strict=True):
+                    faults += found
+                    seen[stored.stream] = fold.head.seq
+                    _add(sums, fold.postings)
+                progress(len(some))
         return [*faults, *await self._store.orphans(), *await self._books(sums, seen)]
 
-    async def _streams(self) -> AsyncIterator[Stored]:
+    async def _pages(self) -> AsyncIterator[Sequence[Stored]]:
         after = ""
         while page := await self._store.streams(after, STREAMS_PAGE):
-            for stored in page:
-                yield stored
+            yield page
             after = page[-1].stream
+
+    async def _judged(self, stored: Stored) -> tuple[_Fold, list[str]]:
+        try:
+            return await self._stream(stored)
+        except FinalError as unreadable:
+            fault = f"{stored.stream}: it cannot be read: {unreadable}"
+            return _Fold(head=stored.head), [fault]
 
     async def _stream(self, stored: Stored) -> tuple[_Fold, list[str]]:
         """The stream's fold and faults, from a reading in which it stood still."""
@@ -152,10 +160,12 @@ class Verification:
 
     async def _fold(self, stream: str, after_seq: int = 0) -> _Fold:
         fold = _Fold(head=Head(after_seq))
-        while page := await self._store.journal(stream, fold.head.seq, JOURNAL_PAGE):
+        while True:
+            page = await self._store.journal(stream, fold.head.seq, JOURNAL_PAGE)
             for entry in page:
                 fold.add(entry)
-        return fold
+            if len(page) < JOURNAL_PAGE:
+                return fold
 
     async def _faults_of(self, stored: Stored, fold: _Fold) -> list[str]:
         faults = [*fold.faults, *_head_faults(stored, fold.head), *_due_faults(stored, fold.state)]
@@ -200,12 +210,13 @@ class Verification:
 
     async def _catch_up(self, sums: Counter[_AccountKey], seen: dict[str, int]) -> None:
         """Add what streams gained since they were read; their next verification judges it."""
-        async for stored in self._streams():
-            known = seen.get(stored.stream, 0)
-            if stored.head.seq > known:
-                fold = await self._fold(stored.stream, known)
-                _add(sums, fold.postings)
-                seen[stored.stream] = max(known, fold.head.seq)
+        async for page in self._pages():
+            for stored in page:
+                known = seen.get(stored.stream, 0)
+                if stored.head.seq > known:
+                    fold = await self._fold(stored.stream, known)
+                    _add(sums, fold.postings)
+                    seen[stored.stream] = max(known, fold.head.seq)
 
 
 def _add(sums: Counter[_AccountKey], lines: Sequence[Posting]) -> None:
