@@ -74,6 +74,14 @@ async def test_the_journal_and_the_postings_are_append_only(path: Path) -> None:
     db.close()
 
 
+async def test_the_file_is_its_owners_alone(path: Path) -> None:
+    store = open_sqlite(path)
+    await store.commit([whole_commit("x")])
+    for name in ("payments.db", "payments.db-wal"):
+        assert path.with_name(name).stat().st_mode & 0o077 == 0
+    await store.close()
+
+
 def test_every_commit_reaches_the_disk(path: Path) -> None:
     """The settings that durability rests on; a power cut cannot be staged here."""
     asyncio.run(open_sqlite(path).close())
@@ -325,30 +333,42 @@ from roadcall_payments.commit import Committed, CommitUnknown
 from roadcall_payments.stores.sqlite import open_sqlite
 from tests.contracts.crash_writer import rows_of, whole_commit
 
+NAMES = [f"n{number}" for number in range(40)]
+
 async def main():
-    path = Path(sys.argv[1])
+    path, pages_free = Path(sys.argv[1]), int(sys.argv[2])
     store = open_sqlite(path)
     assert await store.commit([whole_commit("before")]) == [Committed()]
-    # The log may not grow by a byte: writing it fails at COMMIT.
+    # The log may grow by so many pages: writing more fails at COMMIT.
     _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     size = path.with_name(path.name + "-wal").stat().st_size
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    results = await store.commit([whole_commit("one"), whole_commit("two")])
-    assert all(isinstance(result, CommitUnknown) for result in results), results
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size + pages_free * 4120, hard))
+    results = await store.commit([whole_commit(name) for name in NAMES])
     resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
-    # The caller asks again with the same commit, and learns the truth.
-    assert await store.commit([whole_commit("one")]) == [Committed()]
-    assert all(await rows_of(store, "one"))
-    assert not any(await rows_of(store, "two"))
+    print(sum(result == Committed() for result in results))
+    for name, result in zip(NAMES, results, strict=True):
+        if result == Committed():
+            assert all(await rows_of(store, name)), name
+        else:
+            assert isinstance(result, CommitUnknown), result
+            assert not any(await rows_of(store, name)), name
+    # Who asks again with the same commit learns the truth.
+    assert await store.commit([whole_commit(name) for name in NAMES]) == [Committed()] * 40
+    for name in NAMES:
+        assert all(await rows_of(store, name)), name
     await store.close()
 
 asyncio.run(main())
 """
 
 
-def test_a_disk_that_fails_at_commit_leaves_it_unknown_not_guessed(path: Path) -> None:
+@pytest.mark.parametrize(("pages_free", "fit"), [(0, range(1)), (60, range(1, 40))])
+def test_a_disk_that_fails_at_commit_leaves_it_unknown_not_guessed(
+    path: Path, pages_free: int, fit: range
+) -> None:
+    """The batch does not fit; run one by one, some of it may."""
     done = subprocess.run(
-        [sys.executable, "-c", FAILING_DISK, str(path)],
+        [sys.executable, "-c", FAILING_DISK, str(path), str(pages_free)],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -356,6 +376,7 @@ def test_a_disk_that_fails_at_commit_leaves_it_unknown_not_guessed(path: Path) -
         timeout=60,
     )
     assert done.returncode == 0, done.stderr
+    assert int(done.stdout) in fit
 
 
 def test_a_crash_loses_nothing_acknowledged_and_leaves_nothing_half(path: Path) -> None:

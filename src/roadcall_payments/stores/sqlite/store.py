@@ -55,6 +55,8 @@ def open_sqlite(path: Path, *, busy_seconds_max: float = BUSY_SECONDS_MAX) -> Sq
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        # It holds names and addresses: for the service's own user. SQLite's side files follow.
+        path.touch(mode=0o600)
         migrate(path)
     except (sqlite3.Error, OSError) as error:
         raise StoreUnavailable(f"{path} cannot be opened: {error}") from error

@@ -41,6 +41,7 @@ class GroupWriter:
             self._transact(batch)
         except StoreUnavailable as error:
             # Waiting for the lock took too long: each alone would wait as long again.
+            self._rollback()
             _fail(batch, error)
         except _CommitFailed:
             self._reconnect()
