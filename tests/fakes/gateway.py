@@ -1,8 +1,8 @@
 """A ``Gateway`` in memory: it answers well unless it was told otherwise.
 
 ``script(operation, outcome, ...)`` queues what the next sends of an operation give; ``down`` makes
-everything raise, ``reads_down`` the reading of PaymentIntents alone; ``speaks_for`` is the account
-of its key. What it made can be looked up by the payment's id. Requests are derived by the real
+everything raise, ``reads_down`` the reading of PaymentIntents alone, ``lists_down`` the listing of
+transfers; ``speaks_for`` is the account of its key. What it made can be looked up by the payment's id. Requests are derived by the real
 adapter's pure functions, so that what is stored looks like what will be.
 """
 
@@ -57,6 +57,7 @@ class FakeGateway:
         self.events_by_body: dict[bytes, StripeEvent] = {}
         self.down: RoadcallError | None = None
         self.reads_down: RoadcallError | None = None
+        self.lists_down: RoadcallError | None = None
         self.speaks_for = IDENTITY
         self.connect = True
         self._scripted: dict[Operation, deque[Scripted]] = defaultdict(deque)
@@ -175,6 +176,8 @@ class FakeGateway:
 
     async def transfers(self, transfer_group: str) -> Sequence[Transfer]:
         self._must_be_up()
+        if self.lists_down is not None:
+            raise self.lists_down
         made = self.made_transfers.values()
         return [one for one in made if one.transfer_group == transfer_group]
 

@@ -266,6 +266,19 @@ async def test_m32_an_open_breaker_refuses_before_the_intent(office: Office) -> 
     assert await office.facts(payment_id) == facts
 
 
+async def test_m32_after_the_intent_an_unreachable_stripe_is_a_202(office: Office) -> None:
+    payment_id = await office.approved(BACK_OFFICE)
+    office.stripe.script(TRANSFER, NO_FUNDS)
+    await office.service.payments.process(DISPATCHER, payment_id, None)
+    await office.service.payments.retry(DISPATCHER, payment_id)
+    office.stripe.lists_down = StripeUnavailable("Stripe does not answer.")
+    answer = await office.service.payments.process(DISPATCHER, payment_id, None)
+    assert (answer.status, answer.payment.status) == (202, Status.PROCESSING)
+    office.stripe.lists_down = None
+    await office.attend(SOON)
+    assert (await office.payment(payment_id)).status is Status.COMPLETED
+
+
 async def test_a_pause_holds_new_movements_and_recoverys_own(office: Office) -> None:
     waiting = await office.approved(BACK_OFFICE)
     open_ = await office.approved(BACK_OFFICE)

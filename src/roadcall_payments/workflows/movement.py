@@ -100,7 +100,13 @@ class Movement:
         if attempt is None or not attempt.open:
             return Carried(payment)
         if attempt.number > 1 or not first_try:
-            found = await self.look(payment)
+            try:
+                found = await self.look(payment)
+            except UNREACHABLE as failure:
+                if not first_try:
+                    raise
+                # The intent stands, so the caller hears 202, not an error (M32).
+                return await self._unknown(payment, failure.code, None)
             if found:
                 return await self._adopt(payment, found, idem)
         if not await self._may_send(attempt.started_at):
@@ -174,6 +180,13 @@ class Movement:
         else:
             window = CreatedWindow(payment.created_at - _SKEW, self._clock.now() + _SKEW)
             listed = await self._gateway.payment_intents(window)
+        # Asked after the list: a key that was replaced meanwhile would have shown an empty list of
+        # another account, and absence there proves nothing (M8, M18).
+        identity = await self._gateway.identity()
+        if (identity.account, identity.livemode) != (account, payment.livemode):
+            raise CredentialsRejected(
+                "The service's key is of another Stripe account or mode than the payment's (M18)."
+            )
         ours = [found for found in listed if outcomes.is_ours(payment, found, account)]
         return sorted(ours, key=_canceled)
 
@@ -244,7 +257,8 @@ class Movement:
             return outcomes.unknown(p, reason, request_id)
 
         after = await self._write(payment, decide, None)
-        return Carried(after, refused_credentials=reason == UnknownReason.AUTHENTICATION)
+        rejected = (UnknownReason.AUTHENTICATION, CredentialsRejected.code)
+        return Carried(after, refused_credentials=reason in rejected)
 
     async def _give_up_confirmation(
         self, payment: Payment, seen: PaymentIntent, idem: IdempotencyKey | None
