@@ -2,8 +2,9 @@
 
 ``script(operation, outcome, ...)`` queues what the next sends of an operation give; ``down`` makes
 everything raise, ``reads_down`` the reading of PaymentIntents alone, ``lists_down`` the listing of
-transfers; ``speaks_for`` is the account of its key. What it made can be looked up by the payment's id. Requests are derived by the real
-adapter's pure functions, so that what is stored looks like what will be.
+transfers; ``speaks_for`` is the account of its key. What it made can be looked up by the payment's
+id. Requests are derived by the real adapter's pure functions, so that what is stored looks like
+what will be.
 """
 
 from __future__ import annotations
