@@ -20,6 +20,27 @@ from tests.cli.conftest import Typed
 from tests.workflows.stories import World
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+STRANGER = {
+    "id": "evt_stuck",
+    "object": "event",
+    "api_version": "2026-10-28.endive",
+    "created": 1_772_452_800,
+    "livemode": False,
+    "type": "payment_intent.succeeded",
+    "data": {
+        "object": {
+            "id": "pi_9",
+            "object": "payment_intent",
+            "amount": 700,
+            "amount_received": 700,
+            "created": 1_772_452_800,
+            "currency": "usd",
+            "livemode": False,
+            "metadata": {},
+            "status": "succeeded",
+        }
+    },
+}
 
 
 def in_store(database: Path, act: Callable[[Store], Awaitable[None]]) -> None:
@@ -34,13 +55,15 @@ def in_store(database: Path, act: Callable[[Store], Awaitable[None]]) -> None:
 
 
 @pytest.fixture
-def event_on_review(database: Path, world: World) -> str:
+def event_on_review(database: Path, world: World, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Of a PaymentIntent that is none of ours; and there are no keys to ask Stripe with."""
+    monkeypatch.delenv("STRIPE_API_KEY", raising=False)
     event = InboxEvent(
         "evt_stuck",
         "payment_intent.succeeded",
         "platform",
         NOON,
-        b"{}",
+        json.dumps(STRANGER).encode(),
         InboxStatus.REVIEW,
         reason="stripe_unavailable: Stripe does not answer.",
         attempts=12,
@@ -84,7 +107,13 @@ def test_an_event_on_review_is_listed_with_its_reason(typed: Typed, event_on_rev
 def test_retrying_what_does_not_wait_is_refused_by_name(typed: Typed, world: World) -> None:
     refused = typed("inbox", "retry", "evt_nobody")
     assert refused.exit_code == 1
-    assert "evt_nobody" in refused.stderr
+    assert refused.stdout == "evt_nobody waits for nothing\n"
+
+
+def test_a_retry_that_fails_again_says_why(typed: Typed, event_on_review: str) -> None:
+    retried = typed("inbox", "retry", event_on_review)
+    assert retried.exit_code == 1
+    assert retried.stdout.startswith(f"{event_on_review} review: stripe_credentials_rejected")
 
 
 def test_a_dead_letter_is_listed_and_goes_back_to_work(typed: Typed, dead_letter: str) -> None:
@@ -195,7 +224,7 @@ def test_the_doctor_names_what_is_wrong_and_what_to_do(
 
 def test_a_database_that_cannot_be_opened_is_one_sentence(typed: Typed, database: Path) -> None:
     database.write_bytes(b"this is no database, whatever its name says" * 100)
-    for words in (["verify"], ["timeline", "x"], ["doctor"], ["pause", "x"]):
+    for words in (["verify"], ["timeline", "x"], ["doctor"], ["pause", "x"], ["worker"]):
         refused = typed(*words)
         assert refused.exit_code == 1
         assert str(database) in refused.stderr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -67,6 +68,19 @@ def until_answers(port: int, path: str, process: subprocess.Popen[str]) -> int:
         finally:
             connection.close()
     pytest.fail(f"nothing answered on port {port}")
+
+
+def typed_with(environment_file: Path, line: str) -> subprocess.CompletedProcess[str]:
+    """A line typed in another terminal, after the environment file was read there."""
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    return subprocess.run(
+        ["/bin/sh", "-c", f". '{environment_file}' && {line}"],
+        env={"PATH": path, "HOME": str(environment_file.parent)},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
 
 
 def log_lines(stderr: str) -> list[dict[str, object]]:
@@ -144,6 +158,8 @@ def test_run_stays_up_stops_in_order_and_finds_its_data_again(tmp_path: Path) ->
         with started(tmp_path, *words, "--data-dir", str(tmp_path / "kept")) as process:
             told = told_until(process, "driver: eyJ")
             assert until_answers(port, "/docs", process) == 200
+            environment_file = tmp_path / "kept" / "environment"
+            assert typed_with(environment_file, "roadcall-payments doctor").returncode == 0
             rest, stderr = stopped(process, signal.SIGINT)
         assert process.returncode == 0, stderr
         assert rest.splitlines()[-1] == "Stopped."
@@ -156,6 +172,32 @@ def test_run_stays_up_stops_in_order_and_finds_its_data_again(tmp_path: Path) ->
     for kept in ("roadcall.sqlite", "sandbox.sqlite", "environment", "mail/0004.eml"):
         assert (tmp_path / "kept" / kept).exists()
     assert "eyJ" not in (tmp_path / "kept" / "service.log").read_text()
+
+
+def test_the_doctor_sees_a_clock_that_is_off(tmp_path: Path) -> None:
+    port, sandbox_port = free_port(), free_port()
+    words = ("run", "--port", str(port), "--sandbox-port", str(sandbox_port))
+    with started(tmp_path, *words, "--data-dir", str(tmp_path)) as process:
+        told_until(process, "driver: eyJ")
+        shown = typed_with(
+            tmp_path / "environment", "ROADCALL_CLOCK_OFFSET_S=600 roadcall-payments doctor"
+        )
+        stopped(process, signal.SIGTERM)
+    assert shown.returncode == 1
+    assert "600 s apart from Stripe's" in shown.stdout
+
+
+def test_run_says_what_died_under_it(tmp_path: Path) -> None:
+    words = ("run", "--port", str(free_port()), "--sandbox-port", str(free_port()))
+    with started(tmp_path, *words, "--data-dir", str(tmp_path)) as process:
+        told_until(process, "driver: eyJ")
+        log = (tmp_path / "service.log").read_text()
+        found = re.search(r"Started server process \[(\d+)\]", log)
+        assert found, log
+        os.kill(int(found[1]), signal.SIGKILL)
+        _, stderr = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 1
+    assert stderr.startswith("Error: The service ended with status -9.")
 
 
 def test_run_names_the_setting_that_keeps_it_from_starting(tmp_path: Path) -> None:

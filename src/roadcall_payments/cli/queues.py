@@ -57,17 +57,24 @@ def inbox_list(status: str, limit: int, as_json: bool) -> None:
 @inbox.command("retry", epilog="Example: roadcall-payments inbox retry evt_1QK9tR2eZvKYlo2C")
 @click.argument("event_ids", metavar="EVENT...", nargs=-1, required=True)
 def inbox_retry(event_ids: tuple[str, ...]) -> None:
-    """Apply events again, now. Exit status 1 when one of them could not be."""
+    """Apply events again, now. Exit status 1 when one of them still could not be applied."""
+    fates = with_service(lambda service: _retried(service, event_ids))
+    for event_id, event in fates.items():
+        why = f": {event.reason}" if event and event.reason else ""
+        click.echo(f"{event_id} {event.status if event else 'waits for nothing'}{why}")
+    settled = (InboxStatus.APPLIED, InboxStatus.KEPT)
+    if not all(event and event.status in settled for event in fates.values()):
+        raise click.exceptions.Exit(1)
 
-    async def retried(service: Service) -> list[str]:
-        return [one for one in event_ids if not await service.webhook_inbox.retry_now(one)]
 
-    refused = with_service(retried)
-    for event_id in event_ids:
-        if event_id not in refused:
-            click.echo(f"{event_id} was taken up again; see: roadcall-payments inbox list")
-    if refused:
-        raise Failed(f"Not waiting, not in review, or unknown: {', '.join(refused)}.")
+async def _retried(service: Service, event_ids: Sequence[str]) -> dict[str, InboxEvent | None]:
+    """Each event as it stands after its retry; None where there was nothing to retry."""
+    return {
+        event_id: await service.store.inbox_event(event_id)
+        if await service.webhook_inbox.retry_now(event_id)
+        else None
+        for event_id in event_ids
+    }
 
 
 @click.group("dead-letters", short_help="Work that was given up: list it, redrive it.")

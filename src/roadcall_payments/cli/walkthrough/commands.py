@@ -67,7 +67,7 @@ def demo() -> None:
 async def _run(places: Places) -> None:
     click.echo(f"Starting the Stripe sandbox and the service; data in {places.data_dir}")
     async with open_stack(places) as stack:
-        payments = await _tell(stack)
+        payments = await _told(stack)
         _print_where_next(stack, payments)
         reason = await stack.until_one_ends()
     raise Failed(reason)
@@ -76,8 +76,25 @@ async def _run(places: Places) -> None:
 async def _demo(places: Places) -> None:
     click.echo("Starting the Stripe sandbox and the service on temporary databases")
     async with open_stack(places) as stack:
-        await _tell(stack)
+        await _told(stack)
     click.echo("\nBoth payments completed, and everything was stopped.")
+
+
+async def _told(stack: Stack) -> list[str]:
+    """Tell the story, unless a process dies in it: then Failed says which, and its last words."""
+    telling = asyncio.create_task(_tell(stack))
+    dying = asyncio.create_task(stack.until_one_ends())
+    try:
+        await asyncio.wait((telling, dying), return_when=asyncio.FIRST_COMPLETED)
+        if dying.done():
+            raise Failed(dying.result())
+        return await telling
+    except aiohttp.ClientError as broken:
+        raise Failed(f"The service does not answer: {broken}.") from None
+    finally:
+        for task in (telling, dying):
+            task.cancel()
+        await asyncio.gather(telling, dying, return_exceptions=True)
 
 
 async def _tell(stack: Stack) -> list[str]:

@@ -58,12 +58,12 @@ class Storyteller:
         self.say(f"  {elapsed:5.1f} s  {what:<16}  {detail}")
 
     async def _vendor(self) -> str:
+        """Yesterday's vendor, or a new one with an account at the sandbox; the account."""
         try:
-            vendor = await self.service.vendors.get(VENDOR)
+            known = (await self.service.vendors.get(VENDOR)).stripe_account
         except NotFound:
-            account = await self.sandbox.create_express_account(VENDOR_EMAIL)
-        else:
-            account = vendor.stripe_account or ""
+            known = None
+        account = known or await self.sandbox.create_express_account(VENDOR_EMAIL)
         contacts: Json = {"name": "Sierra Tow", "email": VENDOR_EMAIL, "phone": "+15305550142"}
         body: Json = {"stripeAccountId": account, "locale": "en-US", "contacts": contacts}
         await self.api.put(Role.ADMIN, f"/vendors/{VENDOR}", body)
