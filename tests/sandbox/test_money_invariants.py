@@ -1,7 +1,6 @@
 """A stateful property test: whatever is done, in whatever order and under whatever fault, the
 books agree with the objects, nothing exceeds what is there, and no key moves money twice."""
 
-from collections.abc import Iterable, Sequence
 from itertools import count
 from typing import Any
 
@@ -10,9 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from stripe_sandbox import Manner
-from stripe_sandbox.storage import Row
 from tests.sandbox.auditor import audit
 from tests.sandbox.client import CoreClient
+from tests.sandbox.kept_rows import KeptRows
 
 AMOUNTS = st.one_of(st.integers(50, 3_000), st.sampled_from([50, 400_000]))
 METHODS = st.sampled_from(
@@ -42,26 +41,6 @@ FAULTS = st.sampled_from(
     ]
 )
 TRIES_MAX = 6
-
-
-class KeptRows:
-    """A storage that outlives the sandbox, for restarts."""
-
-    def __init__(self) -> None:
-        self.rows: dict[int, Row] = {}
-
-    def load(self) -> Iterable[Row]:
-        return [self.rows[sequence] for sequence in sorted(self.rows)]
-
-    def commit(self, rows: Sequence[Row]) -> None:
-        for row in rows:
-            if row.body is None:
-                self.rows.pop(row.sequence, None)
-            else:
-                self.rows[row.sequence] = row
-
-    def close(self) -> None:
-        return None
 
 
 def draw_part(data: st.DataObject, whole: int) -> dict[str, int]:
