@@ -179,7 +179,11 @@ class Stack:
         self.secrets = self.directory / "stripe.json"
         self.write_secrets(API_KEY)
         self.sandbox = self.start_sandbox()
-        self.service = self.start_service()
+        try:
+            self.service = self.start_service()
+        except BaseException:
+            self.sandbox.kill()
+            raise
 
     @property
     def data_dir(self) -> Path:
