@@ -19,9 +19,10 @@ from tests.builders import NOON, payment_created
 
 US = StripeIdentity("acct_platform", livemode=True)
 STAY = Redirects()
+TOWED = Money(12_500, "usd")
 
 
-def a_payment(amount: Money = Money(12_500, "usd")) -> Payment:  # noqa: B008  # frozen
+def a_payment(amount: Money = TOWED) -> Payment:
     return payment_fold.apply(None, payment_created("p_1", amount=amount), NOON)
 
 

@@ -28,7 +28,7 @@ from roadcall_payments.stripe_gateway import wire
 from roadcall_payments.stripe_gateway.amounts import from_stripe
 
 W = TypeVar("W")
-O = TypeVar("O")  # noqa: E741 - the object that a wire form becomes
+Ours = TypeVar("Ours")
 
 Json = bytes | str | msgspec.Raw
 
@@ -152,18 +152,18 @@ def balance(w: wire.WireBalance) -> BalanceFunds:
 
 
 @dataclass(frozen=True, slots=True)
-class Page(Generic[O]):
+class Page(Generic[Ours]):
     """One page of a list, newest first."""
 
-    items: tuple[O, ...]
+    items: tuple[Ours, ...]
     has_more: bool
 
 
-def reader(wire_type: type[W], translate: Callable[[W], O]) -> Callable[[Json], O]:
+def reader(wire_type: type[W], translate: Callable[[W], Ours]) -> Callable[[Json], Ours]:
     """A function from JSON to our object; it raises Untranslatable, with the field's name."""
     decoder = msgspec.json.Decoder(wire_type)
 
-    def read(body: Json) -> O:
+    def read(body: Json) -> Ours:
         try:
             return translate(decoder.decode(body))
         except (msgspec.ValidationError, InvalidInput) as exc:
@@ -175,8 +175,8 @@ def reader(wire_type: type[W], translate: Callable[[W], O]) -> Callable[[Json], 
 
 
 def page_reader(
-    list_type: type[wire.WireList[W]], translate: Callable[[W], O]
-) -> Callable[[Json], Page[O]]:
+    list_type: type[wire.WireList[W]], translate: Callable[[W], Ours]
+) -> Callable[[Json], Page[Ours]]:
     """The same for a page of a list. One object that we cannot read fails the page: a list
     without it would say that it is absent."""
     return reader(list_type, lambda w: Page(tuple(translate(item) for item in w.data), w.has_more))
