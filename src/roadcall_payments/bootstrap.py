@@ -6,6 +6,7 @@ import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 from roadcall_payments.clock import SystemClock, SystemIds
 from roadcall_payments.config import Settings
@@ -23,8 +24,9 @@ from roadcall_payments.ports import (
     Store,
 )
 from roadcall_payments.telemetry import PaymentMeter
-from roadcall_payments.worker import Worker, pace_of, retry_rules_of
+from roadcall_payments.worker import Duty, Worker, pace_of, retry_rules_of
 from roadcall_payments.workflows.approvals import Approvals
+from roadcall_payments.workflows.checkpoints import Checkpoints
 from roadcall_payments.workflows.intake import Intake, Scoring
 from roadcall_payments.workflows.movement import Movement
 from roadcall_payments.workflows.movements_switch import MovementsSwitch
@@ -63,6 +65,7 @@ class Service:
     movements_switch: MovementsSwitch
     reconciliation: Reconciliation
     verification: Verification
+    checkpoints: Checkpoints
     worker: Worker
 
 
@@ -107,6 +110,7 @@ def join(
     notices = Notices(store, clock, vendors, _audience(settings), FileTemplates(), notifiers)
     bus = InProcessBus()
     relay = OutboxRelay(store, bus, settings.relay_batch_size)
+    checkpoints = _checkpoints(settings, store, clock)
     worker = Worker(
         store,
         clock,
@@ -119,6 +123,7 @@ def join(
         },
         retry_rules_of(settings),
         pace_of(settings),
+        [Duty("checkpoint", checkpoints.attend, checkpoints.make_or_raise)],
     )
     bus.subscribe(notices.plan, *EVENT_NAMES)
     # Last, so that a publish that failed before it is not counted.
@@ -142,6 +147,7 @@ def join(
         movements_switch=switch,
         reconciliation=Reconciliation(store, gateway),
         verification=Verification(store),
+        checkpoints=checkpoints,
         worker=worker,
     )
 
@@ -158,6 +164,23 @@ def _open_store(settings: Settings) -> Store:
     from roadcall_payments.stores.sqlite.store import open_sqlite
 
     return open_sqlite(settings.sqlite_path)
+
+
+def _checkpoints(settings: Settings, store: Store, clock: Clock) -> Checkpoints:
+    from roadcall_payments.checkpoint_files.head_index import ScratchHeadIndex
+    from roadcall_payments.checkpoint_files.keys import FileCheckpointKeys
+    from roadcall_payments.checkpoint_files.log import FileCheckpointLog
+
+    return Checkpoints(
+        store,
+        FileCheckpointLog(settings.checkpoint_log_dir),
+        FileCheckpointKeys(
+            settings.checkpoint_key_path, makes_key=settings.checkpoint_key_file is None
+        ),
+        ScratchHeadIndex(),
+        clock,
+        timedelta(seconds=settings.checkpoint_interval_s),
+    )
 
 
 def _secret_source(settings: Settings) -> SecretSource:

@@ -59,7 +59,7 @@ class Settings(BaseSettings):
 
     # --- where it runs ---
     data_dir: Path = Field(
-        Path("var"), description="Directory of everything kept on this machine: database, own key."
+        Path("var"), description="Directory of everything kept on this machine: database, own keys."
     )
     database_path: Path | None = Field(
         None, description="SQLite database file; unset: `roadcall.sqlite` in the data directory."
@@ -208,6 +208,21 @@ class Settings(BaseSettings):
     )
     staff_locale: str = Field("en", description="Language and number format of staff's notices.")
 
+    # --- checkpoints ---
+    checkpoint_dir: Path | None = Field(
+        None,
+        description="Directory of the signed checkpoints (M30); unset: `checkpoints` in the data "
+        "directory. In production: where who may write the database may not.",
+    )
+    checkpoint_key_file: Path | None = Field(
+        None,
+        description="PEM file of the Ed25519 key that signs checkpoints, then public keys of "
+        "earlier ones; unset: `checkpoint-key.pem` in the data directory, made at first use.",
+    )
+    checkpoint_interval_s: int = Field(
+        3_600, ge=1, le=DAY_S, description="Seconds from one checkpoint to the next."
+    )
+
     # --- worker ---
     worker_poll_interval_ms: int = Field(
         1_000, ge=10, le=60_000, description="Wait between looks at an empty queue."
@@ -309,6 +324,14 @@ class Settings(BaseSettings):
     @property
     def sqlite_path(self) -> Path:
         return self.database_path or self.data_dir / "roadcall.sqlite"
+
+    @property
+    def checkpoint_log_dir(self) -> Path:
+        return self.checkpoint_dir or self.data_dir / "checkpoints"
+
+    @property
+    def checkpoint_key_path(self) -> Path:
+        return self.checkpoint_key_file or self.data_dir / "checkpoint-key.pem"
 
     @property
     def embedded_issuer(self) -> bool:

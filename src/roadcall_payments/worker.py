@@ -30,6 +30,7 @@ Handler = Callable[[Claim], Awaitable[None]]
 
 MEASURE_EVERY_S = 15
 AFTER_FAILURE_S = 5
+DUTY_AFTER_FAILURE_S = 300
 REASON_CHARS_MAX = 500
 
 _log = structlog.get_logger()
@@ -98,6 +99,16 @@ def retry_rules_of(settings: Settings) -> Mapping[Queue, RetryRules]:
     }
 
 
+@dataclass(frozen=True, slots=True)
+class Duty:
+    """What is done by the clock and not from a list. ``attend`` does it when it is due, and says
+    in how many seconds to look again; ``at_end`` is done once the queues have drained."""
+
+    name: str
+    attend: Callable[[], Awaitable[float]]
+    at_end: Callable[[], Awaitable[None]]
+
+
 class Worker:
     """Works off ``handlers``' queues; one for each process, any number of processes."""
 
@@ -109,6 +120,7 @@ class Worker:
         handlers: Mapping[Queue, Handler],
         rules: Mapping[Queue, RetryRules],
         pace: Pace,
+        duties: Sequence[Duty] = (),
     ) -> None:
         self._store = store
         self._clock = clock
@@ -116,6 +128,7 @@ class Worker:
         self._handlers = handlers
         self._rules = rules
         self._pace = pace
+        self._duties = duties
         self._name = ids.uuid7()
         self._stopping = asyncio.Event()
         self._nudges = {queue: asyncio.Event() for queue in handlers}
@@ -136,14 +149,17 @@ class Worker:
         stopped = asyncio.create_task(self._stopping.wait(), name="stopped")
         tasks = [asyncio.create_task(self._tend(queue), name=queue) for queue in self._handlers]
         tasks.append(asyncio.create_task(self._measure(), name="measure"))
+        tasks += [asyncio.create_task(self._keep(duty), name=duty.name) for duty in self._duties]
         try:
             ended, _ = await asyncio.wait((stopped, *tasks), return_when=asyncio.FIRST_COMPLETED)
             for task in ended - {stopped}:
                 # A loop ends by ``stop`` alone: better no worker than half a one.
                 task.result()
+            drained_by = self._clock.monotonic() + self._pace.drain_s
             _, late = await asyncio.wait(tasks, timeout=self._pace.drain_s)
             for task in late:
                 _log.warning("worker_left_work", queue=task.get_name())
+            await self._end_duties(drained_by)
         finally:
             for task in (stopped, *tasks):
                 task.cancel()
@@ -235,6 +251,19 @@ class Worker:
                 self.nudge()
             else:
                 await self._rest(nudged, self._pace.poll_ms / 1000)
+
+    async def _keep(self, duty: Duty) -> None:
+        while not self._stopping.is_set():
+            wait_s = await self._outlived(duty.attend(), duty.name)
+            await self._rest(self._stopping, DUTY_AFTER_FAILURE_S if wait_s is None else wait_s)
+
+    async def _end_duties(self, until: float) -> None:
+        for duty in self._duties:
+            left_s = max(until - self._clock.monotonic(), 0)
+            try:
+                await asyncio.wait_for(self._outlived(duty.at_end(), duty.name), left_s)
+            except TimeoutError:
+                _log.warning("worker_left_work", queue=duty.name)
 
     async def _outlived(self, step: Awaitable[T], name: str) -> T | None:
         """The step's result; None when it failed, which must not end the loop around it.

@@ -14,7 +14,7 @@ FUNCTION_LINES_MAX = 70
 
 _VAGUE_WORDS = {"util", "utils", "common", "manager", "managers", "helper", "helpers", "misc"}
 _NO_FLOATS = {"domain", "ledger"}
-_NO_CLOCK = {"domain", "ledger", "journal", "commit"}
+_NO_CLOCK = {"domain", "ledger", "journal", "checkpoint", "commit"}
 _CLOCK_READS = {"now", "utcnow", "today"}
 _RANDOM_IDS = {"uuid1", "uuid4", "uuid6", "uuid7"}
 

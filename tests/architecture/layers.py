@@ -11,12 +11,12 @@ from pathlib import PurePosixPath
 
 from tests.architecture.source import Import, Source, Violation
 
-_CORE = {"domain", "ledger", "journal", "commit"}
+_CORE = {"domain", "ledger", "journal", "checkpoint", "commit"}
 _PORTS = _CORE | {"ports"}
 _EDGE = _PORTS | {"workflows", "telemetry", "config"}
 _ADAPTER = _PORTS | {"telemetry"}
 
-ADAPTERS = ("stripe_gateway", "stores", "aws", "notifications")
+ADAPTERS = ("stripe_gateway", "stores", "checkpoint_files", "aws", "notifications")
 
 MAY_IMPORT: dict[str, set[str]] = {
     "__init__": set(),
@@ -24,6 +24,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "domain": set(),
     "ledger": {"domain"},
     "journal": {"domain", "ledger"},  # an entry's hash covers its postings' digest (M29)
+    "checkpoint": {"domain", "journal"},
     "commit": {"domain", "ledger", "journal"},
     "ports": _CORE,
     "workflows": _PORTS,

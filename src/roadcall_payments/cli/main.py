@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from roadcall_payments.cli.checkpoint import checkpoint
 from roadcall_payments.cli.doctor import doctor
 from roadcall_payments.cli.movements import pause, resume
 from roadcall_payments.cli.payments import find, timeline
@@ -35,6 +36,7 @@ for command in (
     timeline,
     find,
     verify,
+    checkpoint,
     inbox,
     dead_letters,
     pause,

@@ -3,6 +3,12 @@
 Every adapter of a port passes that port's contract suite in ``tests/contracts``.
 """
 
+from roadcall_payments.ports.checkpoints import (
+    CheckpointKeys,
+    CheckpointLog,
+    HeadIndex,
+    LastSigned,
+)
 from roadcall_payments.ports.environment import (
     Clock,
     Ids,
@@ -47,6 +53,8 @@ from roadcall_payments.ports.stripe import (
 __all__ = [
     "Answered",
     "Channel",
+    "CheckpointKeys",
+    "CheckpointLog",
     "Claim",
     "Clock",
     "CreatedWindow",
@@ -54,7 +62,9 @@ __all__ = [
     "EventBus",
     "FraudScorer",
     "Gateway",
+    "HeadIndex",
     "Ids",
+    "LastSigned",
     "Loaded",
     "Message",
     "Notice",

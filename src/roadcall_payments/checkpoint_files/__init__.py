@@ -1,0 +1,1 @@
+"""Checkpoints in files: the log, the key, and a scratch index of what was signed."""
