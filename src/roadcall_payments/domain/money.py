@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from roadcall_payments.domain.errors import InvalidInput
 
 # ISO 4217 minor units that are not two. (Stripe's own exponents differ for a few currencies;
-# those live in stripe_gateway/mapping.py.)
+# those live in stripe_gateway/amounts.py.)
 _ISO_EXPONENTS = {
     **dict.fromkeys(
         "bif clp djf gnf isk jpy kmf krw pyg rwf ugx uyi vnd vuv xaf xof xpf".split(), 0
