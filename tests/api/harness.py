@@ -24,7 +24,7 @@ from roadcall_payments.clock import SystemClock, SystemIds
 from roadcall_payments.config import Settings
 from roadcall_payments.domain.people import Actor, Role
 from roadcall_payments.domain.stripe_objects import Operation, StripeFailure
-from roadcall_payments.ports import Refused
+from roadcall_payments.ports import Clock, Refused
 from roadcall_payments.stores.sqlite import open_sqlite
 from tests.api.contract import Contract
 from tests.fakes.gateway import FakeGateway
@@ -195,10 +195,12 @@ async def running_app(app: ASGIApp) -> AsyncIterator[str]:
 
 
 @contextlib.asynccontextmanager
-async def running_api(directory: Path, **settings: object) -> AsyncIterator[Api]:
+async def running_api(
+    directory: Path, clock: Clock | None = None, **settings: object
+) -> AsyncIterator[Api]:
     chosen = settings_for(directory, **settings)
     gateway = FakeGateway()
-    clock = SystemClock()
+    clock = clock or SystemClock()
     store = open_sqlite(chosen.sqlite_path)
     try:
         service = join(chosen, store, gateway, clock, SystemIds(clock), {})

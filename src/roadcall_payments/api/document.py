@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib import resources
 from importlib.metadata import version
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import fastapi_offline
 from fastapi import FastAPI
@@ -19,6 +19,7 @@ from starlette.staticfiles import StaticFiles
 from roadcall_payments.api import documented, webhooks
 from roadcall_payments.api.access import RIGHTS, ROUTES
 from roadcall_payments.api.problems import Problem
+from roadcall_payments.api.schemas import nulls_restored
 
 TITLE: Final = "Roadcall Payments"
 VERSION: Final = version("roadcall-payments")
@@ -96,7 +97,7 @@ def openapi(app: FastAPI) -> Document:
     for path, operations in made["paths"].items():
         for method, operation in operations.items():
             _finish(operation, (method.upper(), path))
-    return made
+    return cast(Document, nulls_restored(made))
 
 
 def _add_problem(schemas: Document) -> None:

@@ -8,6 +8,7 @@ from pydantic import JsonValue
 
 from roadcall_payments.api.payment_views import PAYMENT_EXAMPLE
 from roadcall_payments.api.problems import MEDIA_TYPE
+from roadcall_payments.api.schemas import nulls_kept
 
 # FastAPI's own type for ``responses=``; its Any cannot have a name.
 Responses = dict[int | str, dict[str, Any]]
@@ -30,12 +31,13 @@ def problem_example(
 
 
 def _answer(description: str, *examples: dict[str, JsonValue]) -> dict[str, Any]:
+    shown = {str(example["code"]): {"value": nulls_kept(example)} for example in examples}
     return {
         "description": description,
         "content": {
             MEDIA_TYPE: {
                 "schema": {"$ref": "#/components/schemas/Problem"},
-                "examples": {str(example["code"]): {"value": example} for example in examples},
+                "examples": shown,
             }
         },
     }

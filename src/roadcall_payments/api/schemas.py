@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, PlainSerializer
 from pydantic.alias_generators import to_camel
@@ -26,9 +26,38 @@ class View(BaseModel):
     )
 
 
+# FastAPI drops every null from a document, also where an example means it.
+_NULL: Final = "\N{SYMBOL FOR NULL}"
+
+
+def nulls_kept(example: JsonValue) -> JsonValue:
+    """The example with its nulls disguised until ``nulls_restored``."""
+    match example:
+        case None:
+            return _NULL
+        case dict():
+            return {name: nulls_kept(value) for name, value in example.items()}
+        case list():
+            return [nulls_kept(value) for value in example]
+        case _:
+            return example
+
+
+def nulls_restored(document: JsonValue) -> JsonValue:
+    match document:
+        case str() if document == _NULL:
+            return None
+        case dict():
+            return {name: nulls_restored(value) for name, value in document.items()}
+        case list():
+            return [nulls_restored(value) for value in document]
+        case _:
+            return document
+
+
 def with_example(example: JsonValue) -> ConfigDict:
     """The model's example in the OpenAPI document."""
-    return ConfigDict(json_schema_extra={"examples": [example]})
+    return ConfigDict(json_schema_extra={"examples": [nulls_kept(example)]})
 
 
 def _instant(at: datetime) -> str:

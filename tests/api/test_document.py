@@ -1,0 +1,119 @@
+"""The OpenAPI document: complete, with examples that fit, shown without the network."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from roadcall_payments.api.access import ROUTES
+from tests.api.harness import Api
+
+Operation = tuple[str, str, dict[str, Any]]
+
+
+def operations(api: Api) -> Iterator[Operation]:
+    for path, methods in api.contract.document["paths"].items():
+        for method, operation in methods.items():
+            yield method.upper(), path, operation
+
+
+async def test_every_route_is_documented(api: Api) -> None:
+    documented = {(method, path) for method, path, _ in operations(api)}
+    open_to_all = {
+        ("GET", "/health/live"),
+        ("GET", "/health/ready"),
+        ("GET", "/metrics"),
+        ("POST", "/payments/webhooks/stripe"),
+    }
+    assert documented == set(ROUTES) | open_to_all
+
+
+async def test_every_operation_says_who_what_and_what_may_go_wrong(api: Api) -> None:
+    names = []
+    for method, path, operation in operations(api):
+        names.append(operation["operationId"])
+        assert operation["tags"], path
+        assert operation["summary"], path
+        assert operation["description"], path
+        guarded = (method, path) in ROUTES
+        assert operation.get("security") == ([{"bearer": []}] if guarded else None)
+        expected = {"500"} if not guarded else {"400", "401", "403", "429", "500", "503"}
+        assert expected <= set(operation["responses"]), path
+        if "{" in path and method != "PUT":
+            assert "404" in operation["responses"], path
+        names_in_path = set(re.findall(r"\{(\w+)\}", path))
+        parameters = operation.get("parameters", [])
+        assert {p["name"] for p in parameters if p["in"] == "path"} == names_in_path
+    assert len(set(names)) == len(names)
+
+
+async def test_every_error_has_an_example(api: Api) -> None:
+    for _, path, operation in operations(api):
+        for status, answer in operation["responses"].items():
+            if int(status) >= 400 and path != "/health/ready":
+                media = answer["content"]["application/problem+json"]
+                assert media["examples"], (path, status)
+
+
+async def test_every_post_that_moves_money_takes_an_idempotency_key(api: Api) -> None:
+    for method, path, operation in operations(api):
+        if method == "POST" and path.startswith("/payments") and "webhooks" not in path:
+            headers = {p["name"] for p in operation["parameters"] if p["in"] == "header"}
+            assert "Idempotency-Key" in headers, path
+
+
+def examples(node: Any, schemas: dict[str, Any]) -> Iterator[tuple[Any, Any]]:
+    """Every example in the document with the schema it stands beside."""
+    match node:
+        case dict():
+            if "schema" in node and "examples" in node and isinstance(node["examples"], dict):
+                for example in node["examples"].values():
+                    yield node["schema"], example["value"]
+            if "schema" in node and "example" in node:
+                yield node["schema"], node["example"]
+            if isinstance(node.get("examples"), list):
+                rest = {key: value for key, value in node.items() if key != "examples"}
+                for example in node["examples"]:
+                    yield rest.get("schema", rest), example
+            for value in node.values():
+                yield from examples(value, schemas)
+        case list():
+            for value in node:
+                yield from examples(value, schemas)
+
+
+async def test_every_example_fits_its_schema(api: Api) -> None:
+    document = api.contract.document
+    found = list(examples(document, document["components"]["schemas"]))
+    assert len(found) > 100
+    for schema, example in found:
+        api.contract.validate(schema, example)
+
+
+async def test_every_body_has_an_example(api: Api) -> None:
+    schemas = api.contract.document["components"]["schemas"]
+    bodies = [name for name in schemas if name.endswith("Body")]
+    # Parts of other bodies are shown there.
+    parts = {"NewLineItemBody", "ContactsBody"}
+    assert [name for name in bodies if "examples" not in schemas[name]] == sorted(
+        parts, key=bodies.index
+    )
+
+
+async def test_a_broken_example_would_be_found(api: Api) -> None:
+    with pytest.raises(ValueError, match="is not of type"):
+        api.contract.validate({"$ref": "#/components/schemas/PauseBody"}, {"reason": 7})
+
+
+async def test_the_page_needs_no_network(api: Api) -> None:
+    page = await api.get("/docs")
+    assert page.status == 200
+    addresses = re.findall(r"""(?:src|href|url:)\s*=?\s*["']([^"']+)["']""", page.text)
+    assert len(addresses) == 4
+    for address in addresses:
+        assert address.startswith("/"), f"{address} is not ours"
+        async with api.session.get(api.base + address) as answer:
+            assert answer.status == 200, address
