@@ -1,7 +1,8 @@
 """How many PaymentIntents a second the sandbox creates, on one core: `make bench-sandbox`.
 
 The sandbox runs as a process of its own, held to one core where the system allows it; 32
-connections send a bounded number of creations, each with its own idempotency key.
+connections send a bounded number of creations, each with its own idempotency key. The best round
+is the figure: whatever else the machine does only ever slows a round down.
 """
 
 import argparse
@@ -94,9 +95,9 @@ def measure(label: str, options: list[str], count: int, rounds: int) -> float:
         process.terminate()
         process.wait()
     latencies_ms.sort()
-    rate = statistics.median(rates)
+    rate = max(rates)
     print(
-        f"{label:<8} {rate:7.0f} PaymentIntents/s (min {min(rates):.0f}, max {max(rates):.0f}), "
+        f"{label:<8} {rate:7.0f} PaymentIntents/s (median {statistics.median(rates):.0f}), "
         f"p50 {latencies_ms[len(latencies_ms) // 2]:.1f} ms, "
         f"p99 {latencies_ms[len(latencies_ms) * 99 // 100]:.1f} ms"
     )
