@@ -1,5 +1,6 @@
 """Stripe's own CLI and Node SDK, installed from the lock in `node/` into `.cache/node`."""
 
+import os
 import shutil
 import subprocess
 from functools import cache
@@ -47,3 +48,21 @@ def node_folder() -> Path:
 
 def stripe_cli() -> Path:
     return node_folder() / "node_modules" / ".bin" / "stripe"
+
+
+def cli_environment(home: Path, api_key: str) -> dict[str, str]:
+    """The whole environment for the CLI: a home of its own, and no word to the world.
+
+    Telemetry has a switch. The look for a newer version has none: it is sent to a proxy that is
+    not there, which what goes to this machine itself does not use.
+    """
+    return {
+        "PATH": os.environ["PATH"],
+        "HOME": str(home),
+        "XDG_CONFIG_HOME": str(home),
+        "STRIPE_API_KEY": api_key,
+        "STRIPE_CLI_TELEMETRY_OPTOUT": "1",
+        "STRIPE_CLI_NO_PLUGIN_AUTO_INSTALL": "1",
+        "HTTPS_PROXY": "http://127.0.0.1:9",
+        "HTTP_PROXY": "http://127.0.0.1:9",
+    }

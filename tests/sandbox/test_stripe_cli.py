@@ -5,7 +5,6 @@ verified webhook arrived.
 """
 
 import json
-import os
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.sandbox.node_packages import stripe_cli
+from tests.sandbox.node_packages import cli_environment, stripe_cli
 from tests.sandbox.process import SandboxProcess, running_sandbox
 from tests.sandbox.receiver import WebhookReceiver, webhook_receiver
 
@@ -62,12 +61,7 @@ class Cli:
     home: Path
 
     def run(self, *arguments: str) -> str:
-        environment = {
-            "PATH": os.environ["PATH"],
-            "HOME": str(self.home),
-            "STRIPE_API_KEY": KEY,
-            "STRIPE_CLI_TELEMETRY_OPTOUT": "1",
-        }
+        environment = cli_environment(self.home, KEY)
         command = [str(stripe_cli()), *arguments, "--api-base", self.sandbox.url]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment)
         assert done.returncode == 0, done.stdout + done.stderr
