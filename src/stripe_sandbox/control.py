@@ -51,14 +51,15 @@ class Order:
 
 Action = Callable[[Order], JsonObject]
 
-_ACTIONS: list[tuple[str, re.Pattern[str], Action]] = []
+ACTIONS: list[tuple[str, str, re.Pattern[str], Action]] = []
+"""Method, path template, its pattern and what it does."""
 
 
 def action(method: str, template: str) -> Callable[[Action], Action]:
     pattern = re.compile(re.sub(r"\{\w+\}", "([^/]+)", template))
 
     def declare(function: Action) -> Action:
-        _ACTIONS.append((method, pattern, function))
+        ACTIONS.append((method, template, pattern, function))
         return function
 
     return declare
@@ -70,7 +71,7 @@ def respond(sandbox: "Sandbox", request: Request) -> Response:
     if shown is not None:
         return shown
     try:
-        for method, pattern, function in _ACTIONS:
+        for method, _, pattern, function in ACTIONS:
             match = pattern.fullmatch(request.path)
             if match is not None and method == request.method:
                 query = {name: values[-1] for name, values in parse_qs(request.query).items()}
