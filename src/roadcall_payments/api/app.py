@@ -56,7 +56,7 @@ def create_app(service: Service, settings: Settings) -> ASGIApp:
             Mount("/", app=documented),
         ]
     )
-    return Edge(front, service.ids.uuid7)
+    return Edge(front)
 
 
 def key_source(settings: Settings) -> KeySource:

@@ -10,7 +10,7 @@ from starlette.types import Scope
 
 from roadcall_payments.domain.errors import BrokenInvariant
 from roadcall_payments.domain.people import Actor
-from roadcall_payments.ports import Clock, Gateway, Ids, Store
+from roadcall_payments.ports import Clock, Gateway, Store
 from roadcall_payments.workflows.approvals import Approvals
 from roadcall_payments.workflows.intake import Intake
 from roadcall_payments.workflows.movements_switch import MovementsSwitch
@@ -29,8 +29,6 @@ class Service(Protocol):
     def gateway(self) -> Gateway: ...
     @property
     def clock(self) -> Clock: ...
-    @property
-    def ids(self) -> Ids: ...
     @property
     def intake(self) -> Intake: ...
     @property
