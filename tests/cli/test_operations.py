@@ -222,6 +222,23 @@ def test_the_doctor_names_what_is_wrong_and_what_to_do(
     assert all(check["remedy"] for check in checks if check["finding"] == "wrong")
 
 
+def test_the_doctor_misses_webhook_secrets_and_a_mail_server(
+    typed: Typed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STRIPE_API_KEY", "sk_test_drill")
+    monkeypatch.setenv("ROADCALL_STRIPE_BUDGET_S", "1")  # nothing answers there: do not insist
+    monkeypatch.setenv("ROADCALL_SMTP_URL", "smtp://user:hunter2@127.0.0.1:1")
+    shown = typed("doctor")
+    assert "No webhook secret is configured" in shown.stdout
+    assert "127.0.0.1:1 cannot be reached" in shown.stdout
+    assert "hunter2" not in shown.output
+    monkeypatch.setenv("STRIPE_WEBHOOK_SECRET", "whsec_drill")
+    monkeypatch.delenv("ROADCALL_SMTP_URL")
+    checks = {one["name"]: one for one in json.loads(typed("doctor", "--json").stdout)}
+    assert checks["webhook secrets"]["finding"] == "ok"
+    assert checks["mail"]["finding"] == "note"
+
+
 def test_a_database_that_cannot_be_opened_is_one_sentence(typed: Typed, database: Path) -> None:
     database.write_bytes(b"this is no database, whatever its name says" * 100)
     for words in (["verify"], ["timeline", "x"], ["doctor"], ["pause", "x"], ["worker"]):

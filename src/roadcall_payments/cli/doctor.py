@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import sqlite3
 from collections.abc import AsyncIterator
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
+from urllib.parse import urlsplit
 
 import aiohttp
 import click
@@ -18,13 +20,13 @@ from roadcall_payments.cli.service import read_settings, with_service
 from roadcall_payments.cli.tables import age, print_json, print_table
 from roadcall_payments.commit import InboxStatus
 from roadcall_payments.config import Settings
-from roadcall_payments.domain.errors import RoadcallError
+from roadcall_payments.domain.errors import InvalidInput, RoadcallError
 
 # Stripe's signatures are refused at 300 s; say it long before.
 SKEW_MAX = timedelta(seconds=30)
 QUEUE_AGE_MAX = timedelta(minutes=5)
 DISK_FREE_MIN_BYTES = 1 << 30
-HTTP_TIMEOUT_S = 5
+NETWORK_TIMEOUT_S = 5
 
 
 class Finding(StrEnum):
@@ -80,12 +82,12 @@ def doctor(as_json: bool) -> None:
 
 
 async def _examined(service: Service, settings: Settings) -> list[Check]:
-    checks = [_issuer(settings), await _keys(service, settings)]
+    checks = [_issuer(settings), await _keys(service, settings), await _webhook_secrets(service)]
     checks += [check async for check in _stripe_endpoint(service, settings)]
     checks.append(await _own_endpoint(settings))
     checks += [check async for check in _database(service, settings)]
     checks += [check async for check in _queues(service)]
-    checks += [await _inbox(service), await _movements(service)]
+    checks += [await _inbox(service), await _movements(service), await _mail(settings)]
     return checks
 
 
@@ -115,6 +117,18 @@ async def _keys(service: Service, settings: Settings) -> Check:
         remedy = "Back-office payments are refused until connectEnabled is true."
         return Check("Stripe key", Finding.NOTE, f"{detail}, Connect switched off", remedy)
     return Check("Stripe key", Finding.OK, detail)
+
+
+async def _webhook_secrets(service: Service) -> Check:
+    """A webhook that nobody signed must be refused for want of a signature, not of a secret."""
+    try:
+        await service.gateway.verified_event(b"{}", "", now=service.clock.now())
+    except InvalidInput:
+        return Check("webhook secrets", Finding.OK, "there; what they did not sign is refused")
+    except RoadcallError as missing:
+        remedy = "Copy each endpoint's signing secret from Stripe's dashboard to webhookSecret."
+        return Check("webhook secrets", Finding.WRONG, missing.message, remedy)
+    return Check("webhook secrets", Finding.WRONG, "an unsigned webhook was accepted", "Stop it.")
 
 
 async def _stripe_endpoint(service: Service, settings: Settings) -> AsyncIterator[Check]:
@@ -212,5 +226,23 @@ async def _movements(service: Service) -> Check:
     return Check("movements", Finding.OK, "money may move")
 
 
+async def _mail(settings: Settings) -> Check:
+    if settings.smtp_url is None:
+        remedy = "To send them: ROADCALL_SMTP_URL."
+        return Check("mail", Finding.NOTE, "e-mails are logged, not sent", remedy)
+    # The address may hold a password: only host and port are ever shown.
+    parts = urlsplit(settings.smtp_url.get_secret_value())
+    where = f"{parts.hostname}:{parts.port or 25}"
+    try:
+        connecting = asyncio.open_connection(parts.hostname, parts.port or 25)
+        _, writer = await asyncio.wait_for(connecting, NETWORK_TIMEOUT_S)
+    except (OSError, TimeoutError) as away:
+        detail = f"{where} cannot be reached: {str(away) or 'no answer'}"
+        return Check("mail", Finding.WRONG, detail, "Check ROADCALL_SMTP_URL and the network.")
+    writer.close()
+    await writer.wait_closed()
+    return Check("mail", Finding.OK, f"{where} takes connections")
+
+
 def _http() -> aiohttp.ClientSession:
-    return aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=HTTP_TIMEOUT_S))
+    return aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=NETWORK_TIMEOUT_S))
