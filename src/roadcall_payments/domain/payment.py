@@ -144,6 +144,8 @@ class Payment:
     approvals_since: datetime | None = None
     destination: str | None = None
     attempt: Attempt | None = None
+    # When the first attempt began: nothing of ours at Stripe is older (M6).
+    processing_since: datetime | None = None
     confirmation: Confirmation | None = None
     cancellation: Cancellation | None = None
     awaiting: e.Awaiting | None = None

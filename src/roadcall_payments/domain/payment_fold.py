@@ -102,6 +102,7 @@ def _moved(p: Payment, fact: e.PaymentFact, at: datetime) -> Payment:
             return replace(
                 p,
                 attempt=Attempt(fact.attempt, fact.request, at),
+                processing_since=p.processing_since or at,
                 destination=fact.destination,
                 awaiting=e.Awaiting.STRIPE,
                 failure=None,

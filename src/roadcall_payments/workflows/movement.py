@@ -171,14 +171,14 @@ class Movement:
 
         What still can move money comes first: that is what gets adopted.
         """
-        if payment.attempt is None or payment.account is None:
+        if payment.processing_since is None or payment.account is None:
             return ()
         account = payment.account
         listed: Sequence[PaymentIntent | Transfer]
         if payment.payer_type is PayerType.BACK_OFFICE:
             listed = await self._gateway.transfers(payment.id)
         else:
-            window = CreatedWindow(payment.created_at - _SKEW, self._clock.now() + _SKEW)
+            window = CreatedWindow(payment.processing_since - _SKEW, self._clock.now() + _SKEW)
             listed = await self._gateway.payment_intents(window)
         # Asked after the list: a key that was replaced meanwhile would have shown an empty list of
         # another account, and absence there proves nothing (M8, M18).
