@@ -94,12 +94,10 @@ class Collection(Generic[R]):
         records = self._records
         return (records[record_id] for record_id in self._entries[index].get(key, ()))
 
-    def ids_where(self, index: str, key: str) -> list[str]:
-        """Their ids, oldest first: for reading only."""
-        return self._entries[index].get(key, [])
-
-    def has_index(self, name: str) -> bool:
-        return name in self._indexes
+    def newest(self, index: str, key: str) -> Iterator[R]:
+        """The same, newest first."""
+        records = self._records
+        return (records[record_id] for record_id in reversed(self._entries[index].get(key, ())))
 
     def _enter(self, record: R) -> None:
         self._records[record.id] = record

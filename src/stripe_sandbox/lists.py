@@ -1,6 +1,7 @@
 """List answers: cursor pagination, and Stripe's filters on time."""
 
 from collections.abc import Callable, Iterable, Mapping
+from itertools import islice, takewhile
 from typing import TypeVar
 
 from stripe_sandbox.collection import Collection
@@ -48,7 +49,7 @@ def list_records(
 ) -> JsonObject:
     """A page of the acting account's records, newest first.
 
-    `found` narrows the search (oldest first); `keep` decides; `owned` False asks for no owner.
+    `found` narrows the search (newest first); `keep` decides; `owned` False asks for no owner.
     Raises StripeError for a limit out of range or a cursor that is no such object.
     """
     params = call.params
@@ -59,27 +60,25 @@ def list_records(
     if starting_after and ending_before:
         raise refused("You cannot parameterize `starting_after` and `ending_before` together.")
     in_time = created_filter(params)
-    candidates = found if found is not None else collection.where("account", call.account)
-    matching = [
+    candidates = found if found is not None else collection.newest("account", call.account)
+    matching = (
         record
         for record in candidates
         if (not owned or record.account == call.account)
         and in_time(record.created)
         and keep(record)
-    ]
-    matching.reverse()
-    if starting_after:
-        after = _cursor(collection, starting_after, "starting_after")
-        matching = [record for record in matching if record.sequence < after.sequence]
-    if ending_before:
-        before = _cursor(collection, ending_before, "ending_before")
-        matching = [record for record in matching if record.sequence > before.sequence]
-        page = matching[-limit:]
-    else:
-        page = matching[:limit]
-    return list_object(
-        call.path, [render(record) for record in page], has_more=len(matching) > len(page)
     )
+    if ending_before:
+        before = _cursor(collection, ending_before, "ending_before").sequence
+        newer = list(takewhile(lambda record: record.sequence > before, matching))
+        page, more = newer[-limit:], len(newer) > limit
+    else:
+        if starting_after:
+            after = _cursor(collection, starting_after, "starting_after").sequence
+            matching = (record for record in matching if record.sequence < after)
+        page = list(islice(matching, limit))
+        more = next(matching, None) is not None
+    return list_object(call.path, [render(record) for record in page], has_more=more)
 
 
 def _cursor(collection: Collection[R], record_id: str, param: str) -> R:

@@ -340,6 +340,7 @@ def delete_account(call: Call) -> JsonObject:
 def list_accounts(call: Call) -> JsonObject:
     world = call.world
     connected = [account for account in world.accounts if account.id != world.platform]
+    connected.reverse()
     return list_records(
         call,
         world.accounts,

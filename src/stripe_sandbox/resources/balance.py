@@ -194,7 +194,7 @@ def list_balance_transactions(call: Call) -> JsonObject:
         world.balance_transactions,
         lambda transaction: render_balance_transaction(world, transaction),
         keep,
-        found=world.balance_transactions.where("source", source) if source else None,
+        found=world.balance_transactions.newest("source", source) if source else None,
     )
 
 

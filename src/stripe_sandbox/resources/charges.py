@@ -297,9 +297,9 @@ def list_charges(call: Call) -> JsonObject:
 
     found = None
     if intent is not None:
-        found = world.charges.where("payment_intent", intent)
+        found = world.charges.newest("payment_intent", intent)
     elif group is not None:
-        found = world.charges.where("transfer_group", group)
+        found = world.charges.newest("transfer_group", group)
     return list_records(
         call, world.charges, lambda charge: render_charge(world, charge), keep, found
     )

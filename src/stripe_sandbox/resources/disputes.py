@@ -242,9 +242,9 @@ def list_disputes(call: Call) -> JsonObject:
     charge, intent = params.text("charge"), params.text("payment_intent")
     found = None
     if charge is not None:
-        found = world.disputes.where("charge", charge)
+        found = world.disputes.newest("charge", charge)
     elif intent is not None:
-        found = world.disputes.where("payment_intent", intent)
+        found = world.disputes.newest("payment_intent", intent)
 
     def keep(dispute: Dispute) -> bool:
         return intent is None or dispute.payment_intent == intent

@@ -286,9 +286,9 @@ def _list(call: Call, filters: Params) -> JsonObject:
     charge, intent = filters.text("charge"), filters.text("payment_intent")
     found = None
     if charge is not None:
-        found = world.refunds.where("charge", charge)
+        found = world.refunds.newest("charge", charge)
     elif intent is not None:
-        found = world.refunds.where("payment_intent", intent)
+        found = world.refunds.newest("payment_intent", intent)
 
     def keep(refund: Refund) -> bool:
         return intent is None or refund.payment_intent == intent

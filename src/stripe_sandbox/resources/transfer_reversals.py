@@ -175,5 +175,5 @@ def list_reversals(call: Call) -> JsonObject:
         call,
         world.transfer_reversals,
         lambda reversal: render_reversal(world, reversal),
-        found=world.transfer_reversals.where("transfer", transfer.id),
+        found=world.transfer_reversals.newest("transfer", transfer.id),
     )

@@ -231,9 +231,9 @@ def list_transfers(call: Call) -> JsonObject:
     group, destination = params.text("transfer_group"), params.text("destination")
     found = None
     if group is not None:
-        found = world.transfers.where("transfer_group", group)
+        found = world.transfers.newest("transfer_group", group)
     elif destination is not None:
-        found = world.transfers.where("destination", destination)
+        found = world.transfers.newest("destination", destination)
 
     def keep(transfer: Transfer) -> bool:
         return destination is None or transfer.destination == destination
