@@ -13,6 +13,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Annotated
 
 import msgspec
 
@@ -59,18 +60,22 @@ class SignedCheckpoint:
     signature: bytes
 
 
+# What every JSON reader takes for the same number (RFC 8785).
+_Count = Annotated[int, msgspec.Meta(ge=1, le=2**53 - 1)]
+
+
 class _Statement(msgspec.Struct, forbid_unknown_fields=True):
     # In alphabetical order, as RFC 8785 sorts them; so below.
     at: str
-    number: int
+    number: _Count
     previous: str
     root: str
-    size: int
+    size: _Count
 
 
 class _Document(msgspec.Struct, forbid_unknown_fields=True):
     checkpoint: _Statement
-    heads: list[tuple[str, int, str]]
+    heads: list[tuple[str, _Count, str]]
     signature: str
 
 

@@ -259,8 +259,10 @@ class Worker:
 
     async def _end_duties(self, until: float) -> None:
         for duty in self._duties:
-            left_s = max(until - self._clock.monotonic(), 0)
+            left_s = until - self._clock.monotonic()
             try:
+                if left_s <= 0:
+                    raise TimeoutError
                 await asyncio.wait_for(self._outlived(duty.at_end(), duty.name), left_s)
             except TimeoutError:
                 _log.warning("worker_left_work", queue=duty.name)
