@@ -73,6 +73,14 @@ check: setup ## formatter, linter, strict type checker, architecture test
 test: setup ## every test, the fast ones first
 	@$(PY) -m pytest
 
+.PHONY: test-live
+test-live: setup ## the flow tests against Stripe's own test mode (STRIPE_API_KEY=sk_test_... STRIPE_DESTINATION=acct_...)
+	@case "$(STRIPE_API_KEY)" in sk_test_*) ;; *) \
+	    echo 'Name a test key: make test-live STRIPE_API_KEY=sk_test_...' >&2; exit 1;; esac
+	@export ROADCALL_TEST_LIVE=1 STRIPE_API_KEY='$(STRIPE_API_KEY)'; \
+	    $(if $(STRIPE_DESTINATION),export STRIPE_DESTINATION='$(STRIPE_DESTINATION)';) \
+	    $(PY) -m pytest tests/live
+
 .PHONY: format
 format: setup ## format the code and mend what the linter can mend
 	@$(PY) -m ruff format .

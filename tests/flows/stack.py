@@ -129,6 +129,10 @@ class ServerProcess:
             self.kill()
             raise
 
+    @property
+    def running(self) -> bool:
+        return self.process.poll() is None
+
     def kill(self) -> None:
         """kill -9, and wait until it is gone."""
         self.process.kill()
@@ -174,10 +178,12 @@ class Stack:
     settings: dict[str, str] = field(default_factory=dict)
     sandbox_port: int = field(default_factory=free_port)
     port: int = field(default_factory=free_port)
+    api_key: str = field(default=API_KEY, repr=False)
 
     def __post_init__(self) -> None:
         self.secrets = self.directory / "stripe.json"
-        self.write_secrets(API_KEY)
+        self.write_secrets(self.api_key)
+        self.others: list[ServerProcess] = []
         self.sandbox = self.start_sandbox()
         try:
             self.service = self.start_service()
@@ -243,9 +249,18 @@ class Stack:
     def restart_service(self, **changed: str) -> None:
         self.service = self.start_service(**changed)
 
+    def start_beside(self, name: str, *words: str, **changed: str) -> ServerProcess:
+        """Another process of the service's on the same data, gone when the stack is."""
+        env = {**self.environment, **changed}
+        command = [sys.executable, "-m", "roadcall_payments.cli.main", *words]
+        url = f"http://127.0.0.1:{env['ROADCALL_PORT']}"
+        process = ServerProcess(command, env, self.directory / f"{name}.log", url)
+        self.others.append(process)
+        return process
+
     def close(self) -> None:
-        for process in (self.service, self.sandbox):
-            if process.process.poll() is None:
+        for process in (*self.others, self.service, self.sandbox):
+            if process.running:
                 process.kill()
 
     # --- talking to the service ---
@@ -321,7 +336,7 @@ class Stack:
             self.sandbox.url + path,
             raw=form.encode() if form else None,
             headers={
-                "Authorization": f"Bearer {API_KEY}",
+                "Authorization": f"Bearer {self.api_key}",
                 "Content-Type": "application/x-www-form-urlencoded",
                 **headers,
             },
