@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import secrets
+import shlex
 import signal
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -137,8 +138,7 @@ def _keys(path: Path) -> Keys:
             ],
             "connectEnabled": True,
         }
-        path.touch(mode=0o600)
-        path.write_text(json.dumps(document, indent=2), encoding="utf-8")
+        _write_private(path, json.dumps(document, indent=2))
     document = json.loads(path.read_text(encoding="utf-8"))
     platform, connect = (secret["value"] for secret in document["webhookSecret"])
     return Keys(document["apiKey"], platform, connect)
@@ -165,11 +165,19 @@ def _environment(changed: Mapping[str, str]) -> dict[str, str]:
 
 def _write_environment_file(places: Places, changed: Mapping[str, str], keys: Keys) -> None:
     """For another terminal: `. var/environment`, and every command knows this service."""
-    lines = [f"export {variable(name)}='{value}'" for name, value in changed.items()]
-    lines.append(f"export STRIPE_API_KEY='{keys.api_key}'")
-    path = places.environment_file
-    path.touch(mode=0o600)
-    path.write_text("\n".join([*lines, ""]), encoding="utf-8")
+    exported = {variable(name): value for name, value in changed.items()}
+    exported["STRIPE_API_KEY"] = keys.api_key
+    lines = [f"export {name}={shlex.quote(value)}\n" for name, value in exported.items()]
+    _write_private(places.environment_file, "".join(lines))
+
+
+def _write_private(path: Path, text: str) -> None:
+    """For its owner alone, and whole or not at all."""
+    draft = path.with_name(f".{path.name}.draft")
+    draft.unlink(missing_ok=True)
+    draft.touch(mode=0o600)
+    draft.write_text(text, encoding="utf-8")
+    draft.replace(path)
 
 
 def _sandbox_command(places: Places, keys: Keys) -> Sequence[str]:
