@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from roadcall_payments.api.access import ROUTES
 from roadcall_payments.domain.people import Actor
-from tests.api.harness import ADMIN, DRIVER, SERVICE, Api, Reply, running_api
+from tests.api.harness import ADMIN, DISPATCHER, DRIVER, SERVICE, Api, Reply, running_api
 
 JSON = "application/json"
 POSTS = sorted(path for method, path in ROUTES if method == "POST")
@@ -56,8 +56,8 @@ class Loop:
         ]
         return [payment["id"] for payment in made] + ["p_none"]
 
-    def post(self, path: str, caller: Actor, raw: bytes, media_type: str = JSON) -> Reply:
-        headers = {"Content-Type": media_type}
+    def post(self, path: str, caller: Actor, raw: bytes, **more: str) -> Reply:
+        headers = {"Content-Type": JSON} | {name.replace("_", "-"): v for name, v in more.items()}
         return self._runner.run(self.api.post(path, caller, raw=raw, headers=headers))
 
     def get(self, path: str, caller: Actor | None, **headers: str) -> Reply:
@@ -96,10 +96,19 @@ def test_any_json_to_any_post(loop: Loop, data: st.DataObject) -> None:
     """The harness holds each answer against the document: an undocumented one fails there."""
     path = data.draw(st.sampled_from(POSTS))
     body = data.draw(st.one_of(shaped(loop.api), ANY_JSON))
-    caller = data.draw(st.sampled_from([ADMIN, SERVICE, DRIVER]))
+    caller = data.draw(st.sampled_from([ADMIN, SERVICE, DISPATCHER, DRIVER]))
+    headers = data.draw(
+        st.fixed_dictionaries(
+            {},
+            optional={
+                "On_Behalf_Of": st.sampled_from(["d_1", "d_2", "-"]),
+                "Idempotency_Key": st.sampled_from(["k1", "k2", "k 3"]),
+            },
+        )
+    )
     raw = json.dumps(body).encode("utf-8", "surrogatepass")
     payment_id = data.draw(st.sampled_from(loop.payment_ids))
-    reply = loop.post(path.replace("{paymentId}", payment_id), caller, raw)
+    reply = loop.post(path.replace("{paymentId}", payment_id), caller, raw, **headers)
     assert reply.status < 400 or reply.code
     # A sound body may well have paused the movements before.
     assert reply.status < 500 or reply.code == "movements_paused"
@@ -113,7 +122,7 @@ def test_any_json_to_any_post(loop: Loop, data: st.DataObject) -> None:
 )
 def test_any_bytes_to_any_post(loop: Loop, path: str, raw: bytes, media_type: str) -> None:
     address = path.replace("{paymentId}", "p_1")
-    assert loop.post(address, ADMIN, raw, media_type).status < 500
+    assert loop.post(address, ADMIN, raw, Content_Type=media_type).status < 500
 
 
 @settings(max_examples=100, suppress_health_check=list(HealthCheck))

@@ -208,7 +208,17 @@ async def test_the_secret_goes_to_the_payer_alone(api: Api) -> None:
     assert await secret(SERVICE) is None
     assert await secret(DISPATCHER) is None
     assert await secret(ADMIN) is None
+    # Only a service acts for others: from anybody else the header says nothing.
+    assert await secret(DISPATCHER, {"On-Behalf-Of": "d_1"}) is None
+    assert await secret(ADMIN, {"On-Behalf-Of": "d_1"}) is None
     assert await secret(SERVICE, {"On-Behalf-Of": "d_1"}) is not None
+
+
+async def test_a_service_acts_for_nobody_else(api: Api) -> None:
+    payment = await api.approved()
+    address = f"/payments/{payment['id']}/process"
+    reply = await api.post(address, SERVICE, headers={"On-Behalf-Of": "d_2"})
+    assert (reply.status, reply.code) == (403, "not_allowed")
 
 
 async def test_a_vendor_and_a_driver_see_no_scoring(api: Api) -> None:

@@ -188,20 +188,25 @@ def _reaches(caller: Actor, reach: Reach, payment: Payment) -> bool:
             return caller.driver_id is not None and caller.driver_id == payment.driver_id
 
 
-def for_payer(caller: Actor, action: Action, payment: Payment, payer_id: str | None) -> Actor:
-    """The caller, in the payer's name where it is a service that must act for one (M33).
+def for_payer(caller: Actor, payment: Payment, payer_id: str | None) -> Actor:
+    """The caller; a service in the name of the payer whom it names, or without one (M33).
 
-    Raises InvalidInput when the payer is not named, NotAllowed when it is not this payment's.
+    Raises NotAllowed when a service names somebody who is not this payment's payer.
     """
-    if RIGHTS[action][caller.role] is not Reach.PAYER:
+    if caller.role is not Role.SERVICE or payer_id is None:
         return caller
-    if payer_id is None:
-        raise InvalidInput(
-            "On-Behalf-Of", "Name the payer you act for: send its driver id as On-Behalf-Of."
-        )
     if not is_payer(caller, payment, payer_id):
         raise NotAllowed("On-Behalf-Of names somebody who is not this payment's payer.")
     return replace(caller, driver_id=payer_id)
+
+
+def as_payer(caller: Actor, action: Action, payment: Payment, payer_id: str | None) -> Actor:
+    """``for_payer``, where a service must name one. Raises InvalidInput when it does not."""
+    if RIGHTS[action][caller.role] is Reach.PAYER and payer_id is None:
+        raise InvalidInput(
+            "On-Behalf-Of", "Name the payer you act for: send its driver id as On-Behalf-Of."
+        )
+    return for_payer(caller, payment, payer_id)
 
 
 def is_payer(caller: Actor, payment: Payment, payer_id: str | None) -> bool:

@@ -241,10 +241,9 @@ async def process(
     """`driver_ic`: opens the PaymentIntent, which the payer then confirms. `back_office`:
     transfers to the vendor's connected account."""
     payment = await payment_for(service, caller, Action.PROCESS, payment_id)
-    if on_behalf_of is not None:
-        caller = access.for_payer(caller, Action.CONFIRM, payment, on_behalf_of)
+    actor = access.for_payer(caller, payment, on_behalf_of)
     account = body.vendor_stripe_account_id if body else None
-    answer = await service.payments.process(caller, payment_id, account, idem)
+    answer = await service.payments.process(actor, payment_id, account, idem)
     return await _moved(request, service, caller, answer, on_behalf_of)
 
 
@@ -266,7 +265,7 @@ async def confirm(
 ) -> Response:
     """Also another card after one was declined: it is the same PaymentIntent (M1)."""
     payment = await payment_for(service, caller, Action.CONFIRM, payment_id)
-    payer = access.for_payer(caller, Action.CONFIRM, payment, on_behalf_of)
+    payer = access.as_payer(caller, Action.CONFIRM, payment, on_behalf_of)
     answer = await service.payments.confirm(payer, payment_id, body.payment_method_id, idem)
     return await _moved(request, service, caller, answer, on_behalf_of)
 
@@ -282,7 +281,7 @@ async def client_secret(
 ) -> ClientSecretView:
     """For the payer's own Stripe.js, or a `service` acting for the payer. Keep it out of logs."""
     payment = await payment_for(service, caller, Action.READ_CLIENT_SECRET, payment_id)
-    access.for_payer(caller, Action.READ_CLIENT_SECRET, payment, on_behalf_of)
+    access.as_payer(caller, Action.READ_CLIENT_SECRET, payment, on_behalf_of)
     secret = await service.payments.client_secret(payment_id)
     return ClientSecretView(
         payment_id=payment_id,

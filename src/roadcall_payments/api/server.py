@@ -9,6 +9,8 @@ from starlette.types import ASGIApp
 
 GRACE_S: Final = 30
 KEEP_ALIVE_S: Final = 75
+# Past it uvicorn answers 503 by itself, before anything is read.
+CONNECTIONS_MAX: Final = 4_096
 
 
 def http_server(app: ASGIApp, host: str, port: int, grace_s: int = GRACE_S) -> uvicorn.Server:
@@ -29,6 +31,7 @@ def http_server(app: ASGIApp, host: str, port: int, grace_s: int = GRACE_S) -> u
             access_log=False,
             log_config=None,
             server_header=False,
+            limit_concurrency=CONNECTIONS_MAX,
             timeout_keep_alive=KEEP_ALIVE_S,
             timeout_graceful_shutdown=grace_s,
         )
