@@ -10,12 +10,17 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from roadcall_payments import telemetry
+from roadcall_payments.bootstrap import open_service
 from roadcall_payments.clock import SystemIds
+from roadcall_payments.config import Settings
+from roadcall_payments.domain.people import Actor, Role
 from roadcall_payments.ports import Store
 from roadcall_payments.stores.sqlite.store import open_sqlite
 from roadcall_payments.worker import DUTY_AFTER_FAILURE_S, Duty, Pace, Worker
 from tests.fakes.manual_clock import ManualClock
 
+ADMIN = Actor("ada", Role.ADMIN)
 PACE = Pace(poll_ms=1_000, batch_size=10, concurrency=3, lease_s=90, drain_s=1)
 
 
@@ -57,6 +62,10 @@ async def working(store: Store, clock: ManualClock, duty: Duty) -> AsyncIterator
         await asyncio.wait_for(running, 10)
 
 
+def failing(duty: str) -> float | None:
+    return telemetry.REGISTRY.get_sample_value("roadcall_duty_failing", {"duty": duty})
+
+
 async def advance_until(clock: ManualClock, chimes: Chimes, step_s: float) -> float:
     """Let time pass in steps until it chimes again; how much that was."""
     passed = 0.0
@@ -84,9 +93,11 @@ async def test_a_duty_that_fails_is_recorded_and_tried_later(store: Store) -> No
         async with working(store, clock, Duty("chime", chimes.attend, chimes.at_end)):
             await chimes.attended.acquire()
             await clock.until_somebody_sleeps()
+            assert failing("chime") == 1
             assert await advance_until(clock, chimes, 60) >= DUTY_AFTER_FAILURE_S
     failed = [line for line in logs if line["event"] == "worker_failed"]
     assert [line["during"] for line in failed] == ["chime"]
+    assert failing("chime") == 0
     assert chimes.ended == 1
 
 
@@ -104,3 +115,19 @@ async def test_an_end_that_takes_too_long_does_not_hold_the_worker(store: Store)
     assert begun.is_set()
     left = [line["queue"] for line in logs if line["event"] == "worker_left_work"]
     assert left == ["chime"]
+
+
+async def test_the_services_worker_signs_what_it_finds_and_what_it_leaves(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path, worker_poll_interval_ms=10)
+    async with open_service(settings) as service:
+        await service.movements_switch.pause(ADMIN, "before the start")
+        running = asyncio.create_task(service.worker.run())
+        while await service.checkpoints.newest() is None:  # noqa: ASYNC110  # files send no event
+            await asyncio.sleep(0.01)
+        await service.movements_switch.resume(ADMIN)
+        service.worker.stop()
+        await asyncio.wait_for(running, 30)
+        held = await service.checkpoints.hold()
+    assert (held.count, held.faults) == (2, ())
+    assert held.newest is not None
+    assert held.newest.number == 2

@@ -309,6 +309,12 @@ QUEUE_WORKED = Counter(
     ["queue", "outcome"],
     registry=REGISTRY,
 )
+DUTY_FAILING = Gauge(
+    "roadcall_duty_failing",
+    "1 while what is done by the clock (checkpoint) failed when it was last tried.",
+    ["duty"],
+    registry=REGISTRY,
+)
 LEDGER_IMBALANCE_CENTS = Gauge(
     "roadcall_ledger_imbalance_cents",
     "What the postings of a currency fail to cancel out to; anything but 0 is an alarm.",

@@ -255,6 +255,7 @@ class Worker:
     async def _keep(self, duty: Duty) -> None:
         while not self._stopping.is_set():
             wait_s = await self._outlived(duty.attend(), duty.name)
+            telemetry.DUTY_FAILING.labels(duty.name).set(wait_s is None)
             await self._rest(self._stopping, DUTY_AFTER_FAILURE_S if wait_s is None else wait_s)
 
     async def _end_duties(self, until: float) -> None:

@@ -105,6 +105,29 @@ def test_log_and_key_may_be_far_from_the_database(
     assert not (tmp_path / "checkpoints").exists()
 
 
+def test_the_doctor_says_where_they_are_and_that_it_is_too_near(
+    typed: Typed, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def examined() -> tuple[str, str]:
+        checks = json.loads(typed("doctor", "--json").stdout)
+        (found,) = (one for one in checks if one["name"] == "checkpoints")
+        return found["finding"], found["detail"]
+
+    directory = tmp_path / "checkpoints"
+    assert examined() == ("note", f"none that can be trusted in {directory}")
+    assert typed("checkpoint").exit_code == 0
+    finding, detail = examined()
+    assert finding == "note"
+    assert re.fullmatch(r"number 1 of \d+ s ago, in .*, beside the database", detail)
+    away = directory.rename(tmp_path.parent / f"{tmp_path.name}-away")
+    monkeypatch.setenv("ROADCALL_CHECKPOINT_DIR", str(away))
+    assert examined()[0] == "ok"
+    (tmp_path / "checkpoint-key.pem").unlink()
+    finding, detail = examined()
+    assert finding == "wrong"
+    assert str(tmp_path / "checkpoint-key.pem") in detail
+
+
 def test_the_database_holds_nothing_of_the_checkpoints(
     typed: Typed, world: World, database: Path
 ) -> None:

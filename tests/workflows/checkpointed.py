@@ -10,11 +10,12 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
+from roadcall_payments.checkpoint import SignedCheckpoint, decode_checkpoint
 from roadcall_payments.checkpoint_files.head_index import ScratchHeadIndex
 from roadcall_payments.checkpoint_files.keys import FileCheckpointKeys
 from roadcall_payments.checkpoint_files.log import FileCheckpointLog
 from roadcall_payments.clock import SystemClock
-from roadcall_payments.commit import State, encode_state
+from roadcall_payments.commit import State, encode_state, stream_of
 from roadcall_payments.journal import Head, JournalEntry, decode_fact, seal
 from roadcall_payments.ports import CheckpointLog, Clock, Store
 from roadcall_payments.stores.sqlite.queries import read_journal
@@ -22,7 +23,8 @@ from roadcall_payments.stores.sqlite.store import open_sqlite
 from roadcall_payments.workflows.checkpoints import Checkpoints
 from roadcall_payments.workflows.verification import Verification
 from roadcall_payments.workflows.write_path import apply_fact
-from tests.workflows.stories import World
+from tests.builders import stray_money
+from tests.workflows.stories import Storyteller, World
 
 HOUR = timedelta(hours=1)
 
@@ -79,6 +81,31 @@ class Checkpointed:
         async with self.store() as store:
             assert await Verification(store).verify(lambda _: None) == []
             return list((await self.process(store).hold()).faults)
+
+
+def signed_in(books: Checkpointed, number: int) -> SignedCheckpoint:
+    return decode_checkpoint(books.file(number).read_bytes())
+
+
+async def more_of(store: Store, stream: str) -> None:
+    await Storyteller(store).facts(stream, stray_money())
+
+
+async def heads_in(store: Store) -> dict[str, Head]:
+    return {stored.stream: stored.head for stored in await store.streams()}
+
+
+async def three_checkpoints(books: Checkpointed) -> tuple[str, str]:
+    """The world; one stream grown; another one grown. The two streams."""
+    first, second = (
+        stream_of("payment", one) for one in (books.world.driver_payment, books.world.open_payment)
+    )
+    assert await books.make() == ()
+    for stream in (first, second):
+        async with books.store() as store:
+            await more_of(store, stream)
+        assert await books.make() == ()
+    return first, second
 
 
 def open_falsified(path: Path) -> sqlite3.Connection:

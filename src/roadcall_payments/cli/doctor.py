@@ -88,6 +88,7 @@ async def _examined(service: Service, settings: Settings) -> list[Check]:
     checks += [check async for check in _database(service, settings)]
     checks += [check async for check in _queues(service)]
     checks += [await _inbox(service), await _movements(service), await _mail(settings)]
+    checks.append(await _checkpoints(service, settings))
     return checks
 
 
@@ -206,6 +207,25 @@ async def _queues(service: Service) -> AsyncIterator[Check]:
             yield Check(name, Finding.WRONG, detail, remedy)
         else:
             yield Check(name, Finding.OK, detail)
+
+
+async def _checkpoints(service: Service, settings: Settings) -> Check:
+    """How old the newest is says little: an idle service makes none."""
+    name, where = "checkpoints", settings.checkpoint_log_dir
+    try:
+        newest = await service.checkpoints.newest()
+    except RoadcallError as unusable:
+        remedy = "Give ROADCALL_CHECKPOINT_KEY_FILE and ROADCALL_CHECKPOINT_DIR what is kept."
+        return Check(name, Finding.WRONG, unusable.message, remedy)
+    if newest is None:
+        remedy = "The worker makes them; by hand: roadcall-payments checkpoint"
+        return Check(name, Finding.NOTE, f"none that can be trusted in {where}", remedy)
+    ago = age(newest.at, service.clock.now())
+    detail = f"number {newest.number} of {ago} ago, in {where}"
+    if where.is_relative_to(settings.data_dir):
+        remedy = "In production keep them and their key apart: ROADCALL_CHECKPOINT_DIR, _KEY_FILE."
+        return Check(name, Finding.NOTE, f"{detail}, beside the database", remedy)
+    return Check(name, Finding.OK, detail)
 
 
 async def _inbox(service: Service) -> Check:

@@ -133,12 +133,17 @@ class Checkpoints:
             made += await self._append(changed)
             return Made(tuple(made), tuple(faults))
 
-    async def _due_in_s(self) -> float:
+    async def newest(self) -> Checkpoint | None:
+        """The newest one, if its signature holds. Raises InvalidInput without a usable key."""
         numbers = await self._log.numbers()
-        newest = await self._authentic(numbers[-1]) if numbers else None
+        signed, _ = await self._examined(numbers[-1], None) if numbers else (None, [])
+        return signed.checkpoint if signed else None
+
+    async def _due_in_s(self) -> float:
+        newest = await self.newest()
         if newest is None:
             return 0.0
-        due_at = newest.checkpoint.at + self._interval
+        due_at = newest.at + self._interval
         # A clock that was set back must not silence us for longer than one interval.
         wait = min(due_at - self._clock.now(), self._interval)
         return max(wait.total_seconds(), 0.0)
@@ -260,9 +265,6 @@ class Checkpoints:
         if previous is not None and signed.checkpoint.previous != previous:
             return signed, [f"checkpoint {number}: it does not follow the checkpoint before it"]
         return signed, []
-
-    async def _authentic(self, number: int) -> SignedCheckpoint | None:
-        return (await self._examined(number, None))[0]
 
     async def _copied_number(self) -> int | None:
         """The number of the newest copy; None when it is not there, or not ours."""
