@@ -173,6 +173,28 @@ async def test_reversals_and_refunds_are_listed() -> None:
     assert rig.stripe.received[0].path == "/v1/transfers/tr_1/reversals"
 
 
+async def test_m7_lookups_list_and_never_search() -> None:
+    window = CreatedWindow(CREATED, CREATED)
+    async with rigged(*[page()] * 6) as rig:
+        await rig.gateway.transfers("pay_1")
+        await rig.gateway.payment_intents(window)
+        await rig.gateway.reversals("tr_1")
+        await rig.gateway.refunds("pi_1")
+        await rig.gateway.payouts("acct_vendor", window)
+        await rig.gateway.balance_transactions(source="ch_1")
+    received = rig.stripe.received
+    assert [call.path for call in received] == [
+        "/v1/transfers",
+        "/v1/payment_intents",
+        "/v1/transfers/tr_1/reversals",
+        "/v1/refunds",
+        "/v1/payouts",
+        "/v1/balance_transactions",
+    ]
+    assert received[0].query["transfer_group"] == "pay_1"
+    assert "created[gte]" in received[1].query
+
+
 async def test_accounts_say_what_they_may_do() -> None:
     vendor = {
         "id": "acct_vendor", "object": "account", "payouts_enabled": True,

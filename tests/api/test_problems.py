@@ -63,7 +63,7 @@ def test_the_hint_of_the_error_wins_over_the_tables() -> None:
     assert headers_of(e.TooManyRequests("Wait.", retry_after_s=7)) == {"Retry-After": "7"}
 
 
-async def test_a_conflict_carries_the_payment_as_it_stands(api: Api) -> None:
+async def test_m34_a_conflict_carries_the_payment_as_it_stands(api: Api) -> None:
     payment = await api.approved()
     reply = await api.post(f"/payments/{payment['id']}/approve", ADMIN)
     assert (reply.status, reply.code) == (409, "status_forbids")
@@ -132,6 +132,18 @@ async def test_a_declined_card_is_a_400_with_stripes_codes(api: Api) -> None:
     assert reply.json["payment"]["status"] == "failed"
     again = await api.post(address, DRIVER, {"paymentMethodId": "pm_card_mastercard"})
     assert again.json["payment"]["status"] == "completed", again.text
+
+
+async def test_a_stolen_cards_holder_learns_of_a_plain_decline(api: Api) -> None:
+    """As Stripe asks; the service, which talks to the fleet, learns the truth."""
+    payment = await api.processing()
+    api.gateway.decline("stolen_card")
+    address = f"/payments/{payment['id']}"
+    refused = await api.post(f"{address}/confirm", DRIVER, {"paymentMethodId": "pm_card_visa"})
+    read = await api.get(address, DRIVER)
+    assert refused.json["declineCode"] == "generic_decline"
+    assert "stolen" not in refused.text + read.text
+    assert (await api.get(address, SERVICE)).json["failure"]["declineCode"] == "stolen_card"
 
 
 async def test_an_unknown_outcome_is_a_202(api: Api) -> None:

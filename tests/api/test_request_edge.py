@@ -19,7 +19,7 @@ def body_with(api: Api, **changes: Any) -> str:
 
 @pytest.mark.parametrize("escape", [NUL, LONE, "\\udc00\\ud800"])
 @pytest.mark.parametrize("field", ["description", "incidentId", "lineItems[0].description"])
-async def test_bad_text_in_json_is_refused_by_field(api: Api, escape: str, field: str) -> None:
+async def test_m37_bad_text_in_json_is_refused_by_field(api: Api, escape: str, field: str) -> None:
     body = api.new_payment(description="DESCRIPTION", incidentId="INCIDENTID")
     body["lineItems"][0]["description"] = "LINE"
     spots = {"description": "DESCRIPTION", "incidentId": "INCIDENTID"}
