@@ -84,7 +84,9 @@ def _parameter_lines(route: Route, name: str, field: Schema, traits: list[str]) 
         yield f"  {name} object {' '.join([*traits, 'text'])}\n"
         yield from _field_lines(route, chosen, f"{name}.")
     elif kinds == {"boolean", "string"}:
-        yield f"  {name} string {' '.join(traits)}".rstrip() + "\n"
+        words = [choice for part in variants for choice in part.get("enum", [])]
+        choices = "|".join(["true", "false", *words])
+        yield f"  {name} enum:{choices} {' '.join(traits)}".rstrip() + "\n"
     elif "properties" in chosen:
         yield f"  {name} object {' '.join(traits)}".rstrip() + "\n"
         yield from _field_lines(route, chosen, f"{name}.")

@@ -2,6 +2,7 @@
 
 import pytest
 
+from stripe_sandbox import SandboxConfig
 from tests.sandbox.client import CoreClient
 
 
@@ -93,6 +94,20 @@ def test_off_session_a_card_that_asks_is_declined(stripe: CoreClient) -> None:
         },
     )
     assert error["code"] == "authentication_required"
+
+
+def test_on_session_the_same_card_asks(stripe: CoreClient) -> None:
+    asked = stripe.pay(method="pm_card_authenticationRequired", off_session=False)
+    assert asked["status"] == "requires_action"
+
+
+def test_past_the_limit_of_failures_an_intent_is_canceled() -> None:
+    stripe = CoreClient(config=SandboxConfig(confirmation_limit=2))
+    intent = stripe.post("/v1/payment_intents", {"amount": 500, "currency": "usd"})["id"]
+    path = f"/v1/payment_intents/{intent}"
+    for _ in range(2):
+        stripe.expect(402, "POST", f"{path}/confirm", {"payment_method": "pm_card_chargeDeclined"})
+    assert stripe.get(path)["status"] == "canceled"
 
 
 def test_a_partial_capture_takes_its_part_and_gives_back_the_rest(stripe: CoreClient) -> None:

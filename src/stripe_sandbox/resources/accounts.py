@@ -1,6 +1,6 @@
 """Accounts: the platform's own, and those connected to it."""
 
-from stripe_sandbox.errors import StripeError, invalid, refused
+from stripe_sandbox.errors import StripeError, invalid, not_modelled, refused
 from stripe_sandbox.expansion import expandable
 from stripe_sandbox.json_types import JsonObject, JsonValue
 from stripe_sandbox.lists import list_object, list_records
@@ -206,7 +206,15 @@ def create_account(call: Call) -> JsonObject:
 
 
 def _apply(world: World, account: Account, params: Params) -> None:
-    account.metadata = merge_metadata(account.metadata, params)
+    """All that can be refused is, before anything changes."""
+    metadata = merge_metadata(account.metadata, params)
+    settings = params.object("settings")
+    interval = settings.object("payouts").object("schedule").text("interval")
+    if interval not in (None, "manual", "daily"):
+        raise not_modelled(f"the payout interval {interval}")
+    if "external_account" in params:
+        add_bank_account(world, account, params, "external_account")
+    account.metadata = metadata
     for name in ("email", "business_type"):
         if name in params:
             setattr(account, name, params.text(name))
@@ -218,30 +226,15 @@ def _apply(world: World, account: Account, params: Params) -> None:
     for name in ("mcc", "product_description", "support_phone"):
         if name in profile:
             setattr(account, name, profile.text(name))
-    settings = params.object("settings")
     descriptor = settings.object("payments").text("statement_descriptor")
     account.statement_descriptor = descriptor or account.statement_descriptor
-    interval = settings.object("payouts").object("schedule").text("interval")
-    if interval is not None:
-        _set_interval(world, account, interval)
-    accepted_at = params.object("tos_acceptance").integer("date")
-    account.tos_accepted_at = accepted_at or account.tos_accepted_at
-    if "external_account" in params:
-        add_bank_account(world, account, params, "external_account")
-    _request_capabilities(account, params.object("capabilities"))
-    _clear_requirements(world, account)
-
-
-def _set_interval(world: World, account: Account, interval: str) -> None:
-    if interval not in ("manual", "daily"):
-        raise refused(
-            f"Invalid settings[payouts][schedule][interval]: the sandbox pays out manual or daily, "
-            f"not {interval}.",
-            status=501,
-        )
-    account.payout_interval = interval
+    account.payout_interval = interval or account.payout_interval
     if interval == "daily":
         schedule_automatic_payout(world, account)
+    accepted_at = params.object("tos_acceptance").integer("date")
+    account.tos_accepted_at = accepted_at or account.tos_accepted_at
+    _request_capabilities(account, params.object("capabilities"))
+    _clear_requirements(world, account)
 
 
 def schedule_automatic_payout(world: World, account: Account) -> None:
@@ -316,8 +309,8 @@ def update_account(call: Call) -> JsonObject:
     if account.id == world.platform:
         raise invalid("You cannot update your own account through the API.")
     before = render_account(world, account)
-    account.currency = call.params.text("default_currency") or account.currency
     _apply(world, account, call.params)
+    account.currency = call.params.text("default_currency") or account.currency
     world.accounts.save(account)
     body = render_account(world, account)
     emit(world, "account.updated", body, account.id, changed(before, body))

@@ -95,17 +95,17 @@ def create_payment_intent(call: Call) -> JsonObject:
         transfer_group=params.text("transfer_group"),
     )
     intent.client_secret = f"{intent.id}_secret_{world.ids.new('', 25)}"
-    _apply_details(world, intent, params)
-    method = _method_sent(world, intent, params)
     if confirming:
         _check_return_url(intent, params)
-        if method is None:
-            raise invalid(
-                "You cannot confirm this PaymentIntent because it's missing a payment method. To "
-                "confirm the PaymentIntent, specify a payment method attached to this "
-                "PaymentIntent or in the confirm request.",
-                code="payment_intent_unexpected_state",
-            )
+    _apply_details(world, intent, params)
+    method = _method_sent(world, intent, params)
+    if confirming and method is None:
+        raise invalid(
+            "You cannot confirm this PaymentIntent because it's missing a payment method. To "
+            "confirm the PaymentIntent, specify a payment method attached to this "
+            "PaymentIntent or in the confirm request.",
+            code="payment_intent_unexpected_state",
+        )
     if method is not None:
         intent.payment_method, intent.status = method.id, "requires_confirmation"
     world.payment_intents.add(intent)
@@ -155,7 +155,8 @@ def _method_sent(world: World, intent: PaymentIntent, params: Params) -> Payment
             return method_from_data(world, intent.account, params.object("payment_method_data"))
         return None
     method = use_payment_method(world, intent.account, named)
-    if method.customer is not None and method.customer != intent.customer:
+    customer = params.text("customer") or intent.customer
+    if method.customer is not None and method.customer != customer:
         raise invalid(
             "The provided PaymentMethod cannot be attached. To reuse a PaymentMethod, you must "
             "attach it to a Customer first, and name the Customer on the PaymentIntent.",
@@ -185,7 +186,7 @@ def _check_return_url(intent: PaymentIntent, params: Params) -> None:
 
 def _confirm(call: Call, intent: PaymentIntent, method: PaymentMethod) -> JsonObject:
     params = call.params
-    intent.off_session = bool(params.flag("off_session")) or bool(params.text("off_session"))
+    intent.off_session = params.text("off_session") not in (None, "false")
     intent.return_url = params.text("return_url") or intent.return_url
     confirm(
         call.world, intent, method, error_on_action=bool(params.flag("error_on_requires_action"))
@@ -250,8 +251,8 @@ def update_payment_intent(call: Call) -> JsonObject:
         )
     currency = check_currency(params.text("currency") or intent.currency)
     amount = check_amount(params.integer("amount") or intent.amount, currency, charge=True)
-    _apply_details(world, intent, params)
     method = _method_sent(world, intent, params)
+    _apply_details(world, intent, params)
     intent.amount, intent.currency = amount, currency
     intent.capture_method = params.text("capture_method") or intent.capture_method
     if "transfer_group" in params:

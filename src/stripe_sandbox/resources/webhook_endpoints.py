@@ -100,10 +100,9 @@ def retrieve_endpoint(call: Call) -> JsonObject:
 def update_endpoint(call: Call) -> JsonObject:
     world, params = call.world, call.params
     endpoint = _find(call)
-    url = params.text("url")
-    if url is not None:
-        endpoint.url = _check_url(url)
-    endpoint.metadata = merge_metadata(endpoint.metadata, params)
+    metadata = merge_metadata(endpoint.metadata, params)
+    endpoint.url = _check_url(params.text("url") or endpoint.url)
+    endpoint.metadata = metadata
     if "enabled_events" in params:
         endpoint.enabled_events = params.texts("enabled_events")
     if "description" in params:
