@@ -67,12 +67,15 @@ class FakeGateway:
     def script(self, operation: Operation, *outcomes: Scripted) -> None:
         self._scripted[operation].extend(outcomes)
 
-    def decline(self) -> None:
-        """The next confirmation ends like Stripe's test card 4000 0000 0000 0002."""
+    def decline(self, decline_code: str = "generic_decline") -> None:
+        """The next confirmation is declined, as of Stripe's test cards."""
+        failure = replace(DECLINED, decline_code=decline_code)
 
         def declined(request: StripeRequest) -> Outcome:
             intent = self._confirmed(request, IntentStatus.REQUIRES_PAYMENT_METHOD)
-            return Refused(DECLINED, 402, "req_declined", replayed=False, object=intent)
+            intent = replace(intent, failure=failure)
+            self.intents[intent.id] = intent
+            return Refused(failure, 402, "req_declined", replayed=False, object=intent)
 
         self.script(Operation.CONFIRM_PAYMENT_INTENT, declined)
 

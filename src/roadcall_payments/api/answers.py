@@ -7,7 +7,7 @@ from collections.abc import Callable
 from fastapi import Request
 from starlette.responses import Response
 
-from roadcall_payments.api.payment_views import PaymentView, view
+from roadcall_payments.api.payment_views import PaymentView, told_decline, view
 from roadcall_payments.api.problems import headers_of, problem_of, respond
 from roadcall_payments.api.schemas import View
 from roadcall_payments.api.wiring import Service, record_of
@@ -36,7 +36,7 @@ async def answered(
     headers = {"Location": f"/payments/{payment.id}"} if answer.status == 201 else {}
     if answer.repeated:
         headers["Idempotency-Replayed"] = "true"
-    refusal = _refusal(payment, answer.status)
+    refusal = _refusal(payment, answer.status, caller)
     if refusal is not None:
         problem = problem_of(refusal, record.id).model_copy(update={"payment": body})
         return respond(problem, headers | headers_of(refusal))
@@ -49,13 +49,15 @@ async def answered(
     )
 
 
-def _refusal(payment: Payment, status: int) -> RoadcallError | None:
+def _refusal(payment: Payment, status: int, caller: Actor) -> RoadcallError | None:
     if status == 400:
         failure = payment.failure
         if failure is None:
             return PaymentRefused("Stripe refused.", stripe_code=None, decline_code=None)
         return PaymentRefused(
-            failure.message, stripe_code=failure.code, decline_code=failure.decline_code
+            failure.message,
+            stripe_code=failure.code,
+            decline_code=told_decline(failure.decline_code, caller),
         )
     if status == 503:
         return CredentialsRejected(

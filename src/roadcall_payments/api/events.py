@@ -11,7 +11,14 @@ from roadcall_payments.api import access, documented
 from roadcall_payments.api.access import Action
 from roadcall_payments.api.guarded_route import GuardedRoute
 from roadcall_payments.api.payments import NEW_PAYMENT_EXAMPLE, NewPaymentBody
-from roadcall_payments.api.schemas import EXAMPLE_AT, PAYMENT_ID, RequestBody, View, with_example
+from roadcall_payments.api.schemas import (
+    EXAMPLE_AT,
+    PAYMENT_ID,
+    Id,
+    RequestBody,
+    View,
+    with_example,
+)
 from roadcall_payments.api.wiring import Caller, Wired, record_of
 
 router = APIRouter(route_class=GuardedRoute, tags=["events"])
@@ -30,7 +37,7 @@ class EventBody(RequestBody):
         }
     )
 
-    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$")]
+    id: Id
     detail_type: Literal["WorkCompleted"] = Field(alias="detail-type")
     source: str = Field(min_length=1, max_length=256)
     time: str = Field(min_length=1, max_length=64)

@@ -27,6 +27,8 @@ from roadcall_payments.ports import Page
 
 Texts = Mapping[str, str]
 
+_KEPT_FROM_PAYERS = frozenset({"fraudulent", "lost_card", "merchant_blacklist", "stolen_card"})
+
 
 class LineItemView(View):
     kind: str
@@ -231,7 +233,7 @@ def _summary(payment: Payment, caller: Actor) -> dict[str, object]:
         "failure": failure
         and FailureView(
             code=failure.code,
-            decline_code=failure.decline_code,
+            decline_code=told_decline(failure.decline_code, caller),
             message=failure.message,
             retryable=failure.retryable,
         ),
@@ -245,6 +247,14 @@ def _summary(payment: Payment, caller: Actor) -> dict[str, object]:
         "updated_at": payment.updated_at,
         "completed_at": payment.completed_at,
     }
+
+
+def told_decline(decline_code: str | None, caller: Actor) -> str | None:
+    """Stripe asks to show these to a card's holder as a plain decline: who holds a stolen card
+    must not learn that it is known."""
+    if caller.role in OUTSIDERS and decline_code in _KEPT_FROM_PAYERS:
+        return "generic_decline"
+    return decline_code
 
 
 def _risk(payment: Payment) -> RiskView | None:

@@ -22,6 +22,7 @@ from roadcall_payments.api.payment_views import (
     view,
 )
 from roadcall_payments.api.schemas import (
+    ID_PATTERN,
     PAYMENT_ID,
     AmountCents,
     Currency,
@@ -49,7 +50,7 @@ PaymentId = Annotated[
     str,
     Path(
         alias="paymentId",
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$",
+        pattern=ID_PATTERN,
         description="The payment's id.",
         examples=[PAYMENT_ID],
     ),

@@ -70,10 +70,11 @@ Instant = Annotated[
     Field(json_schema_extra={"format": "date-time", "description": "RFC 3339, UTC."}),
 ]
 
+ID_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$"
 Id = Annotated[
     str,
     Field(
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$",
+        pattern=ID_PATTERN,
         description="1 to 128 letters, digits, dots, dashes, colons or underscores.",
     ),
 ]

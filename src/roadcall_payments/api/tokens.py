@@ -11,6 +11,7 @@ import jwt
 
 from roadcall_payments.api.identity_errors import Unauthenticated
 from roadcall_payments.api.jwks import KeySource
+from roadcall_payments.api.schemas import ID_PATTERN
 from roadcall_payments.domain.errors import NotAllowed
 from roadcall_payments.domain.people import Actor, Role
 
@@ -21,7 +22,7 @@ TOKEN_LENGTH_MAX: Final = 8_192
 SUBJECT_LENGTH_MAX: Final = 255
 
 _GRANTED = {role.value: role for role in Role if role is not Role.SYSTEM}
-_OWNER_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}", re.ASCII)
+_OWNER_ID = re.compile(ID_PATTERN, re.ASCII)
 
 Claims = Mapping[str, object]
 

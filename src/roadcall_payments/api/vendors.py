@@ -12,6 +12,7 @@ from roadcall_payments.api.access import Action
 from roadcall_payments.api.guarded_route import GuardedRoute
 from roadcall_payments.api.schemas import (
     EXAMPLE_AT,
+    ID_PATTERN,
     ConnectedAccountId,
     Instant,
     RequestBody,
@@ -28,7 +29,7 @@ VendorId = Annotated[
     str,
     Path(
         alias="vendorId",
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$",
+        pattern=ID_PATTERN,
         description="The vendor's id, as the marketplace knows it.",
         examples=["v_7"],
     ),

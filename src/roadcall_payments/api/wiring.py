@@ -8,6 +8,7 @@ from typing import Annotated, Protocol, cast
 from fastapi import Depends, Header, Request
 from starlette.types import Scope
 
+from roadcall_payments.api.schemas import ID_PATTERN
 from roadcall_payments.domain.errors import BrokenInvariant
 from roadcall_payments.domain.people import Actor
 from roadcall_payments.ports import Clock, Gateway, Store
@@ -87,7 +88,7 @@ PayerHeader = Annotated[
     Header(
         alias="On-Behalf-Of",
         description="The driver id of the payer for whom a `service` caller acts.",
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$",
+        pattern=ID_PATTERN,
         examples=["d_31"],
     ),
 ]
