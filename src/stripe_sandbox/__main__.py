@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import contextlib
 import gc
 import logging
 import secrets
@@ -19,6 +18,8 @@ from stripe_sandbox.server import Server
 from stripe_sandbox.storage import MemoryStorage, SqliteStorage, Storage, StorageError
 
 GRACE_S = 5.0
+
+log = logging.getLogger("stripe_sandbox")
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -160,14 +161,19 @@ async def serve(options: argparse.Namespace) -> int:
         f"({options.state or 'state in memory'}); Ctrl-C stops it.",
         flush=True,
     )
-    await stopping.wait()
+    ends = [asyncio.create_task(stopping.wait()), asyncio.create_task(server.broken.wait())]
+    await asyncio.wait([*ends, delivering], return_when=asyncio.FIRST_COMPLETED)
+    status = 0 if stopping.is_set() else 1
     await runner.cleanup()
-    delivering.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await delivering
-    sandbox.commit()
+    for task in (*ends, delivering):
+        task.cancel()
+    for result in await asyncio.gather(*ends, delivering, return_exceptions=True):
+        if isinstance(result, Exception):
+            log.error("the webhook deliverer failed", exc_info=result)
+    if not server.broken.is_set():
+        sandbox.commit()
     storage.close()
-    return 0
+    return status
 
 
 def run(options: argparse.Namespace) -> int:

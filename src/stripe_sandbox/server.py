@@ -5,7 +5,7 @@ import contextlib
 import logging
 import sqlite3
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 import aiohttp
@@ -36,8 +36,10 @@ HEADERS = (
 class GroupCommit:
     """Requests that come together share one commit; each waits until it is written."""
 
-    def __init__(self, sandbox: Sandbox) -> None:
+    def __init__(self, sandbox: Sandbox, failed: Callable[[], None]) -> None:
         self._sandbox = sandbox
+        self._failed = failed
+        """Called when a commit fails: memory is then ahead of the file for good."""
         self._waiting: list[asyncio.Future[None]] = []
         self._writing: asyncio.Task[None] | None = None
 
@@ -62,7 +64,8 @@ class GroupCommit:
             try:
                 await asyncio.to_thread(self._sandbox.storage.commit, rows)
             except sqlite3.Error as error:
-                log.exception("the state could not be written")
+                log.exception("the state could not be written: stopping")
+                self._failed()
                 _settle(waiting, error)
             else:
                 _settle(waiting, None)
@@ -182,7 +185,11 @@ class Server:
 
     def __init__(self, sandbox: Sandbox, *, durable: bool) -> None:
         self._sandbox = sandbox
-        self._committer: Committer = GroupCommit(sandbox) if durable else NoCommit(sandbox)
+        self.broken = asyncio.Event()
+        """Set when it can no longer keep what it promises, and must be stopped."""
+        self._committer: Committer = (
+            GroupCommit(sandbox, self.broken.set) if durable else NoCommit(sandbox)
+        )
         self.deliverer = Deliverer(sandbox, self._committer)
 
     async def respond(self, incoming: web.BaseRequest) -> web.StreamResponse:

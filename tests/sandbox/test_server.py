@@ -99,6 +99,28 @@ def test_answered_requests_survive_a_kill(tmp_path: Path) -> None:
         assert second.stop() == 0
 
 
+def test_a_kill_in_the_middle_loses_nothing_that_was_answered(tmp_path: Path) -> None:
+    state = str(tmp_path / "state.sqlite")
+    answered: list[str] = []
+    with running_sandbox("--state", state) as first, ThreadPoolExecutor(8) as pool:
+        workers = [pool.submit(create_until_cut_off, first, answered) for _ in range(8)]
+        while len(answered) < 100:
+            assert not any(worker.done() for worker in workers)
+        first.kill()
+    with running_sandbox("--state", state) as second:
+        kept = control(second, "GET", "state?kinds=payment_intents")["payment_intents"]
+    assert set(answered) <= {intent["id"] for intent in kept}
+
+
+def create_until_cut_off(sandbox: SandboxProcess, answered: list[str]) -> None:
+    api = client(sandbox).v1
+    try:
+        while True:
+            answered.append(api.payment_intents.create(INTENT).id)
+    except stripe.APIConnectionError:
+        return
+
+
 def test_an_occupied_port_is_a_clear_error(sandbox: SandboxProcess) -> None:
     port = sandbox.url.rsplit(":", 1)[1]
     done = subprocess.run(
