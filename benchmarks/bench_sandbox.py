@@ -93,13 +93,16 @@ def measure(label: str, options: list[str], count: int, rounds: int) -> float:
             latencies_ms += each_ms
     finally:
         process.terminate()
+        _, _, used = os.wait4(process.pid, 0)
         process.wait()
+    cpu_us = (used.ru_utime + used.ru_stime) * 1_000_000 / (rounds * count + CONNECTIONS * 10)
     latencies_ms.sort()
     rate = max(rates)
     print(
         f"{label:<8} {rate:7.0f} PaymentIntents/s (median {statistics.median(rates):.0f}), "
         f"p50 {latencies_ms[len(latencies_ms) // 2]:.1f} ms, "
-        f"p99 {latencies_ms[len(latencies_ms) * 99 // 100]:.1f} ms"
+        f"p99 {latencies_ms[len(latencies_ms) * 99 // 100]:.1f} ms, "
+        f"{cpu_us:.0f} us of CPU each: {1_000_000 / cpu_us:.0f} fill a core"
     )
     return rate
 
