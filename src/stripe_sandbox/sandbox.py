@@ -22,7 +22,7 @@ from stripe_sandbox.idempotency import IdempotencyKeys, fingerprint
 from stripe_sandbox.json_types import JsonObject, encode_json
 from stripe_sandbox.messages import Answer, Manner, Request, Response
 from stripe_sandbox.parameters import check_parameters
-from stripe_sandbox.resources.accounts import no_access
+from stripe_sandbox.resources.account_lookup import no_access
 from stripe_sandbox.resources.balance import release
 from stripe_sandbox.resources.events import render_event
 from stripe_sandbox.resources.payment_intent_life import expire_authorization

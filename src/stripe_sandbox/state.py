@@ -17,8 +17,7 @@ from stripe_sandbox.resources.events import render_event
 from stripe_sandbox.resources.payment_intent_view import render_payment_intent
 from stripe_sandbox.resources.payouts import render_payout
 from stripe_sandbox.resources.refunds import render_refund
-from stripe_sandbox.resources.transfer_reversals import render_reversal
-from stripe_sandbox.resources.transfers import render_transfer
+from stripe_sandbox.resources.transfer_view import render_reversal, render_transfer
 from stripe_sandbox.world import World
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 from stripe_sandbox.errors import invalid
 from stripe_sandbox.json_types import JsonObject
 from stripe_sandbox.records import AccountLink
-from stripe_sandbox.resources.accounts import find_account
+from stripe_sandbox.resources.account_lookup import find_account
 from stripe_sandbox.routes import Call, route
 
 LINK_VALID_S = 300

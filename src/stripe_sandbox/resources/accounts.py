@@ -1,11 +1,12 @@
 """Accounts: the platform's own, and those connected to it."""
 
-from stripe_sandbox.errors import StripeError, invalid, not_modelled, refused
+from stripe_sandbox.errors import invalid, not_modelled, refused
 from stripe_sandbox.expansion import expandable
 from stripe_sandbox.json_types import JsonObject, JsonValue
 from stripe_sandbox.lists import list_object, list_records
 from stripe_sandbox.parameters import Params, merge_metadata
 from stripe_sandbox.records import Account
+from stripe_sandbox.resources.account_lookup import find_account
 from stripe_sandbox.resources.bank_accounts import add_bank_account, render_bank_account
 from stripe_sandbox.resources.events import changed, emit
 from stripe_sandbox.routes import Call, route
@@ -155,24 +156,6 @@ def _settings(account: Account, *, manual_delay: bool) -> JsonObject:
 
 
 expandable("account", "accounts", render_account)
-
-
-def find_account(world: World, account_id: str) -> Account:
-    """Raises StripeError (403) as Stripe does for an account that is none of the caller's."""
-    account = world.accounts.get(account_id)
-    if account is None:
-        raise no_access(account_id)
-    return account
-
-
-def no_access(account_id: str) -> StripeError:
-    return StripeError(
-        403,
-        "invalid_request_error",
-        f"The provided key does not have access to account '{account_id}' (or that account does "
-        "not exist). Application access may have been revoked.",
-        code="account_invalid",
-    )
 
 
 @route("POST", "/v1/accounts", models=f"type country default_currency {_DETAILS}")

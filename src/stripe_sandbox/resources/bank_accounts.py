@@ -12,6 +12,7 @@ from stripe_sandbox.json_types import JsonObject
 from stripe_sandbox.lists import list_object
 from stripe_sandbox.parameters import Params, merge_metadata
 from stripe_sandbox.records import Account, BankAccount
+from stripe_sandbox.resources.account_lookup import find_account
 from stripe_sandbox.resources.events import changed, emit
 from stripe_sandbox.routes import Call, route
 from stripe_sandbox.world import World
@@ -124,8 +125,6 @@ def default_bank_account(world: World, account: str, currency: str) -> BankAccou
 
 
 def _account(call: Call) -> Account:
-    from stripe_sandbox.resources.accounts import find_account
-
     return find_account(call.world, call.path_ids[0])
 
 

@@ -2,9 +2,9 @@
 
 from stripe_sandbox.cards import BY_NAME, TestCard
 from stripe_sandbox.errors import missing_object
-from stripe_sandbox.expansion import expandable, resolver
+from stripe_sandbox.expansion import expandable
 from stripe_sandbox.json_types import JsonObject
-from stripe_sandbox.lists import list_object, list_records
+from stripe_sandbox.lists import list_records
 from stripe_sandbox.parameters import merge_metadata
 from stripe_sandbox.records import Charge, Decline, PaymentIntent, PaymentMethod, Shipping
 from stripe_sandbox.resources.balance import book
@@ -236,16 +236,6 @@ def _three_d_secure(card: TestCard) -> JsonObject:
 
 
 expandable("charge", "charges", render_charge)
-
-
-def _refunds_of(world: World, charge_id: str) -> JsonObject | None:
-    from stripe_sandbox.resources.refunds import render_refund
-
-    refunds = [render_refund(world, refund) for refund in world.refunds.where("charge", charge_id)]
-    return list_object(f"/v1/charges/{charge_id}/refunds", list(reversed(refunds)))
-
-
-resolver("list:refund", _refunds_of)
 
 
 def find_charge(call: Call) -> Charge:

@@ -2,9 +2,9 @@
 
 from stripe_sandbox.cards import BY_NAME, RefundFate
 from stripe_sandbox.errors import invalid, missing_object, refused
-from stripe_sandbox.expansion import expandable
+from stripe_sandbox.expansion import expandable, resolver
 from stripe_sandbox.json_types import JsonObject
-from stripe_sandbox.lists import list_records
+from stripe_sandbox.lists import list_object, list_records
 from stripe_sandbox.parameters import Params, merge_metadata
 from stripe_sandbox.records import Charge, Refund
 from stripe_sandbox.resources.balance import book, funds
@@ -57,7 +57,13 @@ def _destination(world: World, refund: Refund) -> JsonObject:
     }
 
 
+def _refunds_of_charge(world: World, charge_id: str) -> JsonObject | None:
+    refunds = [render_refund(world, refund) for refund in world.refunds.newest("charge", charge_id)]
+    return list_object(f"/v1/charges/{charge_id}/refunds", list(refunds))
+
+
 expandable("refund", "refunds", render_refund)
+resolver("list:refund", _refunds_of_charge)
 
 
 @route(

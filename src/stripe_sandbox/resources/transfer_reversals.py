@@ -1,33 +1,15 @@
 """Transfer reversals: money back from a connected account, in parts until nothing is left."""
 
 from stripe_sandbox.errors import invalid, missing_object, refused
-from stripe_sandbox.expansion import expandable
 from stripe_sandbox.json_types import JsonObject
 from stripe_sandbox.lists import list_records
 from stripe_sandbox.parameters import merge_metadata
 from stripe_sandbox.records import Refund, Transfer, TransferReversal
 from stripe_sandbox.resources.balance import book, funds
 from stripe_sandbox.resources.events import changed, emit
+from stripe_sandbox.resources.transfer_view import render_reversal, render_transfer
 from stripe_sandbox.routes import Call, route
 from stripe_sandbox.world import World
-
-
-def render_reversal(world: World, reversal: TransferReversal) -> JsonObject:
-    return {
-        "id": reversal.id,
-        "object": "transfer_reversal",
-        "amount": reversal.amount,
-        "balance_transaction": reversal.balance_transaction,
-        "created": reversal.created,
-        "currency": reversal.currency,
-        "destination_payment_refund": reversal.destination_payment_refund,
-        "metadata": reversal.metadata,
-        "source_refund": reversal.source_refund,
-        "transfer": reversal.transfer,
-    }
-
-
-expandable("transfer_reversal", "transfer_reversals", render_reversal)
 
 
 def reverse(
@@ -135,8 +117,6 @@ def _find(call: Call) -> TransferReversal:
 
 @route("POST", "/v1/transfers/{id}/reversals", models="amount description metadata")
 def create_reversal(call: Call) -> JsonObject:
-    from stripe_sandbox.resources.transfers import render_transfer
-
     world, params = call.world, call.params
     transfer = _find_transfer(call)
     before = render_transfer(world, transfer)

@@ -2,50 +2,16 @@
 
 from stripe_sandbox.currencies import check_amount, check_currency
 from stripe_sandbox.errors import invalid, missing_object, refused
-from stripe_sandbox.expansion import expandable
 from stripe_sandbox.json_types import JsonObject
-from stripe_sandbox.lists import list_object, list_records
+from stripe_sandbox.lists import list_records
 from stripe_sandbox.parameters import Params, merge_metadata
 from stripe_sandbox.records import Account, Charge, Transfer
 from stripe_sandbox.resources.accounts import can_receive
 from stripe_sandbox.resources.balance import book, funds
 from stripe_sandbox.resources.events import changed, emit
-from stripe_sandbox.resources.transfer_reversals import render_reversal
+from stripe_sandbox.resources.transfer_view import render_transfer
 from stripe_sandbox.routes import Call, route
 from stripe_sandbox.world import World
-
-LISTED_REVERSALS_MAX = 10
-
-
-def render_transfer(world: World, transfer: Transfer) -> JsonObject:
-    reversals = list(world.transfer_reversals.where("transfer", transfer.id))
-    reversals.reverse()
-    return {
-        "id": transfer.id,
-        "object": "transfer",
-        "amount": transfer.amount,
-        "amount_reversed": transfer.amount_reversed,
-        "balance_transaction": transfer.balance_transaction,
-        "created": transfer.created,
-        "currency": transfer.currency,
-        "description": transfer.description,
-        "destination": transfer.destination,
-        "destination_payment": transfer.destination_payment,
-        "livemode": False,
-        "metadata": transfer.metadata,
-        "reversals": list_object(
-            f"/v1/transfers/{transfer.id}/reversals",
-            [render_reversal(world, each) for each in reversals[:LISTED_REVERSALS_MAX]],
-            has_more=len(reversals) > LISTED_REVERSALS_MAX,
-        ),
-        "reversed": transfer.amount_reversed == transfer.amount,
-        "source_transaction": transfer.source_transaction,
-        "source_type": "card",
-        "transfer_group": transfer.transfer_group,
-    }
-
-
-expandable("transfer", "transfers", render_transfer)
 
 
 def find_transfer(call: Call) -> Transfer:
