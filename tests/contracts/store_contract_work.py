@@ -140,8 +140,8 @@ class WorkContract:
         await store.park(second, now=NOON + minutes(1), reason="cannot be read")
         await store.park(first, now=NOON + minutes(2), reason="nor this")
         letters = [
-            DeadLetter(Queue.INBOX, second.key, 0, NOON + minutes(1), "cannot be read"),
-            DeadLetter(Queue.INBOX, first.key, 1, NOON + minutes(2), "nor this"),
+            DeadLetter(Queue.INBOX, second.key, 1, NOON + minutes(1), "cannot be read"),
+            DeadLetter(Queue.INBOX, first.key, 2, NOON + minutes(2), "nor this"),
         ]
         assert list(await store.dead_letters()) == letters
         assert list(await store.dead_letters(Queue.INBOX)) == letters

@@ -85,7 +85,10 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """Work that is parked until a person redrives it. A dead letter parks its stream (M27)."""
+    """Work that is parked until a person redrives it. A dead letter parks its stream (M27).
+
+    ``attempts`` counts every failed one, the last included.
+    """
 
     queue: Queue
     key: str

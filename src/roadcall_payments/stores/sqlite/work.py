@@ -90,7 +90,8 @@ def postpone(
 
 def park(db: sqlite3.Connection, claim: Claim, *, now: datetime, reason: str) -> None:
     db.execute(
-        "UPDATE work SET parked_at = ?, reason = ?, lease = NULL, leased_until = NULL"
+        "UPDATE work SET parked_at = ?, reason = ?, attempts = attempts + 1,"
+        " lease = NULL, leased_until = NULL"
         " WHERE queue = ? AND key = ? AND lease = ?",
         (to_micros(now), reason, claim.queue.value, claim.key, claim.lease),
     )
