@@ -294,6 +294,20 @@ async def test_a_pause_holds_new_movements_and_recoverys_own(office: Office) -> 
     assert (await office.payment(open_)).status is Status.COMPLETED
 
 
+async def test_after_the_longest_pause_what_it_held_goes_on_within_a_minute(
+    office: Office,
+) -> None:
+    held = await office.approved(BACK_OFFICE)
+    office.stripe.script(TRANSFER, TIMEOUT)
+    await office.service.payments.process(DISPATCHER, held, None)
+    await office.service.movements_switch.pause(ADMIN, "the bank called")
+    for _ in range(60):
+        await office.attend(timedelta(minutes=2))
+    await office.service.movements_switch.resume(ADMIN)
+    await office.attend(timedelta(minutes=1))
+    assert (await office.payment(held)).status is Status.COMPLETED
+
+
 async def test_m33_a_payer_silent_for_a_week_has_the_intent_cancelled(office: Office) -> None:
     payment_id = await office.opened()
     await office.attend(timedelta(days=7) - timedelta(minutes=1))

@@ -89,6 +89,11 @@ class Movement:
                 f"Outgoing movements are paused ({switch.reason}): an admin has to resume them."
             )
 
+    async def held(self) -> bool:
+        """Whether an operator holds every outgoing movement now."""
+        switch = await self._switch.state()
+        return switch is not None and switch.paused
+
     async def carry_attempt(
         self, payment: Payment, *, first_try: bool, idem: IdempotencyKey | None = None
     ) -> Carried:
@@ -336,8 +341,7 @@ class Movement:
         """Checked right before sending: a suspended machine wakes late (M8)."""
         if self._past_deadline(started_at):
             return False
-        switch = await self._switch.state()
-        return switch is None or not switch.paused
+        return not await self.held()
 
     def _past_deadline(self, started_at: datetime) -> bool:
         return self._clock.now() - started_at >= outcomes.KEY_DEADLINE

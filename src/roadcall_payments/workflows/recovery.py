@@ -24,6 +24,8 @@ from roadcall_payments.workflows.write_path import WritePath, Written
 
 FIRST_WAIT_S = 5
 WAIT_MAX_S = 3_600
+# What a pause holds goes on within a minute of its end, however long the pause was.
+HELD_WAIT_MAX_S = 60
 
 
 class Recovery:
@@ -52,7 +54,8 @@ class Recovery:
         except UNREACHABLE as failure:
             after, reason = before, failure.message
         if after == before:
-            wait_s = min(FIRST_WAIT_S * 2**claim.attempts, WAIT_MAX_S)
+            longest_s = HELD_WAIT_MAX_S if await self._movement.held() else WAIT_MAX_S
+            wait_s = min(FIRST_WAIT_S * 2**claim.attempts, longest_s)
             due_at = self._write_path.clock.now() + timedelta(seconds=wait_s)
             await self._store.postpone(claim, due_at=due_at, reason=reason)
 
