@@ -40,8 +40,6 @@ class TestCard:
     country: str = "US"
     authentication: Authentication = Authentication.NEVER
     decline: CardDecline | None = None
-    attach_decline: CardDecline | None = None
-    """Why it cannot be attached to a customer."""
     dispute: str | None = None
     inquiry: bool = False
     refund: RefundFate = RefundFate.SUCCEEDS

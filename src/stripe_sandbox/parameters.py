@@ -28,7 +28,6 @@ from stripe_sandbox.json_types import JsonObject, JsonValue
 
 T = TypeVar("T", bound=msgspec.Struct)
 
-INTEGER_MAX = 99_999_999_999
 METADATA_KEYS_MAX = 50
 METADATA_KEY_LENGTH_MAX = 40
 METADATA_VALUE_LENGTH_MAX = 500

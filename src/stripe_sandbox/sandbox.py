@@ -8,8 +8,6 @@ reports back, and writes what `take_writes` gives before answering.
 import re
 from collections.abc import Callable
 
-import msgspec
-
 from stripe_sandbox import control, startup, webhooks
 from stripe_sandbox.authentication import authenticate
 from stripe_sandbox.clock import SandboxClock
@@ -19,7 +17,7 @@ from stripe_sandbox.expansion import check_expansions, expand, kind_of_answer
 from stripe_sandbox.faults import Fault, FaultKind
 from stripe_sandbox.forms import decode_form
 from stripe_sandbox.idempotency import IdempotencyKeys, fingerprint
-from stripe_sandbox.json_types import JsonObject, encode_json
+from stripe_sandbox.json_types import encode_json
 from stripe_sandbox.messages import Answer, Manner, Request, Response
 from stripe_sandbox.parameters import check_parameters
 from stripe_sandbox.resources.account_lookup import no_access
@@ -315,8 +313,3 @@ def _unknown_error(fault: Fault) -> StripeError:
         "An unknown error occurred. If you see this error, a fault asked for it.",
         headers=_should_retry(fault),
     )
-
-
-def decode_body(response: Response) -> JsonObject:
-    """A response's JSON, for tests and simulations."""
-    return msgspec.json.decode(response.body, type=dict)

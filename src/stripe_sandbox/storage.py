@@ -34,8 +34,6 @@ class Storage(Protocol):
 class MemoryStorage:
     """Keeps nothing: the sandbox's own memory is the state."""
 
-    durable = False
-
     def load(self) -> Iterable[Row]:
         return ()
 
@@ -64,8 +62,6 @@ class SqliteStorage:
 
     `commit` may run on another thread than the one that opened it, one call at a time.
     """
-
-    durable = True
 
     def __init__(self, path: str) -> None:
         try:
