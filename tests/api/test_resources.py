@@ -12,6 +12,7 @@ from roadcall_payments.domain.stripe_objects import Operation
 from roadcall_payments.ports import Queue
 from tests.api.harness import (
     ADMIN,
+    AUDITOR,
     DISPATCHER,
     DRIVER,
     OTHER_DRIVER,
@@ -287,3 +288,11 @@ async def test_metrics_count_requests_by_template(api: Api) -> None:
     assert 'roadcall_queue_waiting{queue="outbox"}' in text
     assert payment["id"] not in text
     assert "/secret/address" not in text
+
+
+async def test_metrics_from_elsewhere_take_a_token(api: Api) -> None:
+    """The server takes a proxy's word for the address, from this machine alone."""
+    elsewhere = {"X-Forwarded-For": "203.0.113.7"}
+    assert (await api.get("/metrics", headers=elsewhere)).status == 401
+    assert (await api.get("/metrics", DISPATCHER, headers=elsewhere)).status == 403
+    assert (await api.get("/metrics", AUDITOR, headers=elsewhere)).status == 200

@@ -54,6 +54,14 @@ async def test_what_is_no_event_is_a_400(api: Api, body: bytes) -> None:
     assert (reply.status, reply.code) == (400, "bad_event")
 
 
+async def test_an_event_of_the_largest_size_is_taken_and_none_beyond(api: Api) -> None:
+    largest = event("evt_large").ljust(262_144)
+    assert (await deliver(api, largest)).status == 200
+    reply = await deliver(api, event("evt_larger").ljust(262_145))
+    assert (reply.status, reply.code) == (400, "bad_event")
+    assert not await kept(api, "evt_larger")
+
+
 async def test_noise_without_a_length_is_not_read_for_ever(api: Api) -> None:
     async def noise() -> Any:
         while True:

@@ -24,7 +24,8 @@ FETCH_TIMEOUT_S: Final = 5
 BODY_BYTES_MAX: Final = 262_144
 KEYS_MAX: Final = 100
 
-_ALLOWED = frozenset({"RS256", "ES256", "EdDSA"})
+# Signatures with a public key only: a shared secret (HS*) or "none" would let callers sign.
+ALGORITHMS: Final = frozenset({"RS256", "ES256", "EdDSA"})
 
 
 class KeySource(Protocol):
@@ -52,7 +53,7 @@ def usable_keys(document: bytes) -> dict[str, jwt.PyJWK]:
             key = jwt.PyJWK(published)
         except (jwt.PyJWTError, TypeError, ValueError):
             continue
-        if key.algorithm_name in _ALLOWED:
+        if key.algorithm_name in ALGORITHMS:
             found[key.key_id or ""] = key
     return found
 
