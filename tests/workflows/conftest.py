@@ -1,14 +1,16 @@
-"""A written world, and its checkpoints, for every test that falsifies them."""
+"""A written world to falsify, with its checkpoints; and an office to run payments in."""
 
 from __future__ import annotations
 
 import asyncio
 import shutil
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from tests.workflows.checkpointed import Checkpointed
+from tests.workflows.office import Office, open_office
 from tests.workflows.stories import World, write_world
 
 
@@ -22,3 +24,9 @@ def checkpointed_world(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, 
 def books(checkpointed_world: tuple[Path, World], tmp_path: Path) -> Checkpointed:
     path, world = checkpointed_world
     return Checkpointed(Path(shutil.copy(path, tmp_path / "copy.sqlite")), world)
+
+
+@pytest.fixture
+async def office(tmp_path: Path) -> AsyncIterator[Office]:
+    async with open_office(tmp_path) as opened:
+        yield opened

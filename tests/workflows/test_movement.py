@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
 from roadcall_payments.commit import Commit, CommitResult, CommitUnknown, Conflict, Unique
 from roadcall_payments.domain import events as e
 from roadcall_payments.domain.errors import (
-    DestinationMismatch,
-    DuplicateJob,
-    MovementsPaused,
-    NotAllowed,
     StatusForbids,
     StripeUnavailable,
 )
-from roadcall_payments.domain.money import Money
 from roadcall_payments.domain.payment import Status
 from roadcall_payments.domain.stripe_objects import (
     IntentStatus,
@@ -30,16 +23,12 @@ from roadcall_payments.domain.stripe_objects import (
     StripeFailure,
 )
 from roadcall_payments.ports import Queue, Refused, Unknown, UnknownReason
-from roadcall_payments.workflows.idempotency import IdempotencyKey
-from roadcall_payments.workflows.intake import NewLineItem, NewPayment
 from tests.fakes.gateway import CREATED, GOOD_SIGNATURE, IDENTITY
 from tests.workflows.office import (
     ADMIN,
-    APPROVER,
     DISPATCHER,
     DRIVER,
     Office,
-    open_office,
 )
 
 TRANSFER, CREATE = Operation.CREATE_TRANSFER, Operation.CREATE_PAYMENT_INTENT
@@ -48,12 +37,6 @@ BACK_OFFICE, DRIVER_IC = e.PayerType.BACK_OFFICE, e.PayerType.DRIVER_IC
 TIMEOUT = Unknown(UnknownReason.TIMEOUT, "no answer in time")
 NO_FUNDS = Refused(StripeFailure("balance_insufficient", "Not enough."), 400, "req_x", False)
 SOON = timedelta(seconds=31)
-
-
-@pytest.fixture
-async def office(tmp_path: Path) -> AsyncIterator[Office]:
-    async with open_office(tmp_path) as opened:
-        yield opened
 
 
 @pytest.mark.parametrize("reason", UnknownReason)
@@ -187,113 +170,6 @@ async def test_m24_a_commit_of_unknown_fate_is_found_out_by_repeating_it(office:
     assert facts == ["ProcessingStarted", "PaymentCompleted"]
 
 
-async def test_m10_the_approved_account_is_paid_and_no_other(office: Office) -> None:
-    payment_id = await office.approved(BACK_OFFICE)
-    with pytest.raises(DestinationMismatch):
-        await office.service.payments.process(DISPATCHER, payment_id, "acct_thief")
-    assert office.stripe.sent == []
-    vendor_id = (await office.payment(payment_id)).vendor_id
-    vendor = await office.service.vendors.get(vendor_id)
-    assert vendor.stripe_account == "acct_vendor"
-    await office.service.payments.process(DISPATCHER, payment_id, "acct_vendor")
-    (made,) = office.stripe.made_transfers.values()
-    assert made.destination == "acct_vendor"
-
-
-async def test_m10_an_approver_cannot_name_another_account_than_the_one_on_file(
-    office: Office,
-) -> None:
-    payment_id = await office.created(BACK_OFFICE)
-    with pytest.raises(DestinationMismatch):
-        await office.service.approvals.approve(APPROVER, payment_id, "acct_thief")
-
-
-async def test_m11_one_live_payment_a_job_and_the_job_is_free_again_after_a_cancel(
-    office: Office,
-) -> None:
-    vendor_id = await office.vendor()
-    new = NewPayment(
-        "co_1",
-        "in_same",
-        vendor_id,
-        None,
-        BACK_OFFICE,
-        Money(100, "usd"),
-        (NewLineItem("tow", 1, 100),),
-    )
-    first = (await office.service.intake.create(DISPATCHER, new)).payment.id
-    with pytest.raises(DuplicateJob) as refused:
-        await office.service.intake.create(DISPATCHER, new)
-    assert refused.value.payment_id == first
-    assert await office.service.intake.work_completed("ev_1", b"{}", new) is None
-    await office.service.payments.cancel(DISPATCHER, first, "duplicate")
-    event = await office.service.intake.work_completed("ev_2", b"{}", new)
-    assert event is not None
-    assert await office.service.intake.work_completed("ev_2", b"{}", new) is None
-
-
-async def test_m31_a_repeat_gets_the_first_answer_without_the_secret(office: Office) -> None:
-    payment_id = await office.approved(DRIVER_IC)
-    key = IdempotencyKey("us_1 process", "k1", "digest")
-    first = await office.service.payments.process(DISPATCHER, payment_id, None, key)
-    assert first.client_secret is not None
-    await office.service.payments.confirm(DRIVER, payment_id, "pm_card_visa")
-    again = await office.service.payments.process(DISPATCHER, payment_id, None, key)
-    assert again.repeated
-    assert again.client_secret is None
-    assert (again.status, again.payment) == (first.status, first.payment)
-
-
-async def test_m31_a_repeat_while_the_outcome_is_open_says_202_and_then_the_truth(
-    office: Office,
-) -> None:
-    payment_id = await office.approved(BACK_OFFICE)
-    office.stripe.script(TRANSFER, TIMEOUT)
-    key = IdempotencyKey("us_1 process", "k1", "digest")
-    assert (await office.service.payments.process(DISPATCHER, payment_id, None, key)).status == 202
-    assert (await office.service.payments.process(DISPATCHER, payment_id, None, key)).status == 202
-    await office.attend(SOON)
-    settled = await office.service.payments.process(DISPATCHER, payment_id, None, key)
-    assert (settled.status, settled.payment.status) == (200, Status.COMPLETED)
-
-
-async def test_m32_an_open_breaker_refuses_before_the_intent(office: Office) -> None:
-    payment_id = await office.approved(BACK_OFFICE)
-    facts = await office.facts(payment_id)
-    office.stripe.down = StripeUnavailable("Stripe does not answer.")
-    with pytest.raises(StripeUnavailable):
-        await office.service.payments.process(DISPATCHER, payment_id, None)
-    assert await office.facts(payment_id) == facts
-
-
-async def test_m32_after_the_intent_an_unreachable_stripe_is_a_202(office: Office) -> None:
-    payment_id = await office.approved(BACK_OFFICE)
-    office.stripe.script(TRANSFER, NO_FUNDS)
-    await office.service.payments.process(DISPATCHER, payment_id, None)
-    await office.service.payments.retry(DISPATCHER, payment_id)
-    office.stripe.lists_down = StripeUnavailable("Stripe does not answer.")
-    answer = await office.service.payments.process(DISPATCHER, payment_id, None)
-    assert (answer.status, answer.payment.status) == (202, Status.PROCESSING)
-    office.stripe.lists_down = None
-    await office.attend(SOON)
-    assert (await office.payment(payment_id)).status is Status.COMPLETED
-
-
-async def test_a_pause_holds_new_movements_and_recoverys_own(office: Office) -> None:
-    waiting = await office.approved(BACK_OFFICE)
-    open_ = await office.approved(BACK_OFFICE)
-    office.stripe.script(TRANSFER, TIMEOUT)
-    await office.service.payments.process(DISPATCHER, open_, None)
-    await office.service.movements_switch.pause(ADMIN, "the bank called")
-    with pytest.raises(MovementsPaused, match="the bank called"):
-        await office.service.payments.process(DISPATCHER, waiting, None)
-    await office.attend(SOON)
-    assert len(office.stripe.sent) == 1
-    await office.service.movements_switch.resume(ADMIN)
-    await office.attend(timedelta(minutes=5))
-    assert (await office.payment(open_)).status is Status.COMPLETED
-
-
 async def test_after_the_longest_pause_what_it_held_goes_on_within_a_minute(
     office: Office,
 ) -> None:
@@ -395,15 +271,6 @@ async def test_m19_an_event_that_cannot_be_applied_now_waits_and_is_applied_late
     kept = await office.service.store.inbox_event("evt_1")
     assert kept is not None
     assert kept.status == "applied"
-
-
-async def test_connect_switched_off_refuses_before_anything_is_written(office: Office) -> None:
-    payment_id = await office.approved(BACK_OFFICE)
-    facts = await office.facts(payment_id)
-    office.stripe.connect = False
-    with pytest.raises(NotAllowed):
-        await office.service.payments.process(DISPATCHER, payment_id, None)
-    assert await office.facts(payment_id) == facts
 
 
 async def deliver(office: Office, event_id: str, kind: str, intent: PaymentIntent) -> None:
