@@ -222,16 +222,20 @@ async def test_a_service_acts_for_nobody_else(api: Api) -> None:
 
 
 async def test_a_vendor_and_a_driver_see_no_scoring(api: Api) -> None:
-    payment = await api.created()
+    lines = [{"kind": "tow", "quantity": 1, "unitCents": 400_000}]
+    payment = await api.created(amountCents=400_000, lineItems=lines)
+    assert payment["risk"] == {
+        "score": 0.7,
+        "level": "high",
+        "reasons": ["amount_over_limit", "first_payment_to_vendor"],
+        "flagged": True,
+    }
     for caller in (VENDOR, DRIVER):
         reply = await api.get(f"/payments/{payment['id']}", caller)
-        hidden = {
-            name: reply.json[name]
-            for name in ("risk", "approvals", "createdBy", "onReview", "anomalies")
-        }
-        assert set(hidden.values()) == {None}
-        assert (await api.get("/payments/flagged", caller)).json["items"] == []
-    assert (await api.get(f"/payments/{payment['id']}", SERVICE)).json["risk"]["score"] == 0.2
+        hidden = ("risk", "approvals", "createdBy", "onReview", "anomalies")
+        assert {reply.json[name] for name in hidden} == {None}
+        for tells in ("/payments/flagged", "/payments?flagged=true", "/payments?flagged=false"):
+            assert (await api.get(tells, caller)).json["items"] == []
 
 
 async def test_a_request_id_comes_back_or_is_made(api: Api) -> None:
