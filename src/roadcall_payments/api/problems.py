@@ -20,6 +20,7 @@ from roadcall_payments.api.schemas import View
 from roadcall_payments.api.wiring import record_of, service_of
 from roadcall_payments.domain import errors as e
 from roadcall_payments.domain.payment import Payment
+from roadcall_payments.telemetry import redact_text
 
 MEDIA_TYPE: Final = "application/problem+json"
 FIELD_ERRORS_MAX: Final = 20
@@ -128,14 +129,17 @@ def respond(problem: Problem, headers: Mapping[str, str] | None = None) -> Respo
 def problem_of(error: e.RoadcallError, request_id: str) -> Problem:
     """The document for an error of the tree. Raises KeyError for a class without a kind."""
     kind = KINDS[type(error)]
-    problem = _problem(kind.status, error.code, kind.title, error.message, request_id)
+    # An id or a field's name in it is as the caller sent it: whatever that was.
+    message = redact_text(error.message)
+    problem = _problem(kind.status, error.code, kind.title, message, request_id)
     match error:
         case e.InvalidInput():
-            named = FieldError(field=error.field, message=error.message)
+            field = redact_text(error.field)
+            named = FieldError(field=field, message=message)
             return problem.model_copy(
                 update={
-                    "detail": f"{error.field}: {error.message}",
-                    "field": error.field,
+                    "detail": f"{field}: {message}",
+                    "field": field,
                     "errors": [named],
                 }
             )
@@ -278,4 +282,4 @@ def _field_error(location: Sequence[int | str], message: str) -> FieldError:
         else:
             path += f".{part}" if path else part
     path = _HEADER_NAMES.get(path.lower(), path) or str(location[0])
-    return FieldError(field=path[:_FIELD_LENGTH_MAX], message=message)
+    return FieldError(field=redact_text(path)[:_FIELD_LENGTH_MAX], message=redact_text(message))
