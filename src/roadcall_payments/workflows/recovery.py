@@ -24,7 +24,7 @@ from roadcall_payments.workflows.write_path import WritePath, Written
 
 FIRST_WAIT_S = 5
 WAIT_MAX_S = 3_600
-# What a pause holds goes on within a minute of its end, however long the pause was.
+# What a pause or an outage holds goes on within a minute of its end, however long that was.
 HELD_WAIT_MAX_S = 60
 
 
@@ -48,13 +48,14 @@ class Recovery:
     async def attend(self, claim: Claim) -> None:
         """Do what one due payment needs, or put it back for later."""
         before = await self._payment(claim.key)
+        held = await self._movement.held()
         try:
             after = await self._attended(before)
             reason = f"nothing new; the payment is {after.status}"
         except UNREACHABLE as failure:
-            after, reason = before, failure.message
+            after, reason, held = before, failure.message, True
         if after == before:
-            longest_s = HELD_WAIT_MAX_S if await self._movement.held() else WAIT_MAX_S
+            longest_s = HELD_WAIT_MAX_S if held else WAIT_MAX_S
             wait_s = min(FIRST_WAIT_S * 2**claim.attempts, longest_s)
             due_at = self._write_path.clock.now() + timedelta(seconds=wait_s)
             await self._store.postpone(claim, due_at=due_at, reason=reason)
