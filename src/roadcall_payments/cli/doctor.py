@@ -166,7 +166,8 @@ async def _own_endpoint(settings: Settings) -> Check:
         return Check("service", Finding.NOTE, f"nothing of ours answers at {url}", remedy)
     if answer.status == 200:
         return Check("service", Finding.OK, f"ready at {url}")
-    wrong = [check["detail"] for check in body.get("checks", {}).values() if not check["ok"]]
+    checks = body.get("checks", {})
+    wrong = [f"{name}: {check['code']}" for name, check in checks.items() if not check["ok"]]
     return Check("service", Finding.WRONG, "; ".join(wrong), "See the other checks, and its log.")
 
 
