@@ -11,11 +11,11 @@ from contextlib import closing
 from tests.flows.stack import Stack, wait_for
 
 
-def command(stack: Stack, *words: str) -> subprocess.CompletedProcess[str]:
+def command(stack: Stack, *words: str, **changed: str) -> subprocess.CompletedProcess[str]:
     """Run one `roadcall-payments` command against the stack's data."""
     return subprocess.run(
         [sys.executable, "-m", "roadcall_payments.cli.main", *words],
-        env={**os.environ, **stack.environment},
+        env={**os.environ, **stack.environment, **changed},
         capture_output=True,
         text=True,
         timeout=60,

@@ -146,6 +146,11 @@ def test_a_payouts_failure_before_its_payment_leaves_the_books_alone(stack: Stac
     wait_for("the back office's notice", lambda: notice_of(stack, payout_id))
 
 
+def test_the_books_agree_after_all_of_it(stack: Stack) -> None:
+    assert_books_agree(stack)
+    verify(stack)
+
+
 def test_m36_a_rolled_secret_works_along_and_then_alone_without_a_restart(stack: Stack) -> None:
     endpoint = platform_endpoint(stack)
     path = f"/_sandbox/webhook_endpoints/{endpoint}/roll"
@@ -177,8 +182,3 @@ def pay_at_home(stack: Stack, payment_id: str) -> None:
     intent_id = stack.payment(payment_id)["stripePaymentIntentId"]
     path = f"/v1/payment_intents/{intent_id}/confirm"
     assert stack.form("POST", path, "payment_method=pm_card_visa").status == 200
-
-
-def test_the_books_agree_after_all_of_it(stack: Stack) -> None:
-    assert_books_agree(stack)
-    verify(stack)

@@ -25,7 +25,7 @@ FAULTS: dict[str, dict[str, object] | None] = {
     "twice": {"kind": "webhook_duplicate"},
     "in reverse order": {"kind": "webhook_reorder", "seconds": 0.5},
     "before the answer": {"kind": "webhook_early"},
-    "a second late": {"kind": "webhook_delay", "seconds": 1},
+    "late": {"kind": "webhook_delay", "seconds": 0.5},
 }
 
 
