@@ -105,7 +105,7 @@ def join(
     scoring = Scoring(write_path, store, RulesScorer(settings.risk_rules))
     movement = Movement(write_path, gateway, switch, clock, settings.stripe_budget_s)
     vendors = Vendors(write_path, store, ids)
-    recovery = Recovery(write_path, store, gateway, movement, scoring, settings.patience)
+    recovery = Recovery(write_path, store, gateway, movement, switch, scoring, settings.patience)
     webhook_inbox = WebhookInbox(write_path, store, gateway)
     notices = Notices(store, clock, vendors, _audience(settings), FileTemplates(), notifiers)
     bus = InProcessBus()
@@ -137,7 +137,7 @@ def join(
         bus=bus,
         intake=Intake(write_path, store, gateway, scoring, ids),
         approvals=Approvals(write_path, store, ids, settings.approval_policy),
-        payments=Payments(write_path, store, gateway, movement),
+        payments=Payments(write_path, store, gateway, movement, switch, settings.approval_policy),
         queries=Queries(store, gateway),
         vendors=vendors,
         webhook_inbox=webhook_inbox,

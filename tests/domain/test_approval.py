@@ -5,7 +5,7 @@ import pytest
 from roadcall_payments.domain import approval
 from roadcall_payments.domain import events as e
 from roadcall_payments.domain.approval import ApprovalPolicy
-from roadcall_payments.domain.errors import NotAllowed, StatusForbids
+from roadcall_payments.domain.errors import DestinationMismatch, NotAllowed, StatusForbids
 from roadcall_payments.domain.money import Money
 from roadcall_payments.domain.payment import Payment, Status
 from roadcall_payments.domain.payment_fold import apply
@@ -96,13 +96,34 @@ def test_recorded_approvals_expire() -> None:
 
 def test_m10_the_approved_account_is_the_one_paid_whatever_stands_on_file_later() -> None:
     approved = approve(pending(Money(1, "usd"), scored()), DISPATCHER, "acct_v")
-    assert approval.destination_to_pay(approved, DISPATCHER, None, "acct_new") == "acct_v"
+    paid = approval.destination_to_pay(approved, DISPATCHER, None, "acct_new", POLICY)
+    assert paid == "acct_v"
+    with pytest.raises(DestinationMismatch):
+        approval.destination_to_pay(approved, DISPATCHER, "acct_new", "acct_new", POLICY)
 
 
-def test_m10_naming_the_account_at_process_needs_an_approvers_role() -> None:
-    approved = approve(pending(Money(1, "usd"), scored()), DISPATCHER, None)
+def unbound(amount: Money) -> Payment:
+    """Approved while the vendor had no account on file."""
+    payment = pending(amount, scored())
+    for actor in (ADMIN, SECOND_ADMIN):
+        if payment.status is not Status.APPROVED:
+            payment = approve(payment, actor, None)
+    return payment
+
+
+def test_m10_naming_the_account_at_process_needs_who_could_approve_the_payment_alone() -> None:
+    small, large = unbound(Money(1, "usd")), unbound(LARGE)
     service = Actor("svc", Role.SERVICE, "co_1")
-    with pytest.raises(NotAllowed):
-        approval.destination_to_pay(approved, service, "acct_x", None)
-    assert approval.destination_to_pay(approved, DISPATCHER, "acct_x", None) == "acct_x"
-    assert approval.destination_to_pay(approved, service, None, None) is None
+    creator = Actor("us_1", Role.ADMIN)
+    for payment, actor in ((small, service), (small, creator), (large, ADMIN)):
+        with pytest.raises(NotAllowed):
+            approval.destination_to_pay(payment, actor, "acct_x", None, POLICY)
+    assert approval.destination_to_pay(small, DISPATCHER, "acct_x", None, POLICY) == "acct_x"
+    assert approval.destination_to_pay(small, service, None, None, POLICY) is None
+
+
+def test_m10_no_other_account_than_the_one_on_file_can_be_named() -> None:
+    with pytest.raises(DestinationMismatch):
+        approval.destination_to_pay(
+            unbound(Money(1, "usd")), DISPATCHER, "acct_thief", "acct_real", POLICY
+        )

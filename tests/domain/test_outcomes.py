@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -66,8 +67,13 @@ def confirming(number: int = 1) -> e.ConfirmationStarted:
 FAILED = e.PaymentFailed(1, "card_declined", "No.", True, ANSWER, "generic_decline", "ch_1")
 
 
-def seen(payment: Payment, shown: PaymentIntent, source: e.Source = WEBHOOK) -> list[str]:
-    facts = outcomes.payment_intent_seen(payment, shown, source, NOON, None)
+def seen(
+    payment: Payment,
+    shown: PaymentIntent,
+    source: e.Source = WEBHOOK,
+    answer: outcomes.Answer | None = None,
+) -> list[str]:
+    facts = outcomes.payment_intent_seen(payment, shown, source, NOON, answer)
     return [type(fact).__name__ for fact in facts]
 
 
@@ -114,7 +120,7 @@ def test_an_early_success_opens_and_completes_in_one() -> None:
 def test_m15_a_late_failure_does_not_undo_a_success() -> None:
     payment = opened(confirming())
     done = outcomes.payment_intent_seen(
-        payment, intent(payment, IntentStatus.SUCCEEDED, charge="ch_2"), ANSWER, NOON, None
+        payment, intent(payment, IntentStatus.SUCCEEDED, charge="ch_2"), ANSWER, NOON
     )
     completed = folded(*done, payment=payment)
     late = intent(payment, IntentStatus.REQUIRES_PAYMENT_METHOD, failure=DECLINED)
@@ -125,7 +131,79 @@ def test_m15_a_fetched_failure_says_nothing_about_the_confirmation_on_its_way() 
     payment = opened(confirming(1), FAILED, confirming(2))
     earlier = intent(payment, IntentStatus.REQUIRES_PAYMENT_METHOD, failure=DECLINED)
     assert seen(payment, earlier, WEBHOOK) == []
-    assert seen(payment, earlier, ANSWER) == ["PaymentFailed"]
+    second = outcomes.Answer("confirm_pay_1_2")
+    assert seen(payment, earlier, ANSWER, second) == ["PaymentFailed"]
+    first = outcomes.Answer("confirm_pay_1_1")
+    assert seen(payment, earlier, ANSWER, first) == [], "a late answer of the first says no more"
+
+
+def test_a_late_refusal_settles_the_call_it_answers_and_no_later_one() -> None:
+    """Two attempts at one transfer; the first one's refusal is committed last."""
+    failure = StripeFailure("balance_insufficient", "Not enough.")
+    late, own = outcomes.Answer("k"), outcomes.Answer("k_2")
+    again = request(Operation.CREATE_TRANSFER, "k_2")
+    second = folded(
+        FAILED,
+        e.PaymentRetried("t"),
+        e.ProcessingStarted(2, again, "acct_vendor", "t"),
+        payment=processing(e.PayerType.BACK_OFFICE),
+    )
+    assert outcomes.failed(second, failure, ANSWER, late) == ()
+    assert outcomes.unknown(second, "timeout", late) == ()
+    assert outcomes.absent(second, 1, NOON) == ()
+    (ended,) = outcomes.failed(second, failure, ANSWER, own)
+    assert isinstance(ended, e.PaymentFailed)
+
+
+def test_m2_a_declined_card_is_no_answer_to_a_cancel() -> None:
+    asked = e.CancelRequested(1, request(Operation.CANCEL_PAYMENT_INTENT, "c"), "t", "x")
+    payment = opened(confirming(), asked)
+    declined = outcomes.Answer("confirm_pay_1_1")
+    status = IntentStatus.REQUIRES_PAYMENT_METHOD
+    assert outcomes.cancel_refused(payment, "card_declined", status, declined) == ()
+    assert outcomes.failed(payment, DECLINED, ANSWER, declined) == ()
+    shown = intent(payment, status, failure=DECLINED)
+    assert seen(payment, shown, ANSWER, declined) == []
+    (refused,) = outcomes.cancel_refused(payment, "x", status, outcomes.Answer("c"))
+    assert isinstance(refused, e.CancelRefused)
+
+
+def test_m8_only_two_empty_lists_an_hour_apart_after_25_hours_void_an_attempt() -> None:
+    payment = processing(e.PayerType.BACK_OFFICE)
+
+    def after(hours: float) -> datetime:
+        return NOON + timedelta(hours=hours)
+
+    def looked(at: float, *before: float) -> str:
+        state = payment
+        for seen_at in before:
+            empty = e.OutcomeUnknown("absent", e.Awaiting.STRIPE, absent=True)
+            state = apply(state, empty, after(seen_at))
+        (fact,) = outcomes.absent(state, 1, after(at))
+        return type(fact).__name__
+
+    assert looked(26) == "OutcomeUnknown", "one list is not enough"
+    assert looked(25.5, 25) == "OutcomeUnknown", "they are not an hour apart"
+    assert looked(24.9, 23) == "OutcomeUnknown", "the last one is too early"
+    assert looked(25, 24) == "AttemptVoided"
+
+
+def test_m13_success_with_another_amount_is_stray() -> None:
+    payment = opened()
+    other = replace(intent(payment, IntentStatus.SUCCEEDED), amount=Money(1, "usd"))
+    assert seen(payment, other) == ["StrayMoneyObserved"]
+
+
+def test_m28_many_reversals_are_booked_a_few_at_a_time() -> None:
+    payment = processing(e.PayerType.BACK_OFFICE)
+    done = outcomes.transfer_seen(payment, transfer(payment), ANSWER)
+    completed = folded(*done, payment=payment)
+    many = [reversal(completed, f"trr_{i}", 10) for i in range(25)]
+    rounds = 0
+    while news := outcomes.reversals_seen(completed, many):
+        completed = folded(*news, payment=completed)
+        rounds += 1
+    assert (rounds, completed.amount_reversed_cents) == (3, 250)
 
 
 def test_a_decline_is_recorded_once_for_each_charge() -> None:
@@ -156,7 +234,7 @@ def test_m2_an_open_cancellation_ends_as_stripe_ended_it(status: IntentStatus) -
 def test_m1_m16_a_second_paid_intent_is_stray_and_booked_once() -> None:
     payment = opened()
     second = intent(payment, IntentStatus.SUCCEEDED, intent_id="pi_2", charge="ch_9")
-    facts = outcomes.payment_intent_seen(payment, second, LOOKUP, NOON, None)
+    facts = outcomes.payment_intent_seen(payment, second, LOOKUP, NOON)
     assert [type(fact) for fact in facts] == [e.StrayMoneyObserved]
     after = folded(*facts, payment=payment)
     assert after.status is Status.PROCESSING
@@ -188,7 +266,7 @@ def test_a_manual_capture_is_somebody_elses_doing_and_is_said_once() -> None:
     payment = opened()
     odd = intent(payment, IntentStatus.REQUIRES_CAPTURE)
     assert seen(payment, odd) == ["AnomalyRecorded"]
-    said = folded(*outcomes.payment_intent_seen(payment, odd, WEBHOOK, NOON, None), payment=payment)
+    said = folded(*outcomes.payment_intent_seen(payment, odd, WEBHOOK, NOON), payment=payment)
     assert seen(said, odd) == []
 
 
@@ -205,6 +283,9 @@ def test_m17_a_line_that_does_not_fit_is_looked_at_by_a_person_not_booked() -> N
     after = folded(*outcomes.book(completed, unbooked, right), payment=completed)
     assert after.unbooked == ()
     assert outcomes.book(after, unbooked, right) == ()
+    second = balance_line("txn_2", unbooked.object_id, unbooked.moved, 0)
+    (said,) = outcomes.book(after, unbooked, second)
+    assert isinstance(said, e.AnomalyRecorded), "M17: its object has its line already"
 
 
 def test_what_the_table_lacks_cannot_be_folded() -> None:

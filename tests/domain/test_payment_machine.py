@@ -124,6 +124,7 @@ class PaymentMachine(RuleBasedStateMachine):
     @rule(
         status=st.sampled_from(IntentStatus),
         source=st.sampled_from(e.Source),
+        late=st.booleans(),
         intent_id=INTENT_IDS,
         charge=CHARGES,
         failure=FAILURES,
@@ -133,6 +134,7 @@ class PaymentMachine(RuleBasedStateMachine):
         self,
         status: IntentStatus,
         source: e.Source,
+        late: bool,
         intent_id: str,
         charge: str | None,
         failure: StripeFailure | None,
@@ -144,12 +146,20 @@ class PaymentMachine(RuleBasedStateMachine):
         if booked and charge:
             line = observed.balance_line(f"txn_{charge}", charge, self.p.amount, 390)
             seen = observed.with_line(seen, line)
-        self.see_intent(seen, source)
+        answer = self.answer(late) if source is e.Source.ANSWER else None
+        self.see_intent(seen, source, answer)
 
-    def see_intent(self, seen: PaymentIntent, source: e.Source) -> None:
-        facts = outcomes.payment_intent_seen(self.p, seen, source, self.now, None)
-        self.take(facts)
-        again = outcomes.payment_intent_seen(self.p, seen, source, self.now, None)
+    def answer(self, late: bool) -> outcomes.Answer:
+        """The answer of the call that is open, or of one that was."""
+        calls = (self.p.cancellation, self.p.confirmation, self.p.attempt)
+        keys = [call.request.idempotency_key for call in calls if call and call.open]
+        return outcomes.Answer(keys[0] if keys and not late else "an_earlier_call")
+
+    def see_intent(
+        self, seen: PaymentIntent, source: e.Source, answer: outcomes.Answer | None
+    ) -> None:
+        self.take(outcomes.payment_intent_seen(self.p, seen, source, self.now, answer))
+        again = outcomes.payment_intent_seen(self.p, seen, source, self.now, answer)
         moving = (e.PaymentCompleted, e.StrayMoneyObserved, e.PaymentIntentOpened)
         assert not any(isinstance(fact, moving) for fact in again)
 
@@ -167,22 +177,22 @@ class PaymentMachine(RuleBasedStateMachine):
         self.take(outcomes.reversals_seen(self.p, seen))
         assert not outcomes.reversals_seen(self.p, seen)
 
-    @rule()
-    def stripe_refuses(self) -> None:
-        self.take(outcomes.failed(self.p, observed.DECLINED, e.Source.ANSWER, None))
+    @rule(late=st.booleans())
+    def stripe_refuses(self, late: bool) -> None:
+        self.take(outcomes.failed(self.p, observed.DECLINED, e.Source.ANSWER, self.answer(late)))
 
     @rule(status=st.sampled_from(IntentStatus))
     def stripe_refuses_the_cancel(self, status: IntentStatus) -> None:
-        self.take(outcomes.cancel_refused(self.p, observed.DECLINED, status))
+        self.take(outcomes.cancel_refused(self.p, "refused", status, self.answer(False)))
 
     @rule()
     def nobody_knows(self) -> None:
-        self.take(outcomes.unknown(self.p, "timeout", None))
+        self.take(outcomes.unknown(self.p, "timeout", self.answer(False)))
 
     @rule(hours=st.integers(1, 30))
     def stripe_has_no_trace(self, hours: int) -> None:
         self.now += timedelta(hours=hours)
-        self.take(outcomes.absent(self.p, self.now))
+        self.take(outcomes.absent(self.p, self.p.attempts, self.now))
 
     @rule(fee=st.integers(0, 500))
     def a_line_is_booked(self, fee: int) -> None:

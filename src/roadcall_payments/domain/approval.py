@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from roadcall_payments.domain import events as e
-from roadcall_payments.domain.errors import NotAllowed, StatusForbids
+from roadcall_payments.domain.errors import DestinationMismatch, NotAllowed, StatusForbids
 from roadcall_payments.domain.money import Money
 from roadcall_payments.domain.payment import Payment, Status
 from roadcall_payments.domain.people import Actor, Role
@@ -98,17 +98,42 @@ def expire(payment: Payment, now: datetime, after: timedelta) -> Sequence[e.Paym
 
 
 def destination_to_pay(
-    payment: Payment, actor: Actor, named: str | None, on_file: str | None
+    payment: Payment,
+    actor: Actor,
+    named: str | None,
+    on_file: str | None,
+    policy: ApprovalPolicy,
 ) -> str | None:
     """The account that was bound at approval; None when nothing binds and nobody named one.
 
-    Raises NotAllowed when a caller without an approver's role names the account (M10).
+    Where nothing was bound, naming the account approves it (M10): whoever names it must be able to
+    approve this payment alone. Raises NotAllowed otherwise, DestinationMismatch for an account
+    that is neither the approved one nor the one on file.
     """
+    for known in (payment.destination, None if payment.destination else on_file):
+        if named and known and named != known:
+            raise DestinationMismatch(
+                "The payment goes to the account that was approved, or else to the one on the "
+                "vendor's record: leave the account out, or change the record and approve anew."
+            )
     if payment.destination is not None:
         return payment.destination
     chosen = named or on_file
-    if chosen is not None and actor.role not in _ANY_APPROVER:
+    if chosen is not None:
+        _must_approve_alone(payment, actor, policy)
+    return chosen
+
+
+def _must_approve_alone(payment: Payment, actor: Actor, policy: ApprovalPolicy) -> None:
+    if actor.role not in _ANY_APPROVER:
         raise NotAllowed(
             "No account was approved for this payment: a dispatcher or an admin has to name it."
         )
-    return chosen
+    if payment.created_by.partition(":")[2] == actor.id:
+        raise NotAllowed("You created this payment: somebody else has to say who is paid.")
+    band = policy.band(payment.amount)
+    if band.approvals > 1 or actor.role not in band.roles:
+        raise NotAllowed(
+            "An amount like this needs its account approved with it: cancel the payment, put the "
+            "account on the vendor's record, and have a new payment approved."
+        )

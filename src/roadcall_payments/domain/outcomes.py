@@ -7,6 +7,7 @@ gives no facts where Stripe's word is no news.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from roadcall_payments.domain import events as e
@@ -27,6 +28,8 @@ Facts = tuple[e.PaymentFact, ...]
 VOID_AFTER = timedelta(hours=25)
 ABSENCES_APART = timedelta(hours=1)
 KEY_DEADLINE = timedelta(hours=23)
+# Each is an entry, four postings and its share of the rows beside (M28).
+REVERSALS_A_COMMIT = 10
 
 PURPOSE_DRIVER = "driver_payment"
 PURPOSE_VENDOR = "vendor_payment"
@@ -65,14 +68,38 @@ def is_open_attempts(payment: Payment, found: PaymentIntent | Transfer, account:
     return found.metadata.get("attempt") == str(attempt.number) and is_ours(payment, found, account)
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Which call an answer belongs to: by its idempotency key, since by the time an answer is
+    committed another attempt, confirmation or cancellation may be the open one."""
+
+    key: str
+    request_id: str | None = None
+
+    def settles(self, payment: Payment) -> bool:
+        """Whether the call is still the open one. A late answer proves success only (M15)."""
+        calls = (payment.attempt, payment.confirmation, payment.cancellation)
+        return any(c and c.open and c.request.idempotency_key == self.key for c in calls)
+
+    def settles_cancellation(self, payment: Payment) -> bool:
+        asked = payment.cancellation
+        return bool(asked and asked.open and asked.request.idempotency_key == self.key)
+
+
 def payment_intent_seen(
-    payment: Payment, intent: PaymentIntent, source: e.Source, at: datetime, request_id: str | None
+    payment: Payment,
+    intent: PaymentIntent,
+    source: e.Source,
+    at: datetime,
+    answer: Answer | None = None,
 ) -> Facts:
     """The facts in a PaymentIntent that is ours.
 
-    ``source`` WEBHOOK: success straight from the event; anything else must have been fetched
-    after ``payment`` was read (M15).
+    ``answer``: it came as this call's own answer. Without one, anything but success must have
+    been fetched after ``payment`` was read (M15).
     """
+    if answer and not answer.settles(payment) and not _ended(intent):
+        return ()
     if payment.payment_intent not in (None, intent.id):
         return _stray_intent(payment, intent, "a second PaymentIntent for one payment")
     if payment.status in (Status.PENDING_APPROVAL, Status.APPROVED, Status.REJECTED):
@@ -87,30 +114,34 @@ def payment_intent_seen(
                 attempt.request.account,
                 attempt.request.livemode,
                 source,
-                request_id,
+                answer.request_id if answer else None,
             )
         )
         payment = apply(payment, facts[0], at)
-    facts += _by_intent_status(payment, intent, source, request_id)
+    facts += _by_intent_status(payment, intent, source, answer)
     return tuple(facts)
 
 
+def _ended(intent: PaymentIntent) -> bool:
+    return intent.status in (IntentStatus.SUCCEEDED, IntentStatus.CANCELED)
+
+
 def _by_intent_status(
-    p: Payment, intent: PaymentIntent, source: e.Source, request_id: str | None
+    p: Payment, intent: PaymentIntent, source: e.Source, answer: Answer | None
 ) -> Facts:
     match intent.status:
         case IntentStatus.SUCCEEDED:
-            return _succeeded(p, intent, source, request_id)
+            return _succeeded(p, intent, source, answer)
         case IntentStatus.CANCELED:
             if p.status in (Status.PROCESSING, Status.FAILED):
                 return (e.PaymentCancelled("stripe", source, intent.id),)
             return ()
         case IntentStatus.REQUIRES_ACTION:
-            return _action_required(p, intent, source)
+            return _action_required(p, intent, source, answer)
         case IntentStatus.REQUIRES_PAYMENT_METHOD:
-            return _declined(p, intent, source, request_id)
+            return _declined(p, intent, source, answer)
         case IntentStatus.PROCESSING:
-            if source is e.Source.ANSWER and p.status is Status.PROCESSING:
+            if answer and p.status is Status.PROCESSING:
                 going_on = e.OutcomeUnknown("processing", e.Awaiting.STRIPE, answered=True)
                 return () if p.unknown == going_on.reason else (going_on,)
             return ()
@@ -121,9 +152,7 @@ def _by_intent_status(
             return anomaly(p, "unexpected_intent_status", intent.status, intent.id)
 
 
-def _succeeded(
-    p: Payment, intent: PaymentIntent, source: e.Source, request_id: str | None
-) -> Facts:
+def _succeeded(p: Payment, intent: PaymentIntent, source: e.Source, answer: Answer | None) -> Facts:
     if p.status is Status.COMPLETED:
         return ()
     if p.status is Status.CANCELLED:
@@ -142,14 +171,17 @@ def _succeeded(
         vendor_id=p.vendor_id,
         source=source,
         charge_id=intent.latest_charge,
-        request_id=request_id,
+        request_id=answer.request_id if answer else None,
     )
-    booked = _booking(p, intent.latest_charge or intent.id, intent.amount, intent)
+    waits = Unbooked(intent.latest_charge or intent.id, intent.amount)
+    booked = _booking(p, waits, intent.balance_transaction)
     return (done, *booked)
 
 
-def _action_required(p: Payment, intent: PaymentIntent, source: e.Source) -> Facts:
-    if p.status not in (Status.PROCESSING, Status.FAILED) or _call_is_open(p, source):
+def _action_required(
+    p: Payment, intent: PaymentIntent, source: e.Source, answer: Answer | None
+) -> Facts:
+    if p.status not in (Status.PROCESSING, Status.FAILED) or _another_call_is_open(p, answer):
         return ()
     action = intent.next_action or "unknown"
     if p.status is Status.PROCESSING and p.next_action == action:
@@ -157,24 +189,26 @@ def _action_required(p: Payment, intent: PaymentIntent, source: e.Source) -> Fac
     return (e.ActionRequired(intent.id, action, source),)
 
 
-def _declined(p: Payment, intent: PaymentIntent, source: e.Source, request_id: str | None) -> Facts:
+def _declined(p: Payment, intent: PaymentIntent, source: e.Source, answer: Answer | None) -> Facts:
     failure = intent.failure
     if failure is None or p.status not in (Status.PROCESSING, Status.FAILED):
         return ()
-    if _call_is_open(p, source):
+    if _another_call_is_open(p, answer):
         return ()
-    if source is not e.Source.ANSWER and not _is_news(p, failure):
+    if answer is None and not _is_news(p, failure):
         return ()
-    return failed(p, failure, source, request_id)
+    return failed(p, failure, source, answer)
 
 
-def _call_is_open(p: Payment, source: e.Source) -> bool:
+def _another_call_is_open(p: Payment, answer: Answer | None) -> bool:
     """An open cancellation ends in canceled or succeeded only; an open confirmation is settled
     by its own answer, since a fetched object may still show the one before (M15)."""
     if p.cancellation and p.cancellation.open:
         return True
-    open_confirmation = p.confirmation is not None and p.confirmation.open
-    return open_confirmation and source is not e.Source.ANSWER
+    confirmation = p.confirmation
+    if confirmation is None or not confirmation.open:
+        return False
+    return answer is None or answer.key != confirmation.request.idempotency_key
 
 
 def _is_news(p: Payment, failure: StripeFailure) -> bool:
@@ -184,12 +218,14 @@ def _is_news(p: Payment, failure: StripeFailure) -> bool:
 
 
 def failed(
-    payment: Payment, failure: StripeFailure, source: e.Source, request_id: str | None
+    payment: Payment, failure: StripeFailure, source: e.Source, answer: Answer | None
 ) -> Facts:
-    """A definite refusal ends the attempt or the confirmation; money has not moved."""
+    """A definite refusal ends the attempt or the confirmation it answers, and no later one."""
     if payment.status not in (Status.PROCESSING, Status.FAILED):
         return ()
     if payment.cancellation and payment.cancellation.open:
+        return ()
+    if answer and not answer.settles(payment):
         return ()
     return (
         e.PaymentFailed(
@@ -200,13 +236,13 @@ def failed(
             source=source,
             decline_code=failure.decline_code,
             charge_id=failure.charge_id,
-            request_id=request_id,
+            request_id=answer.request_id if answer else None,
         ),
     )
 
 
 def transfer_seen(
-    payment: Payment, transfer: Transfer, source: e.Source, request_id: str | None
+    payment: Payment, transfer: Transfer, source: e.Source, request_id: str | None = None
 ) -> Facts:
     """The facts in a transfer that is ours. A transfer that exists has moved its money."""
     if payment.status is Status.COMPLETED and payment.transfer == transfer.id:
@@ -233,15 +269,20 @@ def transfer_seen(
         destination=transfer.destination,
         request_id=request_id,
     )
-    return (done, *_booking(payment, transfer.id, -transfer.amount, transfer))
+    waits = Unbooked(transfer.id, -transfer.amount)
+    return (done, *_booking(payment, waits, transfer.balance_transaction))
 
 
 def reversals_seen(payment: Payment, reversals: Sequence[Reversal]) -> Facts:
-    """Reversals of the payment's transfer, each booked by its id, once (M17)."""
+    """Reversals of the payment's transfer, each booked by its id, once (M17).
+
+    At most ``REVERSALS_A_COMMIT`` of them (M28): ask again until there are none.
+    """
     if payment.status is not Status.COMPLETED or payment.account is None:
         return ()
     if payment.transfer is None or payment.destination is None:
         return ()
+    news = [reversal for reversal in reversals if reversal.id not in payment.reversals]
     return tuple(
         e.TransferReversed(
             reversal_id=reversal.id,
@@ -252,37 +293,40 @@ def reversals_seen(payment: Payment, reversals: Sequence[Reversal]) -> Facts:
             company_id=payment.company_id,
             vendor_id=payment.vendor_id,
         )
-        for reversal in reversals
-        if reversal.id not in payment.reversals
+        for reversal in news[:REVERSALS_A_COMMIT]
     )
 
 
-def cancel_refused(payment: Payment, failure: StripeFailure, status: IntentStatus) -> Facts:
+def cancel_refused(payment: Payment, code: str, status: IntentStatus, answer: Answer) -> Facts:
     """Stripe would not cancel, and the PaymentIntent's ``status`` is no end: it lives on."""
     cancellation = payment.cancellation
-    if payment.status is not Status.PROCESSING or not (cancellation and cancellation.open):
+    if cancellation is None or not answer.settles_cancellation(payment):
+        return ()
+    if payment.status is not Status.PROCESSING:
         return ()
     confirming = payment.confirmation is not None and payment.confirmation.open
     at_stripe = confirming or status is IntentStatus.PROCESSING
     awaiting = e.Awaiting.STRIPE if at_stripe else e.Awaiting.PAYER
-    return (e.CancelRefused(cancellation.number, failure.code, awaiting),)
+    return (e.CancelRefused(cancellation.number, code, awaiting),)
 
 
-def unknown(payment: Payment, reason: str, request_id: str | None) -> Facts:
+def unknown(payment: Payment, reason: str, answer: Answer) -> Facts:
     """No proof: still processing, and Stripe's turn (M5). Said once for a call: recovery's
     further tries would only fill the journal."""
-    calls = (payment.attempt, payment.confirmation, payment.cancellation)
-    if not any(call and call.open for call in calls):
-        return ()
     if payment.status is not Status.PROCESSING or payment.unknown is not None:
         return ()
-    return (e.OutcomeUnknown(reason, e.Awaiting.STRIPE, request_id=request_id),)
+    if not answer.settles(payment):
+        return ()
+    return (e.OutcomeUnknown(reason, e.Awaiting.STRIPE, request_id=answer.request_id),)
 
 
-def absent(payment: Payment, now: datetime) -> Facts:
-    """An empty list at Stripe after the key's deadline: the second of two voids it (M8)."""
+def absent(payment: Payment, number: int, now: datetime) -> Facts:
+    """An empty list at Stripe for attempt ``number`` after the key's deadline: the second of two
+    voids it (M8)."""
     attempt = payment.attempt
     if payment.status is not Status.PROCESSING or attempt is None or not attempt.open:
+        return ()
+    if attempt.number != number:
         return ()
     apart = any(now - seen >= ABSENCES_APART for seen in attempt.absences)
     if apart and now - attempt.started_at >= VOID_AFTER:
@@ -292,24 +336,26 @@ def absent(payment: Payment, now: datetime) -> Facts:
 
 
 def book(payment: Payment, unbooked: Unbooked, line: BalanceTransaction) -> Facts:
-    """Stripe's own line for one of our objects, once (M17)."""
-    if line.id in payment.booked or payment.account is None:
+    """Stripe's own line for one of our objects that waits for it, once (M17).
+
+    A line that does not fit, or a second one for the same object, is put before a person.
+    """
+    if line.id in payment.booked:
+        return ()
+    if unbooked not in payment.unbooked:
+        detail = f"{line.id}: {unbooked.object_id} has its line already"
+        return anomaly(payment, "second_balance_transaction", detail, unbooked.object_id)
+    return _booking(payment, unbooked, line)
+
+
+def _booking(p: Payment, unbooked: Unbooked, line: BalanceTransaction | None) -> Facts:
+    if line is None or p.account is None:
         return ()
     moved = unbooked.moved
     if line.amount.currency == moved.currency and line.amount != moved:
         detail = f"{line.id} says {line.amount.amount_cents}, {moved.amount_cents} were expected"
-        return anomaly(payment, "balance_transaction_differs", detail, unbooked.object_id)
-    return (e.BalanceTransactionBooked(unbooked.object_id, unbooked.moved, payment.account, line),)
-
-
-def _booking(
-    p: Payment,
-    object_id: str,
-    moved: Money,
-    seen: PaymentIntent | Transfer,
-) -> Facts:
-    line = seen.balance_transaction
-    return book(p, Unbooked(object_id, moved), line) if line else ()
+        return anomaly(p, "balance_transaction_differs", detail, unbooked.object_id)
+    return (e.BalanceTransactionBooked(unbooked.object_id, moved, p.account, line),)
 
 
 def anomaly(payment: Payment, code: str, detail: str, object_id: str | None) -> Facts:

@@ -191,6 +191,10 @@ class Payment:
         return waiting or bool(self.strays) or bool(self.anomalies)
 
 
+# The anomaly of an approved payment that nobody processes: a person is told, once.
+APPROVED_NOT_PROCESSED = "approved_not_processed"
+
+
 @dataclass(frozen=True, slots=True)
 class Patience:
     """How long a payment may rest before the worker looks at it again."""
@@ -213,6 +217,8 @@ def due_at(payment: Payment, patience: Patience) -> datetime | None:
                 times.append(payment.created_at + patience.scoring)
             if payment.approvals_since:
                 times.append(payment.approvals_since + patience.approval)
+        case Status.APPROVED if APPROVED_NOT_PROCESSED not in payment.anomalies:
+            times.append(payment.updated_at + patience.approval)
         case Status.PROCESSING if payment.awaiting is e.Awaiting.STRIPE:
             times.append(_stripe_due(payment, patience))
         case Status.PROCESSING | Status.FAILED if payment.payment_intent:

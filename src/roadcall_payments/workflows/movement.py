@@ -7,32 +7,36 @@ again on the new state: never dropped, never asked for again (M25).
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
+from functools import partial
 
 from roadcall_payments.commit import stream_of
 from roadcall_payments.domain import outcomes
 from roadcall_payments.domain.errors import (
     BrokenInvariant,
     CredentialsRejected,
-    MovementsPaused,
     NotFound,
     StripeUnavailable,
 )
-from roadcall_payments.domain.events import PayerType, Source
+from roadcall_payments.domain.events import Source
 from roadcall_payments.domain.payment import Attempt, Payment, Status
 from roadcall_payments.domain.people import STRIPE
 from roadcall_payments.domain.stripe_objects import (
     IntentStatus,
+    Operation,
     PaymentIntent,
+    Reversal,
     StripeFailure,
+    StripeRequest,
     Transfer,
 )
 from roadcall_payments.ports import (
     Answered,
     Clock,
-    CreatedWindow,
     Gateway,
     Outcome,
     Refused,
@@ -40,11 +44,10 @@ from roadcall_payments.ports import (
     UnknownReason,
 )
 from roadcall_payments.workflows.idempotency import IdempotencyKey, status_of
+from roadcall_payments.workflows.lookup import Lookup
 from roadcall_payments.workflows.movements_switch import MovementsSwitch
 from roadcall_payments.workflows.write_path import Answers, WritePath, Written
 
-# Clocks differ: an object may carry a time a little before its attempt's.
-_SKEW = timedelta(minutes=10)
 # Nothing more is learned by sending these again: look at Stripe instead (M5, M8).
 _LOOK_AT_ONCE = frozenset(
     {
@@ -55,6 +58,24 @@ _LOOK_AT_ONCE = frozenset(
 )
 # Stripe could not be asked at all: the attempt stays as it is, and so does the journal.
 UNREACHABLE = (StripeUnavailable, CredentialsRejected)
+
+
+# Stripe got no cancel of ours within its key's life; recovery asks anew.
+CANCEL_NOT_RECEIVED = "cancel_not_received"
+SEND_S_MIN = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """One stored request on its way; ``until`` on the monotonic clock ends its time (M32)."""
+
+    request: StripeRequest
+    first_try: bool
+    idem: IdempotencyKey | None
+    until: float
+
+    def answer(self, request_id: str | None) -> outcomes.Answer:
+        return outcomes.Answer(self.request.idempotency_key, request_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,19 +101,7 @@ class Movement:
         self._switch = switch
         self._clock = clock
         self._budget_s = budget_s
-
-    async def must_flow(self) -> None:
-        """Raises MovementsPaused while an operator holds every outgoing movement."""
-        switch = await self._switch.state()
-        if switch is not None and switch.paused:
-            raise MovementsPaused(
-                f"Outgoing movements are paused ({switch.reason}): an admin has to resume them."
-            )
-
-    async def held(self) -> bool:
-        """Whether an operator holds every outgoing movement now."""
-        switch = await self._switch.state()
-        return switch is not None and switch.paused
+        self._lookup = Lookup(gateway, clock)
 
     async def carry_attempt(
         self, payment: Payment, *, first_try: bool, idem: IdempotencyKey | None = None
@@ -104,26 +113,27 @@ class Movement:
         attempt = payment.attempt
         if attempt is None or not attempt.open:
             return Carried(payment)
+        call = self._call(attempt.request, first_try, idem)
         if attempt.number > 1 or not first_try:
             try:
-                found = await self.look(payment)
+                found = await self._look_in_time(payment, call)
             except UNREACHABLE as failure:
                 if not first_try:
                     raise
                 # The intent stands, so the caller hears 202, not an error (M32).
-                return await self._unknown(payment, failure.code, None)
+                return await self._unknown(payment, call, failure.code, None)
             if found:
                 return await self._adopt(payment, found, idem)
         if not await self._may_send(attempt.started_at):
             return Carried(await self._still_absent(payment, attempt, looked=not first_try))
-        outcome = await self._gateway.send(
-            attempt.request, first_try=first_try, budget_s=self._budget_s
-        )
+        outcome = await self._send(call)
         if isinstance(outcome, Unknown) and outcome.reason in _LOOK_AT_ONCE:
-            found = await self.look(payment)
-            if found:
-                return await self._adopt(payment, found, idem)
-        return await self._settle(payment, outcome, idem)
+            # Where looking fails too, the outcome stays unknown, and recovery looks again.
+            with contextlib.suppress(*UNREACHABLE):
+                found = await self._look_in_time(payment, call)
+                if found:
+                    return await self._adopt(payment, found, idem)
+        return await self._settle(payment, call, outcome)
 
     async def carry_confirmation(
         self, payment: Payment, *, first_try: bool, idem: IdempotencyKey | None = None
@@ -132,73 +142,69 @@ class Movement:
         confirmation = payment.confirmation
         if confirmation is None or not confirmation.open:
             return Carried(payment)
+        call = self._call(confirmation.request, first_try, idem)
         if not first_try:
             seen = await self._gateway.payment_intent(intent_of(payment))
-            if seen.status in (
-                IntentStatus.SUCCEEDED,
-                IntentStatus.CANCELED,
-                IntentStatus.PROCESSING,
-            ):
+            if _ended(seen) or seen.status is IntentStatus.PROCESSING:
                 return await self._see(payment, seen, Source.LOOKUP, None, idem)
             if self._past_deadline(confirmation.started_at):
                 # No confirm of ours can still arrive: what it shows now is its answer (M8).
-                return await self._give_up_confirmation(payment, seen, idem)
+                return await self._give_up_confirmation(payment, call, seen)
         if not await self._may_send(confirmation.started_at):
             return Carried(payment)
-        outcome = await self._gateway.send(
-            confirmation.request, first_try=first_try, budget_s=self._budget_s
-        )
-        return await self._settle(payment, outcome, idem)
+        return await self._settle(payment, call, await self._send(call))
 
     async def carry_cancellation(
         self, payment: Payment, *, first_try: bool, idem: IdempotencyKey | None = None
     ) -> Carried:
         """Ask Stripe to cancel; PaymentCancelled or, had the money come, PaymentCompleted (M2).
 
-        Not held by the pause: it moves no money, it keeps money from moving.
+        Not held by the pause: it moves no money, it keeps money from moving. A cancellation whose
+        key is past its deadline is given up (M8): recovery asks anew, under a new key.
         """
         cancellation = payment.cancellation
         if cancellation is None or not cancellation.open:
             return Carried(payment)
+        call = self._call(cancellation.request, first_try, idem)
         if not first_try:
             seen = await self._gateway.payment_intent(intent_of(payment))
-            if seen.status in (IntentStatus.SUCCEEDED, IntentStatus.CANCELED):
+            if _ended(seen):
                 return await self._see(payment, seen, Source.LOOKUP, None, idem)
             if self._past_deadline(cancellation.started_at):
-                return Carried(payment)
-        outcome = await self._gateway.send(
-            cancellation.request, first_try=first_try, budget_s=self._budget_s
-        )
-        return await self._settle(payment, outcome, idem)
+                return await self._give_up_cancellation(payment, call, seen.status)
+        return await self._settle(payment, call, await self._send(call))
 
-    async def look(self, payment: Payment) -> Sequence[PaymentIntent | Transfer]:
-        """What Stripe has of this payment, whichever attempt made it; by listing (M6, M7).
+    def _call(self, request: StripeRequest, first_try: bool, idem: IdempotencyKey | None) -> _Call:
+        return _Call(request, first_try, idem, self._clock.monotonic() + self._budget_s)
 
-        What still can move money comes first: that is what gets adopted.
-        """
-        if payment.processing_since is None or payment.account is None:
-            return ()
-        account = payment.account
-        listed: Sequence[PaymentIntent | Transfer]
-        if payment.payer_type is PayerType.BACK_OFFICE:
-            listed = await self._gateway.transfers(payment.id)
-        else:
-            window = CreatedWindow(payment.processing_since - _SKEW, self._clock.now() + _SKEW)
-            listed = await self._gateway.payment_intents(window)
-        # Asked after the list: a key that was replaced meanwhile would have shown an empty list of
-        # another account, and absence there proves nothing (M8, M18).
-        identity = await self._gateway.identity()
-        if (identity.account, identity.livemode) != (account, payment.livemode):
-            raise CredentialsRejected(
-                "The service's key is of another Stripe account or mode than the payment's (M18)."
-            )
-        ours = [found for found in listed if outcomes.is_ours(payment, found, account)]
-        return sorted(ours, key=_canceled)
+    def _left_s(self, call: _Call) -> float:
+        """What is left of the one budget that a request has for all of Stripe (M32)."""
+        return max(call.until - self._clock.monotonic(), 0.0)
+
+    async def _send(self, call: _Call) -> Outcome:
+        left_s = self._left_s(call)
+        if left_s < SEND_S_MIN:
+            return Unknown(UnknownReason.TIMEOUT, "No time was left to send it.")
+        return await self._gateway.send(call.request, first_try=call.first_try, budget_s=left_s)
+
+    async def _look_in_time(
+        self, payment: Payment, call: _Call
+    ) -> Sequence[PaymentIntent | Transfer]:
+        try:
+            async with asyncio.timeout(self._left_s(call)):
+                return await self._lookup.look(payment)
+        except TimeoutError as late:
+            raise StripeUnavailable("Stripe's list took longer than a request may.") from late
 
     async def see_intent(self, payment: Payment) -> Payment:
         """Fetch the PaymentIntent and apply what it says."""
         seen = await self._gateway.payment_intent(intent_of(payment))
         return (await self._see(payment, seen, Source.LOOKUP, None, None)).payment
+
+    async def adopt_if_found(self, payment: Payment) -> Payment:
+        """Look once more at Stripe before a payment with earlier attempts is given up (M6)."""
+        found = await self._lookup.look(payment)
+        return (await self._adopt(payment, found, None)).payment if found else payment
 
     async def _adopt(
         self,
@@ -209,82 +215,102 @@ class Movement:
         carried = Carried(payment)
         for one in found:
             if isinstance(one, PaymentIntent):
-                carried = await self._see(payment, one, Source.LOOKUP, None, idem)
+                carried = await self._see(carried.payment, one, Source.LOOKUP, None, idem)
             else:
                 after = await self._see_transfer(payment, one, Source.LOOKUP, None, idem)
                 carried = Carried(after)
         return carried
 
-    async def _settle(
-        self, payment: Payment, outcome: Outcome, idem: IdempotencyKey | None
-    ) -> Carried:
+    async def _settle(self, payment: Payment, call: _Call, outcome: Outcome) -> Carried:
         match outcome:
             case Answered(object=PaymentIntent() as intent):
-                return await self._see(payment, intent, Source.ANSWER, outcome.request_id, idem)
+                answer = call.answer(outcome.request_id)
+                return await self._see(payment, intent, Source.ANSWER, answer, call.idem)
             case Answered(object=Transfer() as transfer):
                 after = await self._see_transfer(
-                    payment, transfer, Source.ANSWER, outcome.request_id, idem
+                    payment, transfer, Source.ANSWER, outcome.request_id, call.idem
                 )
                 return Carried(after)
             case Answered():
                 raise BrokenInvariant(f"Stripe answered with a {type(outcome.object).__name__}.")
             case Refused():
-                return await self._refused(payment, outcome, idem)
+                return await self._refused(payment, call, outcome)
             case Unknown():
-                return await self._unknown(payment, outcome.reason, outcome.request_id)
+                return await self._unknown(payment, call, outcome.reason, outcome.request_id)
 
-    async def _refused(
-        self, payment: Payment, refused: Refused, idem: IdempotencyKey | None
-    ) -> Carried:
+    async def _refused(self, payment: Payment, call: _Call, refused: Refused) -> Carried:
         """Of the opening call it is final; of a later one, the PaymentIntent decides (M3)."""
-        seen: PaymentIntent | None = None
-        if payment.payment_intent is not None:
-            try:
-                seen = refused.object or await self._gateway.payment_intent(payment.payment_intent)
-            except UNREACHABLE:
-                return await self._unknown(payment, "refused_unseen", refused.request_id)
-        if seen is not None and seen.status is not IntentStatus.REQUIRES_PAYMENT_METHOD:
-            carried = await self._see(payment, seen, Source.ANSWER, refused.request_id, idem)
-            payment = carried.payment
-            if payment.cancellation is None or not payment.cancellation.open:
-                return carried
-        status = seen.status if seen else None
+        answer = call.answer(refused.request_id)
+        if payment.payment_intent is None:
+            return await self._failed(payment, call, refused.failure, answer)
+        try:
+            seen = refused.object or await self._gateway.payment_intent(payment.payment_intent)
+        except UNREACHABLE:
+            return await self._unknown(payment, call, "refused_unseen", refused.request_id)
+        if _ended(seen):
+            return await self._see(payment, seen, Source.ANSWER, answer, call.idem)
+        if call.request.operation is Operation.CANCEL_PAYMENT_INTENT:
+            code = refused.failure.code
+
+            def decide(p: Payment, _at: datetime) -> outcomes.Facts:
+                return outcomes.cancel_refused(p, code, seen.status, answer)
+
+            return Carried(await self._write(payment, decide, call.idem))
+        if seen.status is IntentStatus.REQUIRES_PAYMENT_METHOD:
+            return await self._failed(payment, call, refused.failure, answer)
+        return await self._see(payment, seen, Source.ANSWER, answer, call.idem)
+
+    async def _failed(
+        self, payment: Payment, call: _Call, failure: StripeFailure, answer: outcomes.Answer
+    ) -> Carried:
+        def decide(p: Payment, _at: datetime) -> outcomes.Facts:
+            return outcomes.failed(p, failure, Source.ANSWER, answer)
+
+        return Carried(await self._write(payment, decide, call.idem))
+
+    async def _unknown(
+        self, payment: Payment, call: _Call, reason: str, request_id: str | None
+    ) -> Carried:
+        answer = call.answer(request_id)
 
         def decide(p: Payment, _at: datetime) -> outcomes.Facts:
-            if p.cancellation and p.cancellation.open and status is not None:
-                return outcomes.cancel_refused(p, refused.failure, status)
-            return outcomes.failed(p, refused.failure, Source.ANSWER, refused.request_id)
-
-        return Carried(await self._write(payment, decide, idem))
-
-    async def _unknown(self, payment: Payment, reason: str, request_id: str | None) -> Carried:
-        def decide(p: Payment, _at: datetime) -> outcomes.Facts:
-            return outcomes.unknown(p, reason, request_id)
+            return outcomes.unknown(p, reason, answer)
 
         after = await self._write(payment, decide, None)
         rejected = (UnknownReason.AUTHENTICATION, CredentialsRejected.code)
         return Carried(after, refused_credentials=reason in rejected)
 
     async def _give_up_confirmation(
-        self, payment: Payment, seen: PaymentIntent, idem: IdempotencyKey | None
+        self, payment: Payment, call: _Call, seen: PaymentIntent
     ) -> Carried:
+        answer = call.answer(None)
         if seen.status is IntentStatus.REQUIRES_ACTION:
-            return await self._see(payment, seen, Source.ANSWER, None, idem)
+            return await self._see(payment, seen, Source.LOOKUP, answer, call.idem)
         failure = seen.failure or StripeFailure(
             "confirmation_not_received", "The confirmation never reached Stripe: confirm again."
         )
 
         def decide(p: Payment, _at: datetime) -> outcomes.Facts:
-            return outcomes.failed(p, failure, Source.LOOKUP, None)
+            return outcomes.failed(p, failure, Source.LOOKUP, answer)
 
-        return Carried(await self._write(payment, decide, idem))
+        return Carried(await self._write(payment, decide, call.idem))
+
+    async def _give_up_cancellation(
+        self, payment: Payment, call: _Call, status: IntentStatus
+    ) -> Carried:
+        answer = call.answer(None)
+
+        def decide(p: Payment, _at: datetime) -> outcomes.Facts:
+            return outcomes.cancel_refused(p, CANCEL_NOT_RECEIVED, status, answer)
+
+        return Carried(await self._write(payment, decide, call.idem))
 
     async def _still_absent(self, payment: Payment, attempt: Attempt, *, looked: bool) -> Payment:
         if not looked or not self._past_deadline(attempt.started_at):
             return payment
 
         def decide(p: Payment, at: datetime) -> outcomes.Facts:
-            return outcomes.absent(p, at)
+            return outcomes.absent(p, attempt.number, at)
 
         return await self._write(payment, decide, None)
 
@@ -293,11 +319,14 @@ class Movement:
         payment: Payment,
         intent: PaymentIntent,
         source: Source,
-        request_id: str | None,
+        answer: outcomes.Answer | None,
         idem: IdempotencyKey | None,
     ) -> Carried:
         def decide(p: Payment, at: datetime) -> outcomes.Facts:
-            return outcomes.payment_intent_seen(p, intent, source, at, request_id)
+            if answer is None and p != payment and not _ended(intent):
+                # It was fetched before the payment changed; the next look sees more (M15).
+                return ()
+            return outcomes.payment_intent_seen(p, intent, source, at, answer)
 
         after = await self._write(payment, decide, idem)
         secret = intent.client_secret if after.status is Status.PROCESSING else None
@@ -314,7 +343,15 @@ class Movement:
         def decide(p: Payment, _at: datetime) -> outcomes.Facts:
             return outcomes.transfer_seen(p, transfer, source, request_id)
 
-        return await self._write(payment, decide, idem)
+        after = await self._write(payment, decide, idem)
+        while transfer.amount_reversed.amount_cents > after.amount_reversed_cents:
+            # Reversed before we heard of it: the event may have come and found nothing (M16).
+            listed = await self._gateway.reversals(transfer.id)
+            before = after
+            after = await self._write(payment, partial(_reversals, listed=listed), None)
+            if after == before:
+                break
+        return after
 
     async def _write(
         self,
@@ -341,7 +378,7 @@ class Movement:
         """Checked right before sending: a suspended machine wakes late (M8)."""
         if self._past_deadline(started_at):
             return False
-        return not await self.held()
+        return not await self._switch.held()
 
     def _past_deadline(self, started_at: datetime) -> bool:
         return self._clock.now() - started_at >= outcomes.KEY_DEADLINE
@@ -354,5 +391,9 @@ def intent_of(payment: Payment) -> str:
     return payment.payment_intent
 
 
-def _canceled(found: PaymentIntent | Transfer) -> bool:
-    return isinstance(found, PaymentIntent) and found.status is IntentStatus.CANCELED
+def _reversals(payment: Payment, _at: datetime, listed: Sequence[Reversal]) -> outcomes.Facts:
+    return outcomes.reversals_seen(payment, listed)
+
+
+def _ended(intent: PaymentIntent) -> bool:
+    return intent.status in (IntentStatus.SUCCEEDED, IntentStatus.CANCELED)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from roadcall_payments.commit import stream_of
+from roadcall_payments.domain import errors
 from roadcall_payments.domain.errors import InvalidInput
 from roadcall_payments.domain.events import Fact, MovementsPaused, MovementsResumed
 from roadcall_payments.domain.movements import Movements
@@ -53,3 +54,16 @@ class MovementsSwitch:
         """How the switch stands; None while it was never touched, which means running."""
         loaded = await self._store.load(MOVEMENTS)
         return loaded.state if loaded and isinstance(loaded.state, Movements) else None
+
+    async def held(self) -> bool:
+        """Whether every outgoing movement is held now."""
+        switch = await self.state()
+        return switch is not None and switch.paused
+
+    async def must_flow(self) -> None:
+        """Raises MovementsPaused while an operator holds every outgoing movement."""
+        switch = await self.state()
+        if switch is not None and switch.paused:
+            raise errors.MovementsPaused(
+                f"Outgoing movements are paused ({switch.reason}): an admin has to resume them."
+            )

@@ -11,7 +11,6 @@ from collections.abc import Awaitable, Callable
 from roadcall_payments.commit import stream_of
 from roadcall_payments.domain import approval, commands
 from roadcall_payments.domain.errors import (
-    DestinationMismatch,
     InvalidInput,
     NotAllowed,
     NotFound,
@@ -25,17 +24,26 @@ from roadcall_payments.ports import Gateway, Store
 from roadcall_payments.workflows.approvals import account_on_file, load_payment
 from roadcall_payments.workflows.idempotency import Answer, IdempotencyKey, Repeats, status_of
 from roadcall_payments.workflows.movement import Carried, Movement, intent_of
+from roadcall_payments.workflows.movements_switch import MovementsSwitch
 from roadcall_payments.workflows.write_path import Opens, WritePath, Written
 
 
 class Payments:
     def __init__(
-        self, write_path: WritePath, store: Store, gateway: Gateway, movement: Movement
+        self,
+        write_path: WritePath,
+        store: Store,
+        gateway: Gateway,
+        movement: Movement,
+        switch: MovementsSwitch,
+        policy: approval.ApprovalPolicy,
     ) -> None:
         self._write_path = write_path
         self._store = store
         self._gateway = gateway
         self._movement = movement
+        self._switch = switch
+        self._policy = policy
         self._repeats = Repeats(store)
 
     async def process(
@@ -108,6 +116,7 @@ class Payments:
         async def act() -> Answer:
             payment = await load_payment(self._store, payment_id)
             if not payment.intent_open:
+                await self._must_not_have_moved(payment)
                 return await self._cancel_ours(actor, payment_id, idem)
             commands.must_be_cancellable_at_stripe(payment)
             self._gateway.ensure_available()
@@ -156,7 +165,7 @@ class Payments:
 
     async def _ready(self) -> StripeIdentity:
         """Everything that can refuse a movement before its intent is committed (M32)."""
-        await self._movement.must_flow()
+        await self._switch.must_flow()
         self._gateway.ensure_available()
         return await self._gateway.identity()
 
@@ -172,12 +181,8 @@ class Payments:
                 "Transfers are switched off: connectEnabled is false in the Stripe credentials.",
                 code="connect_disabled",
             )
-        if named and payment.destination and named != payment.destination:
-            raise DestinationMismatch(
-                "The payment was approved for another account; have it approved anew for this one."
-            )
         on_file = await account_on_file(self._store, payment.vendor_id)
-        chosen = approval.destination_to_pay(payment, actor, named, on_file)
+        chosen = approval.destination_to_pay(payment, actor, named, on_file, self._policy)
         if chosen is None:
             raise InvalidInput(
                 "vendorStripeAccountId", "The vendor has no account on file: name one."
@@ -205,6 +210,18 @@ class Payments:
                 "Its PaymentIntent belongs to another Stripe account or mode than the service's "
                 "present key (M18): restore that key to go on.",
                 code="stripe_account_changed",
+            )
+
+    async def _must_not_have_moved(self, payment: Payment) -> None:
+        """Before a payment with earlier attempts is given up, look at Stripe once more (M6)."""
+        ends_here = payment.status in (Status.APPROVED, Status.FAILED)
+        if not ends_here or payment.attempts == 0:
+            return
+        found = await self._movement.adopt_if_found(payment)
+        if found.status is Status.COMPLETED or found.payment_intent is not None:
+            raise StatusForbids(
+                f"Stripe has moved its money after all: the payment is {found.status}.",
+                code="not_cancelled",
             )
 
     async def _cancel_ours(

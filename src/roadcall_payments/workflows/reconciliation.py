@@ -11,13 +11,15 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from roadcall_payments.commit import stripe_ref
-from roadcall_payments.domain.stripe_objects import BalanceTransaction
+from roadcall_payments.commit import stream_of, stripe_ref
+from roadcall_payments.domain.stripe_objects import BalanceTransaction, StripeIdentity
 from roadcall_payments.ledger.posting_rules import Posting
 from roadcall_payments.ports import Gateway, Store
 
 # Lines of a connected account that our transfers made, and their reversals.
 _VENDOR_LINES = frozenset({"payment", "payment_refund", "payment_reversal", "transfer_refund"})
+
+_PAYOUT_LINES = frozenset({"payout", "payout_failure"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +62,7 @@ class Reconciliation:
         booked: list[BalanceTransaction] = []
         foreign: list[BalanceTransaction] = []
         for line in platform:
-            ref = stripe_ref(identity.account, identity.livemode, line.id)
-            known = await self._store.resolve(ref) is not None
+            known = await self._is_booked(identity, line)
             (booked if known else foreign).append(line)
         differences = _differences(
             identity.account, "stripe_balance", _sums(balances, identity.account), booked
@@ -77,6 +78,15 @@ class Reconciliation:
         return Comparison(
             len(booked), (identity.account, *vendors), tuple(differences), tuple(foreign), balances
         )
+
+    async def _is_booked(self, identity: StripeIdentity, line: BalanceTransaction) -> bool:
+        """A line of a payment's is known by its id, the platform's own payout by the payout's."""
+        ref = stripe_ref(identity.account, identity.livemode, line.id)
+        if await self._store.resolve(ref) is not None:
+            return True
+        if line.type not in _PAYOUT_LINES or line.source is None:
+            return False
+        return await self._store.load(stream_of("payout", line.source)) is not None
 
     async def _vendor_differences(
         self, book: str, balances: Sequence[Posting]

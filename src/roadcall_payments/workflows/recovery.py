@@ -7,19 +7,31 @@ its next due time; where there was nothing to commit, it is looked at again, les
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
 from roadcall_payments.commit import stream_of
 from roadcall_payments.domain import approval, commands, outcomes
 from roadcall_payments.domain.errors import BrokenInvariant
 from roadcall_payments.domain.events import Awaiting
-from roadcall_payments.domain.payment import Patience, Payment, Status, Unbooked
+from roadcall_payments.domain.payment import (
+    APPROVED_NOT_PROCESSED,
+    Patience,
+    Payment,
+    Status,
+    Unbooked,
+)
 from roadcall_payments.domain.people import WORKER
 from roadcall_payments.domain.stripe_objects import BalanceTransaction, StripeIdentity
 from roadcall_payments.ports import Claim, Gateway, Store
 from roadcall_payments.workflows.intake import Scoring
-from roadcall_payments.workflows.movement import UNREACHABLE, Movement, intent_of
+from roadcall_payments.workflows.movement import (
+    CANCEL_NOT_RECEIVED,
+    UNREACHABLE,
+    Movement,
+    intent_of,
+)
+from roadcall_payments.workflows.movements_switch import MovementsSwitch
 from roadcall_payments.workflows.write_path import WritePath, Written
 
 FIRST_WAIT_S = 5
@@ -35,6 +47,7 @@ class Recovery:
         store: Store,
         gateway: Gateway,
         movement: Movement,
+        switch: MovementsSwitch,
         scoring: Scoring,
         patience: Patience,
     ) -> None:
@@ -42,13 +55,14 @@ class Recovery:
         self._store = store
         self._gateway = gateway
         self._movement = movement
+        self._switch = switch
         self._scoring = scoring
         self._patience = patience
 
     async def attend(self, claim: Claim) -> None:
         """Do what one due payment needs, or put it back for later."""
         before = await self._payment(claim.key)
-        held = await self._movement.held()
+        held = await self._switch.held()
         try:
             after = await self._attended(before)
             reason = f"nothing new; the payment is {after.status}"
@@ -63,6 +77,8 @@ class Recovery:
     async def _attended(self, payment: Payment) -> Payment:
         if payment.status is Status.PENDING_APPROVAL:
             return await self._before_approval(payment)
+        if payment.status is Status.APPROVED:
+            return await self._forgotten(payment)
         if payment.account is not None:
             identity = await self._gateway.identity()
             if (payment.account, payment.livemode) != (identity.account, identity.livemode):
@@ -83,10 +99,25 @@ class Recovery:
             lambda p: approval.expire(p, self._write_path.clock.now(), self._patience.approval),
         )
 
+    async def _forgotten(self, payment: Payment) -> Payment:
+        """Approved long ago and never processed: nothing moves by itself, but somebody is told."""
+        if self._write_path.clock.now() < payment.updated_at + self._patience.approval:
+            return payment
+        days = self._patience.approval.days
+        detail = f"approved {days} days ago and not processed: process it, or cancel it"
+        return await self._write(
+            payment, lambda p: outcomes.anomaly(p, APPROVED_NOT_PROCESSED, detail, None)
+        )
+
     async def _settle(self, payment: Payment) -> Payment:
         """Carry on the open call: the same request under the same key, or look (M5, M8)."""
         if payment.cancellation and payment.cancellation.open:
-            return (await self._movement.carry_cancellation(payment, first_try=False)).payment
+            after = (await self._movement.carry_cancellation(payment, first_try=False)).payment
+            given_up = after.status is Status.PROCESSING and not _cancelling(after)
+            if given_up and _past_deadline(payment, self._write_path.clock.now()):
+                # Whoever asked for it still wants it: a new key is safe, a cancel moves nothing.
+                return await self._ask_cancel(after, CANCEL_NOT_RECEIVED)
+            return after
         if payment.confirmation and payment.confirmation.open:
             return (await self._movement.carry_confirmation(payment, first_try=False)).payment
         if payment.attempt and payment.attempt.open:
@@ -99,6 +130,9 @@ class Recovery:
         now = self._write_path.clock.now()
         if seen != payment or now < payment.updated_at + self._patience.payer:
             return seen
+        return await self._ask_cancel(payment, "payer_silent")
+
+    async def _ask_cancel(self, payment: Payment, reason: str) -> Payment:
         identity = await self._gateway.identity()
 
         def decide(current: Payment) -> commands.Facts:
@@ -106,7 +140,7 @@ class Recovery:
                 return ()
             key = commands.cancellation_key(current)
             request = self._gateway.cancel_request(current, key=key, identity=identity)
-            return commands.request_cancel(current, request, str(WORKER), "payer_silent")
+            return commands.request_cancel(current, request, str(WORKER), reason)
 
         asked = await self._write(payment, decide)
         if asked == payment:
@@ -152,6 +186,15 @@ class Recovery:
             stream_of("payment", payment.id), on_current, actor=WORKER
         )
         return written.state
+
+
+def _cancelling(payment: Payment) -> bool:
+    return payment.cancellation is not None and payment.cancellation.open
+
+
+def _past_deadline(payment: Payment, now: datetime) -> bool:
+    asked = payment.cancellation
+    return asked is not None and now - asked.started_at >= outcomes.KEY_DEADLINE
 
 
 def _booking(payment: Payment, unbooked: Unbooked, line: BalanceTransaction) -> outcomes.Facts:

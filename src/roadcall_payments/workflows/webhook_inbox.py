@@ -16,13 +16,20 @@ from roadcall_payments.commit import (
     InboxInsert,
     InboxStatus,
     InboxUpdate,
+    Unique,
     stream_of,
     stripe_ref,
 )
 from roadcall_payments.domain import outcomes, payouts_seen
-from roadcall_payments.domain.errors import RoadcallError, StoreUnavailable
+from roadcall_payments.domain.errors import (
+    NotFound,
+    RoadcallError,
+    StoreUnavailable,
+    TransientError,
+)
 from roadcall_payments.domain.events import Fact, Source
-from roadcall_payments.domain.payment import Payment
+from roadcall_payments.domain.payment import Payment, Status
+from roadcall_payments.domain.payment_fold import apply
 from roadcall_payments.domain.payout import Payout
 from roadcall_payments.domain.people import STRIPE
 from roadcall_payments.domain.stripe_objects import (
@@ -36,7 +43,9 @@ from roadcall_payments.domain.stripe_objects import Payout as StripePayout
 from roadcall_payments.ports import Claim, Gateway, Store
 from roadcall_payments.workflows.write_path import AlreadyTaken, WritePath, Written
 
-ATTEMPTS_MAX = 12
+# With waits of up to an hour that is three days, as long as Stripe itself delivers again.
+ATTEMPTS_MAX = 80
+REASON_CHARS_MAX = 500
 FIRST_WAIT_S = 5
 WAIT_MAX_S = 3_600
 # A payment that keeps changing while it is fetched will be fetched again by the worker.
@@ -102,9 +111,10 @@ class WebhookInbox:
         delivery = _Delivery(event, body, now, attempts=0, fresh=True)
         try:
             await self._deliver(delivery)
-        except AlreadyTaken:
+        except AlreadyTaken as taken:
             # Delivered before; what it means is in the books or in the inbox already.
-            return event.id
+            if taken.unique is not Unique.INBOX:
+                raise
         return event.id
 
     async def retry(self, claim: Claim) -> None:
@@ -125,8 +135,10 @@ class WebhookInbox:
         delivery = _Delivery(event, kept.body, kept.received_at, attempts, fresh=False)
         try:
             await self._deliver(delivery)
-        except AlreadyTaken:
+        except AlreadyTaken as taken:
             # Another worker settled it meanwhile.
+            if taken.unique is not Unique.INBOX:
+                raise
             return False
         return True
 
@@ -136,10 +148,16 @@ class WebhookInbox:
             return
         try:
             await self._apply(delivery)
-        except (AlreadyTaken, StoreUnavailable):
+        except StoreUnavailable:
             raise
+        except AlreadyTaken as taken:
+            if taken.unique is Unique.INBOX:
+                raise
+            await self._wait(delivery, f"{taken.unique} {taken.key} is another stream's")
         except RoadcallError as failure:
             await self._wait(delivery, f"{failure.code}: {failure.message}")
+        except Exception as fault:  # noqa: BLE001 # M19: whatever it is, it is ours to keep
+            await self._wait(delivery, f"{type(fault).__name__}: {fault}"[:REASON_CHARS_MAX])
 
     async def _apply(self, delivery: _Delivery) -> None:
         event = delivery.event
@@ -151,8 +169,10 @@ class WebhookInbox:
             await self._wait(delivery, event.untranslatable)
             return
         match event.payload:
-            case StripePayout() as seen if event.connected_account is not None:
-                await self._apply_payout(delivery, event.connected_account, seen)
+            case StripePayout() as seen:
+                # Without an account it is the platform's own payout (M16).
+                account = event.connected_account or identity.account
+                await self._apply_payout(delivery, account, seen)
             case PaymentIntent() as intent if event.connected_account is None:
                 await self._apply_intent(delivery, identity, intent)
             case Transfer() as transfer if event.connected_account is None:
@@ -172,7 +192,7 @@ class WebhookInbox:
 
             def decide(current: Payment) -> outcomes.Facts:
                 now = self._write_path.clock.now()
-                return outcomes.payment_intent_seen(current, intent, Source.WEBHOOK, now, None)
+                return outcomes.payment_intent_seen(current, intent, Source.WEBHOOK, now)
 
             await self._write(delivery, payment, decide)
         else:
@@ -188,7 +208,7 @@ class WebhookInbox:
                 if current != read:
                     raise _Changed
                 now = self._write_path.clock.now()
-                return outcomes.payment_intent_seen(current, seen, Source.WEBHOOK, now, None)
+                return outcomes.payment_intent_seen(current, seen, Source.WEBHOOK, now)
 
             await self._write(delivery, read, decide)
 
@@ -202,26 +222,42 @@ class WebhookInbox:
             await self._keep(delivery, "its transfer is none of ours (M13)")
             return
         if delivery.event.type == "transfer.reversed":
-            await self._apply_reversals(delivery, payment.id, transfer.id)
+            await self._apply_reversals(delivery, payment.id, transfer)
             return
 
         def decide(current: Payment) -> outcomes.Facts:
-            return outcomes.transfer_seen(current, transfer, Source.WEBHOOK, None)
+            return outcomes.transfer_seen(current, transfer, Source.WEBHOOK)
 
         await self._write(delivery, payment, decide)
 
     async def _apply_reversals(
-        self, delivery: _Delivery, payment_id: str, transfer_id: str
+        self, delivery: _Delivery, payment_id: str, transfer: Transfer
     ) -> None:
-        async def once(read: Payment) -> None:
-            listed = await self._gateway.reversals(transfer_id)
+        """Also before the transfer's own answer came: what was reversed was made."""
+        listed = await self._gateway.reversals(transfer.id)
 
-            def decide(current: Payment) -> outcomes.Facts:
-                return outcomes.reversals_seen(current, listed)
+        def decide(current: Payment) -> outcomes.Facts:
+            made = outcomes.transfer_seen(current, transfer, Source.WEBHOOK)
+            after = current
+            for fact in made:
+                after = apply(after, fact, self._write_path.clock.now())
+            if after.status is not Status.COMPLETED:
+                raise TransientError("The payment has not completed yet.", code="too_early")
+            return (*made, *outcomes.reversals_seen(after, listed))
 
-            await self._write(delivery, read, decide)
+        payment = await self._payment(payment_id)
+        while len(listed) - len(payment.reversals) > outcomes.REVERSALS_A_COMMIT:
+            before = payment
+            payment = await self._write(None, payment, decide)
+            if payment == before:
+                break
+        await self._write(delivery, payment, decide)
 
-        await self._while_changing(delivery, payment_id, once)
+    async def _payment(self, payment_id: str) -> Payment:
+        loaded = await self._store.load(stream_of("payment", payment_id))
+        if loaded is None or not isinstance(loaded.state, Payment):
+            raise NotFound(f"There is no payment {payment_id}.")
+        return loaded.state
 
     async def _apply_payout(self, delivery: _Delivery, account: str, seen: StripePayout) -> None:
         stream = stream_of("payout", seen.id)
@@ -268,26 +304,39 @@ class WebhookInbox:
         if loaded is None or not isinstance(loaded.state, Payment):
             return None
         payment = loaded.state
-        if claimed and not outcomes.is_open_attempts(payment, found, identity.account):
-            # Between the two reads the attempt may have learned its object: then it is in the refs.
-            return payment if await self._store.resolve(ref) == stream else None
-        return payment
+        if claimed and payment.account not in (None, identity.account):
+            raise TransientError(
+                "The payment is another Stripe account's than the service's present key.",
+                code="stripe_account_changed",
+            )
+        if not claimed or outcomes.is_open_attempts(payment, found, identity.account):
+            return payment
+        # Between the two reads the attempt may have learned its object: then it is in the refs.
+        if await self._store.resolve(ref) == stream:
+            return payment
+        has_object = payment.payment_intent or payment.transfer
+        if not has_object and outcomes.is_ours(payment, found, identity.account):
+            # Its attempt was taken for failed. The next one looks and adopts it (M6); if none
+            # comes, a person decides.
+            raise TransientError("Its attempt is closed without it.", code="attempt_closed")
+        return None
 
     async def _write(
         self,
-        delivery: _Delivery,
+        delivery: _Delivery | None,
         payment: Payment,
         decide: Callable[[Payment], outcomes.Facts],
-    ) -> None:
+    ) -> Payment:
         stream = stream_of("payment", payment.id)
 
         def on_current(current: Payment | None) -> outcomes.Facts:
             return decide(current or payment)
 
-        row = delivery.row(InboxStatus.APPLIED, stream=stream)
-        _: Written[Payment] = await self._write_path.write(
+        row = delivery.row(InboxStatus.APPLIED, stream=stream) if delivery else None
+        written: Written[Payment] = await self._write_path.write(
             stream, on_current, actor=STRIPE, inbox=row
         )
+        return written.state
 
     async def _keep(self, delivery: _Delivery, reason: str) -> None:
         await self._write_path.write_inbox_alone(delivery.row(InboxStatus.KEPT, reason=reason))

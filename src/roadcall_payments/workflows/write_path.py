@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Generic, TypeVar
 
 from roadcall_payments.commit import (
@@ -162,15 +162,13 @@ class WritePath:
         now: datetime,
         actor: Actor,
     ) -> tuple[S, tuple[JournalEntry, ...]]:
-        # Facts on one stream never share or swap their times, whatever the clock does.
-        at = max(now, state.updated_at + timedelta(microseconds=1)) if state else now
         after = state
         for fact in facts:
-            after = apply_fact(after, fact, at)
+            after = apply_fact(after, fact, now)
         if after is None:
             raise BrokenInvariant(f"{stream} has no state and nothing was decided for it.")
         event_ids = [self.ids.uuid7() for _ in facts]
-        return after, seal(stream, head, facts, at=at, actor=str(actor), event_ids=event_ids)
+        return after, seal(stream, head, facts, at=now, actor=str(actor), event_ids=event_ids)
 
     def _stream_writes(
         self, stream: str, head: Head, entries: tuple[JournalEntry, ...], after: State

@@ -1,0 +1,50 @@
+"""What Stripe has of a payment: by listing, never by searching, which lags (M6, M7)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from roadcall_payments.domain import outcomes
+from roadcall_payments.domain.errors import CredentialsRejected
+from roadcall_payments.domain.events import PayerType
+from roadcall_payments.domain.payment import Payment
+from roadcall_payments.domain.stripe_objects import IntentStatus, PaymentIntent, Transfer
+from roadcall_payments.ports import Clock, CreatedWindow, Gateway
+
+# Clocks differ: an object may carry a time a little before its attempt's.
+_SKEW = timedelta(minutes=10)
+
+
+class Lookup:
+    def __init__(self, gateway: Gateway, clock: Clock) -> None:
+        self._gateway = gateway
+        self._clock = clock
+
+    async def look(self, payment: Payment) -> Sequence[PaymentIntent | Transfer]:
+        """What Stripe has of this payment, whichever attempt made it; by listing (M6, M7).
+
+        What still can move money comes first: that is what gets adopted.
+        """
+        if payment.processing_since is None or payment.account is None:
+            return ()
+        account = payment.account
+        listed: Sequence[PaymentIntent | Transfer]
+        if payment.payer_type is PayerType.BACK_OFFICE:
+            listed = await self._gateway.transfers(payment.id)
+        else:
+            window = CreatedWindow(payment.processing_since - _SKEW, self._clock.now() + _SKEW)
+            listed = await self._gateway.payment_intents(window)
+        # Asked after the list: a key that was replaced meanwhile would have shown an empty list of
+        # another account, and absence there proves nothing (M8, M18).
+        identity = await self._gateway.identity()
+        if (identity.account, identity.livemode) != (account, payment.livemode):
+            raise CredentialsRejected(
+                "The service's key is of another Stripe account or mode than the payment's (M18)."
+            )
+        ours = [found for found in listed if outcomes.is_ours(payment, found, account)]
+        return sorted(ours, key=_canceled)
+
+
+def _canceled(found: PaymentIntent | Transfer) -> bool:
+    return isinstance(found, PaymentIntent) and found.status is IntentStatus.CANCELED
