@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from tests.flows import payments
 from tests.flows.books import assert_books_agree, verify
 from tests.flows.deliveries import (
+    deliver_signed,
     deliveries_of,
     events_about,
     inbox,
@@ -192,6 +194,52 @@ def test_a_success_that_no_webhook_told_is_found_when_the_payer_confirms_again(
     assert again.status == 200, again
     assert again.text("payment", "status") == "completed"
     assert len(payments.charges_of(stack, payment_id)) == 1
+
+
+def test_one_event_delivered_twenty_times_at_once_is_taken_once(stack: Stack) -> None:
+    payment_id, intent_id = payments.opened(stack, payments.vendor(stack))
+    completed = published(stack, "completed")
+    event = told_by_nobody(stack, intent_id, "pm_card_visa", "payment_intent.succeeded")
+    with ThreadPoolExecutor(20) as pool:
+        replies = list(pool.map(lambda _: deliver_signed(stack, event), range(20)))
+    answer = {"received": True, "eventId": event["id"]}
+    assert [(reply.status, reply.body) for reply in replies] == [(200, answer)] * 20
+    assert inbox(stack)[str(event["id"])].status == "applied"
+    assert stack.facts(payment_id).count("PaymentCompleted") == 1
+    wait_for("the publication", lambda: published(stack, "completed") > completed or None)
+    assert published(stack, "completed") == completed + 1
+
+
+def test_m15_with_stripe_down_a_failure_waits_and_a_success_does_not(stack: Stack) -> None:
+    """A failure is fetched before it is believed; a success needs nobody's word but its own."""
+    vendor = payments.vendor(stack)
+    declined, declined_intent = payments.opened(stack, vendor)
+    paid, paid_intent = payments.opened(stack, vendor)
+    failure = told_by_nobody(
+        stack, declined_intent, "pm_card_visa_chargeDeclined", "payment_intent.payment_failed"
+    )
+    success = told_by_nobody(stack, paid_intent, "pm_card_visa", "payment_intent.succeeded")
+    stack.fault(kind="error_before", route="GET /v1/payment_intents/*")
+    assert deliver_signed(stack, failure).status == 200
+    assert deliver_signed(stack, success).status == 200
+    assert inbox(stack)[str(failure["id"])].status == "waiting"
+    assert stack.status(declined) == "processing"
+    assert stack.status(paid) == "completed"
+    stack.no_faults()
+    stack.wait_status(declined, "failed")
+    assert inbox(stack)[str(failure["id"])].status == "applied"
+
+
+def told_by_nobody(
+    stack: Stack, intent_id: str, payment_method: str, event_type: str
+) -> dict[str, object]:
+    """The event of a confirmation at the payer's home, for the test to deliver."""
+    stack.fault(kind="webhook_drop")
+    path = f"/v1/payment_intents/{intent_id}/confirm"
+    assert stack.form("POST", path, f"payment_method={payment_method}").status in (200, 402)
+    stack.no_faults()
+    (event,) = (one for one in events_about(stack, intent_id) if one["type"] == event_type)
+    return event
 
 
 def test_the_books_agree_after_all_of_it(stack: Stack) -> None:
