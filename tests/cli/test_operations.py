@@ -16,6 +16,7 @@ from roadcall_payments.commit import Commit, InboxEvent, InboxInsert, InboxStatu
 from roadcall_payments.config import Settings
 from roadcall_payments.ports import Queue, Store
 from roadcall_payments.stores.sqlite.store import open_sqlite
+from roadcall_payments.workflows.webhook_inbox import ATTEMPTS_MAX
 from tests.cli.conftest import Typed
 from tests.workflows.stories import World
 
@@ -66,7 +67,7 @@ def event_on_review(database: Path, world: World, monkeypatch: pytest.MonkeyPatc
         json.dumps(STRANGER).encode(),
         InboxStatus.REVIEW,
         reason="stripe_unavailable: Stripe does not answer.",
-        attempts=12,
+        attempts=ATTEMPTS_MAX,
     )
 
     async def keep(store: Store) -> None:
@@ -101,7 +102,7 @@ def test_an_event_on_review_is_listed_with_its_reason(typed: Typed, event_on_rev
     assert event_on_review in shown
     assert "Stripe does not answer." in shown
     (listed,) = json.loads(typed("inbox", "list", "--json").stdout)
-    assert (listed["eventId"], listed["attempts"]) == (event_on_review, 12)
+    assert (listed["eventId"], listed["attempts"]) == (event_on_review, ATTEMPTS_MAX)
 
 
 def test_retrying_what_does_not_wait_is_refused_by_name(typed: Typed, world: World) -> None:
