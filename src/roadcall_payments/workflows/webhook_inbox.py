@@ -25,7 +25,6 @@ from roadcall_payments.domain.errors import (
     NotFound,
     RoadcallError,
     StoreUnavailable,
-    TransientError,
 )
 from roadcall_payments.domain.events import Fact, Source
 from roadcall_payments.domain.payment import Payment, Status
@@ -88,6 +87,12 @@ class _Delivery:
             stream,
         )
         return InboxInsert(event, due_at)
+
+
+class _NotNow(RoadcallError):
+    """The event cannot be applied as things stand; it waits. Never leaves the inbox."""
+
+    code = "not_now"
 
 
 class _Changed(Exception):
@@ -242,7 +247,7 @@ class WebhookInbox:
             for fact in made:
                 after = apply(after, fact, self._write_path.clock.now())
             if after.status is not Status.COMPLETED:
-                raise TransientError("The payment has not completed yet.", code="too_early")
+                raise _NotNow("The payment has not completed yet.")
             return (*made, *outcomes.reversals_seen(after, listed))
 
         payment = await self._payment(payment_id)
@@ -305,10 +310,7 @@ class WebhookInbox:
             return None
         payment = loaded.state
         if claimed and payment.account not in (None, identity.account):
-            raise TransientError(
-                "The payment is another Stripe account's than the service's present key.",
-                code="stripe_account_changed",
-            )
+            raise _NotNow("The payment is another Stripe account's than the present key's (M18).")
         if not claimed or outcomes.is_open_attempts(payment, found, identity.account):
             return payment
         # Between the two reads the attempt may have learned its object: then it is in the refs.
@@ -318,7 +320,7 @@ class WebhookInbox:
         if not has_object and outcomes.is_ours(payment, found, identity.account):
             # Its attempt was taken for failed. The next one looks and adopts it (M6); if none
             # comes, a person decides.
-            raise TransientError("Its attempt is closed without it.", code="attempt_closed")
+            raise _NotNow("The payment's attempt was closed without it.")
         return None
 
     async def _write(
