@@ -64,7 +64,7 @@ def wait_in_inbox(stack: Stack, event_ids: Sequence[str]) -> list[Kept]:
     return wait_for(f"{event_ids} in the inbox", all_there)
 
 
-def query(stack: Stack, sql: str, *parameters: JsonValue) -> list[tuple[JsonValue, ...]]:
+def query(stack: Stack, sql: str, *parameters: JsonValue) -> list[tuple]:  # type: ignore[type-arg]  # the SQL names its columns
     """Rows of the service's own database, read from outside."""
     with closing(sqlite3.connect(stack.data_dir / "roadcall.sqlite", timeout=30)) as database:
         return database.execute(sql, parameters).fetchall()
