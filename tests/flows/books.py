@@ -56,7 +56,7 @@ def assert_books_agree(stack: Stack) -> None:
     lines = [
         line
         for line in stack.objects("balance_transactions")
-        if line["type"] in ("charge", "payment", "transfer", "transfer_refund")
+        if line["type"] in ("charge", "payment", "transfer", "transfer_refund", "payout")
     ]
     platform = _platform(stack)
     ours = {

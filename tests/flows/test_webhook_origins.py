@@ -71,13 +71,15 @@ def test_m14_a_connected_accounts_payment_is_kept_and_not_applied(stack: Stack) 
     assert stack.status(payment_id) == "completed"
 
 
-def test_m14_a_payout_of_the_platform_itself_is_kept_and_not_applied(stack: Stack) -> None:
+def test_m16_a_payout_of_the_platform_itself_is_booked(stack: Stack) -> None:
+    """It carries no account: the platform's bank got the money, whoever asked for it."""
     made = stack.form("POST", "/v1/payouts", "amount=700&currency=usd").text("id")
     assert stack.stripe("POST", f"/_sandbox/payouts/{made}/pay").status == 200
     wait_delivered(stack)
     (paid,) = (one for one in events_about(stack, made) if one["type"] == "payout.paid")
     (kept,) = wait_in_inbox(stack, [str(paid["id"])])
-    assert (kept.status, kept.stream) == ("kept", None)
+    assert (kept.status, kept.stream) == ("applied", f"payout/{made}")
+    assert vendor_book(stack, stack.form("GET", "/v1/account").text("id"))["bank"] == 700
 
 
 def paid_vendor(stack: Stack, cents: int) -> str:
