@@ -5,6 +5,9 @@ everything raise, ``reads_down`` the reading of PaymentIntents alone, ``lists_do
 transfers; ``speaks_for`` is the account of its key. What it made can be looked up by the payment's
 id. Requests are derived by the real adapter's pure functions, so that what is stored looks like
 what will be.
+
+``during(call, action)`` is how an interleaving is written down: the action runs once, after Stripe
+acted on the next such call and before its answer arrives.
 """
 
 from __future__ import annotations
@@ -12,9 +15,10 @@ from __future__ import annotations
 import itertools
 import json
 from collections import defaultdict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from enum import StrEnum
 
 from roadcall_payments.domain.errors import InvalidInput, NotFound, RoadcallError
 from roadcall_payments.domain.money import Money
@@ -32,10 +36,18 @@ from roadcall_payments.domain.stripe_objects import (
     StripeEvent,
     StripeFailure,
     StripeIdentity,
+    StripeObject,
     StripeRequest,
     Transfer,
 )
-from roadcall_payments.ports import Answered, CreatedWindow, Outcome, Refused
+from roadcall_payments.ports import (
+    Answered,
+    CreatedWindow,
+    Outcome,
+    Refused,
+    Unknown,
+    UnknownReason,
+)
 from roadcall_payments.stripe_gateway import requests
 from roadcall_payments.stripe_gateway.requests import Redirects
 
@@ -48,13 +60,24 @@ DECLINED = StripeFailure(
 )
 
 Scripted = Outcome | Callable[[StripeRequest], Outcome]
+Meanwhile = Callable[[], Awaitable[None]]
+
+
+class Read(StrEnum):
+    """A call that moves nothing, during which something else may happen."""
+
+    PAYMENT_INTENT = "payment_intent"
+    TRANSFERS = "transfers"
 
 
 class FakeGateway:
     def __init__(self) -> None:
         self.sent: list[StripeRequest] = []
+        self.budgets_s: list[float] = []
         self.intents: dict[str, PaymentIntent] = {}
         self.made_transfers: dict[str, Transfer] = {}
+        self.made_reversals: list[Reversal] = []
+        self.balance_lines: list[BalanceTransaction] = []
         self.events_by_body: dict[bytes, StripeEvent] = {}
         self.down: RoadcallError | None = None
         self.reads_down: RoadcallError | None = None
@@ -62,10 +85,51 @@ class FakeGateway:
         self.speaks_for = IDENTITY
         self.connect = True
         self._scripted: dict[Operation, deque[Scripted]] = defaultdict(deque)
+        self._meanwhile: dict[Operation | Read, Meanwhile] = {}
         self._numbers = itertools.count(1)
 
     def script(self, operation: Operation, *outcomes: Scripted) -> None:
         self._scripted[operation].extend(outcomes)
+
+    def during(self, call: Operation | Read, action: Meanwhile) -> None:
+        """Between Stripe's acting on the next such call and its answer's arrival.
+
+        What the action raises, the caller gets in place of the answer.
+        """
+        self._meanwhile[call] = action
+
+    def lose_answer(self, operation: Operation) -> None:
+        """Stripe acts on the next such call, and its answer is lost."""
+
+        def acted(request: StripeRequest) -> Outcome:
+            self._made(request)
+            return Unknown(UnknownReason.TIMEOUT, "no answer in time")
+
+        self.script(operation, acted)
+
+    def reverse(self, transfer_id: str, *amounts_cents: int) -> Transfer:
+        """Reverse parts of a transfer, as somebody does in Stripe's dashboard."""
+        transfer = self.made_transfers[transfer_id]
+        currency = transfer.amount.currency
+        for cents in amounts_cents:
+            number = next(self._numbers)
+            reversed_part = Money(cents, currency)
+            self.made_reversals.append(
+                Reversal(f"trr_{number}", transfer_id, reversed_part, CREATED, f"txn_{number}")
+            )
+        total = transfer.amount_reversed.amount_cents + sum(amounts_cents)
+        transfer = replace(transfer, amount_reversed=Money(total, currency))
+        self.made_transfers[transfer_id] = transfer
+        return transfer
+
+    def event(
+        self, event_id: str, kind: str, about: StripeObject, account: str | None = None
+    ) -> bytes:
+        """The body of a webhook event about an object; ``account`` for a Connect event."""
+        body = event_id.encode()
+        event = StripeEvent(event_id, kind, False, CREATED, account, about.id, about)
+        self.events_by_body[body] = event
+        return body
 
     def decline(self, decline_code: str = "generic_decline") -> None:
         """The next confirmation is declined, as of Stripe's test cards."""
@@ -155,12 +219,10 @@ class FakeGateway:
 
     async def send(self, request: StripeRequest, *, first_try: bool, budget_s: float) -> Outcome:
         self.sent.append(request)
-        scripted = self._scripted[request.operation]
-        if scripted:
-            outcome = scripted.popleft()
-            return outcome(request) if callable(outcome) else outcome
-        made = self._made(request)
-        return Answered(made, f"req_{len(self.sent)}", replayed=False)
+        self.budgets_s.append(budget_s)
+        outcome = self._outcome(request)
+        await self._let_happen(request.operation)
+        return outcome
 
     async def payment_intent(self, intent_id: str) -> PaymentIntent:
         self._must_be_up()
@@ -168,7 +230,9 @@ class FakeGateway:
             raise self.reads_down
         if intent_id not in self.intents:
             raise NotFound(f"Stripe has no {intent_id}.")
-        return self.intents[intent_id]
+        seen = self.intents[intent_id]
+        await self._let_happen(Read.PAYMENT_INTENT)
+        return seen
 
     async def payment_intents(self, created: CreatedWindow) -> Sequence[PaymentIntent]:
         self._must_be_up()
@@ -183,10 +247,12 @@ class FakeGateway:
         if self.lists_down is not None:
             raise self.lists_down
         made = self.made_transfers.values()
-        return [one for one in made if one.transfer_group == transfer_group]
+        listed = [one for one in made if one.transfer_group == transfer_group]
+        await self._let_happen(Read.TRANSFERS)
+        return listed
 
     async def reversals(self, transfer_id: str) -> Sequence[Reversal]:
-        return ()
+        return [one for one in self.made_reversals if one.transfer == transfer_id]
 
     async def refunds(self, payment_intent: str) -> Sequence[Refund]:
         return ()
@@ -207,7 +273,7 @@ class FakeGateway:
         created: CreatedWindow | None = None,
         account: str | None = None,
     ) -> Sequence[BalanceTransaction]:
-        return ()
+        return [line for line in self.balance_lines if source in (None, line.source)]
 
     async def events(self, created: CreatedWindow) -> Sequence[StripeEvent]:
         return ()
@@ -235,6 +301,19 @@ class FakeGateway:
         return None
 
     # --- what Stripe would do ---
+
+    def _outcome(self, request: StripeRequest) -> Outcome:
+        scripted = self._scripted[request.operation]
+        if scripted:
+            outcome = scripted.popleft()
+            return outcome(request) if callable(outcome) else outcome
+        made = self._made(request)
+        return Answered(made, f"req_{len(self.sent)}", replayed=False)
+
+    async def _let_happen(self, call: Operation | Read) -> None:
+        action = self._meanwhile.pop(call, None)
+        if action is not None:
+            await action()
 
     def _made(self, request: StripeRequest) -> PaymentIntent | Transfer:
         match request.operation:
