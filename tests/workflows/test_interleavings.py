@@ -7,11 +7,20 @@ from datetime import timedelta
 
 import pytest
 
-from roadcall_payments.commit import Commit, CommitResult, Conflict, InboxEvent, InboxStatus, Unique
+from roadcall_payments.commit import (
+    Commit,
+    CommitResult,
+    Conflict,
+    InboxEvent,
+    InboxStatus,
+    Unique,
+    stream_of,
+)
 from roadcall_payments.domain import events as e
 from roadcall_payments.domain.errors import DestinationMismatch, NotAllowed, StripeUnavailable
 from roadcall_payments.domain.money import Money
 from roadcall_payments.domain.payment import APPROVED_NOT_PROCESSED, Status
+from roadcall_payments.domain.payout import Payout as BookedPayout
 from roadcall_payments.domain.people import Actor, Role
 from roadcall_payments.domain.stripe_objects import (
     BalanceTransaction,
@@ -93,6 +102,7 @@ async def test_m16_a_reversal_heard_of_before_the_transfers_own_answer_is_booked
         (made,) = office.stripe.made_transfers
         transfer = office.stripe.reverse(made, 12_500)
         await deliver(office, "evt_reversed", "transfer.reversed", transfer)
+        assert (await office.payment(payment_id)).amount_reversed_cents == 12_500
         if answer_lost:
             raise StripeUnavailable("The connection was lost.")
         await deliver(office, "evt_created", "transfer.created", transfer)
@@ -105,6 +115,20 @@ async def test_m16_a_reversal_heard_of_before_the_transfers_own_answer_is_booked
         await office.service.payments.process(DISPATCHER, payment_id, None)
     await office.attend(SOON)
     await work_inbox(office, after=timedelta(hours=1))
+    payment = await office.payment(payment_id)
+    assert payment.status is Status.COMPLETED
+    assert payment.amount_reversed_cents == 12_500
+
+
+async def test_m16_a_reversal_without_an_event_is_booked_when_the_transfer_is_found(
+    office: Office,
+) -> None:
+    payment_id = await office.approved(BACK_OFFICE)
+    office.stripe.lose_answer(TRANSFER)
+    await office.service.payments.process(DISPATCHER, payment_id, None)
+    (made,) = office.stripe.made_transfers
+    office.stripe.reverse(made, 12_500)
+    await office.attend(SOON)
     payment = await office.payment(payment_id)
     assert payment.status is Status.COMPLETED
     assert payment.amount_reversed_cents == 12_500
@@ -202,8 +226,12 @@ async def test_m16_the_platforms_own_automatic_payout_is_booked(office: Office) 
     payout = Payout("po_1", "paid", Money(500, "usd"), None, None, None)
     await deliver(office, "evt_1", "payout.paid", payout)
     assert (await kept(office, "evt_1")).status is InboxStatus.APPLIED
-    moved = {line.amount_cents for line in await office.service.store.balances()}
-    assert moved == {500, -500}
+    booked = await office.service.store.balances()
+    assert sorted(line.amount_cents for line in booked) == [-500, 500]
+    payout_paid = await office.service.store.load(stream_of("payout", payout.id))
+    assert payout_paid is not None
+    assert isinstance(payout_paid.state, BookedPayout)
+    assert payout_paid.state.account == IDENTITY.account
 
 
 async def test_m18_an_event_that_came_under_another_accounts_key_is_applied_within_a_day(

@@ -18,7 +18,7 @@ from roadcall_payments.domain.stripe_objects import (
 )
 from roadcall_payments.ports import Refused, Unknown, UnknownReason
 from tests.fakes.gateway import IDENTITY, Read
-from tests.workflows.office import APPROVER, DISPATCHER, DRIVER, Office
+from tests.workflows.office import ADMIN, APPROVER, DISPATCHER, DRIVER, Office
 
 TRANSFER = Operation.CREATE_TRANSFER
 CONFIRM, CANCEL = Operation.CONFIRM_PAYMENT_INTENT, Operation.CANCEL_PAYMENT_INTENT
@@ -187,6 +187,18 @@ async def test_m8_a_confirmation_whose_key_is_too_old_is_given_up_unsent(office:
     again = await office.service.payments.confirm(DRIVER, payment_id, "pm_2")
     assert again.payment.status is Status.COMPLETED
     assert keys_sent(office, CONFIRM)[-1] == f"confirm_{payment_id}_2"
+
+
+async def test_a_pause_holds_the_recovery_of_a_confirmation(office: Office) -> None:
+    payment_id = await office.opened()
+    office.stripe.script(CONFIRM, TIMEOUT)
+    await office.service.payments.confirm(DRIVER, payment_id, "pm_1")
+    await office.service.movements_switch.pause(ADMIN, "the bank called")
+    await office.attend(SOON)
+    assert len(keys_sent(office, CONFIRM)) == 1
+    await office.service.movements_switch.resume(ADMIN)
+    await office.attend(timedelta(minutes=1))
+    assert (await office.payment(payment_id)).status is Status.COMPLETED
 
 
 async def test_m8_a_clock_that_was_ahead_at_the_approval_moves_no_deadline(office: Office) -> None:
