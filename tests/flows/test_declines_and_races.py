@@ -124,8 +124,14 @@ def test_a_cancelled_payment_intent_frees_the_job(stack: Stack) -> None:
 
 def test_two_hundred_concurrent_processes_move_money_once(stack: Stack) -> None:
     payment_id = payments.approved(stack, payments.vendor(stack), driver=False)
-    with ThreadPoolExecutor(50) as pool:
-        replies = list(pool.map(lambda _: payments.process(stack, payment_id), range(200)))
+    start = threading.Barrier(200)
+
+    def process(_: int) -> Reply:
+        start.wait()
+        return payments.process(stack, payment_id)
+
+    with ThreadPoolExecutor(200) as pool:
+        replies = list(pool.map(process, range(200)))
     statuses = sorted(reply.status for reply in replies)
     assert statuses == [200] + [409] * 199
     assert len(payments.transfers_of(stack, payment_id)) == 1

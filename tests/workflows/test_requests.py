@@ -96,6 +96,24 @@ async def test_m31_a_repeat_gets_the_first_answer_without_the_secret(office: Off
     assert (again.status, again.payment) == (first.status, first.payment)
 
 
+async def test_m31_a_repeated_creation_gets_the_same_payment_scored(office: Office) -> None:
+    new = NewPayment(
+        "co_1",
+        "in_repeat",
+        await office.vendor(),
+        None,
+        BACK_OFFICE,
+        Money(100, "usd"),
+        (NewLineItem("tow", 1, 100),),
+    )
+    key = IdempotencyKey("us_1 create", "k1", "digest")
+    first = await office.service.intake.create(DISPATCHER, new, key)
+    await office.service.approvals.approve(APPROVER, first.payment.id)
+    again = await office.service.intake.create(DISPATCHER, new, key)
+    assert (again.status, again.payment) == (first.status, first.payment)
+    assert again.payment.risk is not None
+
+
 async def test_m31_a_repeat_while_the_outcome_is_open_says_202_and_then_the_truth(
     office: Office,
 ) -> None:

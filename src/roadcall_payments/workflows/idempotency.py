@@ -58,12 +58,18 @@ class Repeats:
         self._store = store
 
     async def once(
-        self, idem: IdempotencyKey | None, act: Callable[[], Awaitable[Answer]]
+        self,
+        idem: IdempotencyKey | None,
+        act: Callable[[], Awaitable[Answer]],
+        while_open: Callable[[Payment], int] = status_of,
     ) -> Answer:
-        """``act``, unless this key was used before. Raises IdempotencyKeyReused."""
+        """``act``, unless this key was used before. Raises IdempotencyKeyReused.
+
+        ``while_open``: the status of a repeat before the first answer is known.
+        """
         if idem is None:
             return await act()
-        earlier = await self._earlier(idem)
+        earlier = await self._earlier(idem, while_open)
         if earlier is not None:
             return earlier
         try:
@@ -71,12 +77,14 @@ class Repeats:
         except AlreadyTaken as taken:
             if taken.unique is not Unique.IDEMPOTENCY:
                 raise
-        earlier = await self._earlier(idem)
+        earlier = await self._earlier(idem, while_open)
         if earlier is None:
             raise BrokenInvariant(f"The idempotency record {idem.key} was there and is gone.")
         return earlier
 
-    async def _earlier(self, idem: IdempotencyKey) -> Answer | None:
+    async def _earlier(
+        self, idem: IdempotencyKey, while_open: Callable[[Payment], int]
+    ) -> Answer | None:
         record = await self._store.idempotency(idem.scope, idem.key)
         if record is None:
             return None
@@ -86,7 +94,7 @@ class Repeats:
                 "request, or send the same body again."
             )
         payment = await self._as_answered(record)
-        return Answer(payment, record.status or status_of(payment), repeated=True)
+        return Answer(payment, record.status or while_open(payment), repeated=True)
 
     async def _as_answered(self, record: IdempotencyRecord) -> Payment:
         """The payment as it stood when the answer was given: folded up to its ``seq``."""

@@ -55,7 +55,8 @@ class Scoring:
         self._store = store
         self._scorer = scorer
 
-    async def score(self, payment: Payment) -> Payment:
+    async def score(self, payment: Payment, idem: IdempotencyKey | None = None) -> Payment:
+        """The payment with its score; ``idem`` is answered with it, as 201."""
         paid_before = await self._store.vendor_was_paid(payment.vendor_id)
         risk = await self._scorer.score(ScoringInput(payment, not paid_before))
         name = type(self._scorer).__name__
@@ -64,7 +65,10 @@ class Scoring:
             return commands.record_score(current, risk, name) if current else ()
 
         written: Written[Payment] = await self._write_path.write(
-            stream_of("payment", payment.id), decide, actor=WORKER
+            stream_of("payment", payment.id),
+            decide,
+            actor=WORKER,
+            answers=lambda _: idem.answers(201) if idem else None,
         )
         return written.state
 
@@ -92,9 +96,9 @@ class Intake:
                 if taken.unique is Unique.REF:
                     raise await self._duplicate(new) from taken
                 raise
-            return Answer(await self._scoring.score(payment), 201)
+            return Answer(await self._scoring.score(payment, idem), 201)
 
-        return await self._repeats.once(idem, act)
+        return await self._repeats.once(idem, act, while_open=lambda _: 201)
 
     async def work_completed(self, event_id: str, body: bytes, new: NewPayment) -> Payment | None:
         """Once per event and per (incident, vendor); None where it is known already."""
@@ -131,7 +135,7 @@ class Intake:
             decide,
             actor=actor,
             inbox=inbox,
-            opens=idem.opens(201) if idem else None,
+            opens=idem.opens() if idem else None,
             texts=texts,
         )
         return written.state

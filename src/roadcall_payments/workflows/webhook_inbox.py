@@ -89,10 +89,8 @@ class _Delivery:
         return InboxInsert(event, due_at)
 
 
-class _NotNow(RoadcallError):
-    """The event cannot be applied as things stand; it waits. Never leaves the inbox."""
-
-    code = "not_now"
+class _NotNow(Exception):
+    """The event cannot be applied as things stand; it waits."""
 
 
 class _Changed(Exception):
@@ -159,6 +157,8 @@ class WebhookInbox:
             if taken.unique is Unique.INBOX:
                 raise
             await self._wait(delivery, f"{taken.unique} {taken.key} is another stream's")
+        except _NotNow as reason:
+            await self._wait(delivery, str(reason))
         except RoadcallError as failure:
             await self._wait(delivery, f"{failure.code}: {failure.message}")
         except Exception as fault:  # noqa: BLE001 # M19: whatever it is, it is ours to keep
