@@ -224,7 +224,7 @@ def test_the_doctor_names_what_is_wrong_and_what_to_do(
 
 
 def test_the_doctor_misses_webhook_secrets_and_a_mail_server(
-    typed: Typed, monkeypatch: pytest.MonkeyPatch
+    typed: Typed, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("STRIPE_API_KEY", "sk_test_drill")
     monkeypatch.setenv("ROADCALL_STRIPE_BUDGET_S", "1")  # nothing answers there: do not insist

@@ -20,7 +20,8 @@ def test_whole_books_are_clean(typed: Typed, world: World) -> None:
     )
 
 
-def test_an_empty_database_is_clean(typed: Typed) -> None:
+def test_an_empty_database_is_clean(typed: Typed, database: Path) -> None:
+    database.touch()
     assert typed("verify").exit_code == 0
 
 

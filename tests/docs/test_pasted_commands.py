@@ -58,6 +58,7 @@ def test_make_lists_its_targets() -> None:
 
 def test_the_operators_commands_of_the_documents_run(tmp_path: Path) -> None:
     command = Path(sys.executable).with_name("roadcall-payments")
+    (tmp_path / "roadcall.sqlite").touch()
     for words in ("settings", "verify", "token service"):
         shown = pasted(f"{command} {words}", ROADCALL_DATA_DIR=str(tmp_path))
         assert shown.returncode == 0, shown.stderr

@@ -34,16 +34,30 @@ def read_settings(**changed: object) -> Settings:
 
 
 def with_service(use: Callable[[Service], Awaitable[T]], settings: Settings | None = None) -> T:
-    """Open the service, use it, close it. Raises Failed for every error that has a name."""
+    """Open the service, use it, close it. Raises Failed for every error that has a name, and where
+    there is no database: only the service makes one."""
+    chosen = settings or read_settings()
+    _must_have_database(chosen)
 
     async def opened() -> T:
-        async with open_service(settings or read_settings()) as service:
+        async with open_service(chosen) as service:
             return await use(service)
 
     try:
         return asyncio.run(opened())
     except RoadcallError as error:
         raise failed(error) from None
+
+
+def _must_have_database(settings: Settings) -> None:
+    # A database that a mistyped directory brought forth would be called clean.
+    path = settings.sqlite_path
+    elsewhere = settings.database_url is not None or settings.table_name is not None
+    if not elsewhere and not path.exists():
+        raise Failed(
+            f"There is no database at {path}: set ROADCALL_DATA_DIR to the service's directory; "
+            "at its first start (roadcall-payments serve) the service makes one."
+        )
 
 
 def failed(error: RoadcallError) -> Failed:
