@@ -200,6 +200,22 @@ def test_run_says_what_died_under_it(tmp_path: Path) -> None:
     assert stderr.startswith("Error: The service ended with status -9.")
 
 
+def test_a_second_run_that_fails_leaves_the_first_ones_environment_alone(tmp_path: Path) -> None:
+    def words() -> tuple[str, ...]:
+        ports = ("--port", str(free_port()), "--sandbox-port", str(free_port()))
+        return ("run", *ports, "--data-dir", str(tmp_path))
+
+    with started(tmp_path, *words()) as first:
+        told_until(first, "driver: eyJ")
+        environment_file = tmp_path / "environment"
+        before = environment_file.read_text()
+        with started(tmp_path, *words()) as second:
+            _, stderr = second.communicate(timeout=PATIENCE_S)
+        assert second.returncode == 1, stderr
+        assert environment_file.read_text() == before
+        stopped(first, signal.SIGTERM)
+
+
 def test_run_names_the_setting_that_keeps_it_from_starting(tmp_path: Path) -> None:
     words = ("run", "--port", str(free_port()), "--sandbox-port", str(free_port()))
     with started(tmp_path, *words, "--data-dir", str(tmp_path), ROADCALL_LOG_LEVEL="LOUD") as run:

@@ -116,7 +116,6 @@ async def open_stack(places: Places) -> AsyncIterator[Stack]:
         changed = _settings_of(places, mailbox)
         environment = _environment(changed)
         settings = read_settings(**changed)
-        _write_environment_file(places, changed, keys)
         sandbox = await _start("sandbox", _sandbox_command(places, keys), environment, places)
         opened.push_async_callback(sandbox.stop)
         command = [sys.executable, "-m", "roadcall_payments.cli.main", "serve"]
@@ -124,6 +123,8 @@ async def open_stack(places: Places) -> AsyncIterator[Stack]:
         opened.push_async_callback(service.stop)
         await _until_answers(f"{places.sandbox}/_sandbox/clock", sandbox)
         await _until_answers(f"{places.api}/health/ready", service)
+        # Not before: the file may still tell of a run that has this directory and stays up.
+        _write_environment_file(places, changed, keys)
         yield Stack(places, settings, keys, mailbox, (sandbox, service))
 
 
