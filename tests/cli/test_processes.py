@@ -135,6 +135,7 @@ def test_an_occupied_port_is_one_sentence_that_says_how_to_change_it(tmp_path: P
         for words, remedy in (
             (("serve", "--port", str(port)), f"--port {port + 1}"),
             (("run", "--port", str(port)), f"make run PORT={port + 1}"),
+            (("run", "--port", str(port)), f"lsof -i :{port}"),
             (
                 ("run", "--port", str(free_port()), "--sandbox-port", str(port)),
                 f"make run SANDBOX_PORT={port + 1}",
@@ -198,6 +199,17 @@ def test_run_says_what_died_under_it(tmp_path: Path) -> None:
         _, stderr = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 1
     assert stderr.startswith("Error: The service ended with status -9.")
+
+
+def test_a_closed_terminal_ends_run_and_all_that_it_started(tmp_path: Path) -> None:
+    port, sandbox_port = free_port(), free_port()
+    words = ("run", "--port", str(port), "--sandbox-port", str(sandbox_port))
+    with started(tmp_path, *words, "--data-dir", str(tmp_path)) as process:
+        told_until(process, "driver: eyJ")
+        _, stderr = stopped(process, signal.SIGHUP)
+    assert (process.returncode, stderr) == (0, "")
+    for taken in (port, sandbox_port):
+        socket.create_server(("127.0.0.1", taken)).close()
 
 
 def test_a_second_run_that_fails_leaves_the_first_ones_environment_alone(tmp_path: Path) -> None:

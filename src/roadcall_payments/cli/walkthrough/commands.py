@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import signal
 import sys
@@ -111,12 +112,15 @@ async def _tell(stack: Stack) -> list[str]:
 
 
 def _must_be_free(port: int, sandbox_port: int) -> None:
-    must_be_free(port, f"Choose another: make run PORT={port + 1}, or run --port {port + 1}.")
-    other = sandbox_port + 1
-    must_be_free(
-        sandbox_port,
-        f"Choose another: make run SANDBOX_PORT={other}, or run --sandbox-port {other}.",
-    )
+    for taken, variable, option in (
+        (port, "PORT", "--port"),
+        (sandbox_port, "SANDBOX_PORT", "--sandbox-port"),
+    ):
+        must_be_free(
+            taken,
+            f"Stop what runs there (lsof -i :{taken} names it), "
+            f"or choose another: make run {variable}={taken + 1}, or run {option} {taken + 1}.",
+        )
 
 
 def _print_where_next(stack: Stack, payments: list[str]) -> None:
@@ -166,7 +170,8 @@ def _short(path: Path) -> str:
 
 
 def _until_stopped(process: Coroutine[None, None, None]) -> bool:
-    """Run to the end, or until Ctrl-C or SIGTERM: then stop everything in order, once."""
+    """Run to the end, or until Ctrl-C, SIGTERM or a closed terminal: then stop everything in
+    order, once."""
 
     async def supervised() -> bool:
         task = asyncio.ensure_future(process)
@@ -179,9 +184,16 @@ def _until_stopped(process: Coroutine[None, None, None]) -> bool:
                 click.echo("\nStopping: the service finishes what is in hand ...")
                 task.cancel()
 
+        def hang_up() -> None:
+            _fall_silent()
+            stop()
+
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stop)
+        # Under nohup it is ignored, and stays so.
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+            loop.add_signal_handler(signal.SIGHUP, hang_up)
         try:
             await task
         except asyncio.CancelledError:
@@ -192,3 +204,11 @@ def _until_stopped(process: Coroutine[None, None, None]) -> bool:
         return asyncio.run(supervised())
     except RoadcallError as error:
         raise failed(error) from None
+
+
+def _fall_silent() -> None:
+    """To a terminal that was closed every further word would be an error."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
