@@ -56,7 +56,7 @@ $(STAMP):
 .PHONY: run
 run: setup ## start service, worker and Stripe sandbox; carry two payments through (PORT=, SANDBOX_PORT=, DATA_DIR=)
 	@$(PY) -m roadcall_payments.cli.main run --port $(PORT) --sandbox-port $(SANDBOX_PORT) \
-	    --data-dir $(DATA_DIR)
+	    --data-dir "$(DATA_DIR)"
 
 .PHONY: demo
 demo: setup ## the same on temporary databases; exit status 0, or 1 and the reason

@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from roadcall_payments.cli.listening import free_port
+from tests.cli.conftest import Typed
 
 PATIENCE_S = 60
 COMMAND = [sys.executable, "-m", "roadcall_payments.cli.main"]
@@ -151,15 +152,32 @@ def test_an_occupied_port_is_one_sentence_that_says_how_to_change_it(tmp_path: P
     assert not (tmp_path / "untouched").exists()
 
 
+def test_run_refuses_places_that_cannot_be_in_words(typed: Typed, tmp_path: Path) -> None:
+    port, taken = str(free_port()), tmp_path / "file"
+    taken.touch()
+    same = typed("run", "--port", port, "--sandbox-port", port)
+    assert (same.exit_code, same.stdout) == (1, "")
+    assert same.stderr.startswith(f"Error: Service and sandbox cannot both listen on {port}")
+    ports = ("--port", port, "--sandbox-port", str(free_port()))
+    unwritable = typed("run", *ports, "--data-dir", str(taken / "kept"))
+    assert unwritable.exit_code == 1
+    assert unwritable.stderr.startswith(f"Error: Cannot keep data in {taken / 'kept'}: ")
+    assert len(unwritable.stderr.splitlines()) == 1
+    for words in (("run", "--port"), ("run", "--sandbox-port"), ("serve", "--port")):
+        refused = typed(*words, "99999")
+        assert refused.exit_code == 2
+        assert "1<=x<=65535" in refused.stderr
+
+
 def test_run_stays_up_stops_in_order_and_finds_its_data_again(tmp_path: Path) -> None:
     port, sandbox_port = free_port(), free_port()
     words = ("run", "--port", str(port), "--sandbox-port", str(sandbox_port))
     booked = []
     for _ in range(2):
-        with started(tmp_path, *words, "--data-dir", str(tmp_path / "kept")) as process:
+        with started(tmp_path, *words, "--data-dir", str(tmp_path / "kept here")) as process:
             told = told_until(process, "driver: eyJ")
             assert until_answers(port, "/docs", process) == 200
-            environment_file = tmp_path / "kept" / "environment"
+            environment_file = tmp_path / "kept here" / "environment"
             assert typed_with(environment_file, "roadcall-payments doctor").returncode == 0
             rest, stderr = stopped(process, signal.SIGINT)
         assert process.returncode == 0, stderr
@@ -171,8 +189,8 @@ def test_run_stays_up_stops_in_order_and_finds_its_data_again(tmp_path: Path) ->
             socket.create_server(("127.0.0.1", taken)).close()
     assert booked == ["2", "4"]
     for kept in ("roadcall.sqlite", "sandbox.sqlite", "environment", "mail/0004.eml"):
-        assert (tmp_path / "kept" / kept).exists()
-    assert "eyJ" not in (tmp_path / "kept" / "service.log").read_text()
+        assert (tmp_path / "kept here" / kept).exists()
+    assert "eyJ" not in (tmp_path / "kept here" / "service.log").read_text()
 
 
 def test_the_doctor_sees_a_clock_that_is_off(tmp_path: Path) -> None:

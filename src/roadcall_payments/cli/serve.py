@@ -30,7 +30,9 @@ _log = structlog.get_logger()
     epilog="Example: ROADCALL_STRIPE_SECRETS_FILE=keys.json roadcall-payments serve",
 )
 @click.option("--host", help="Address to listen on, instead of ROADCALL_HOST.")
-@click.option("--port", type=int, help="Port to listen on, instead of ROADCALL_PORT.")
+@click.option(
+    "--port", type=click.IntRange(1, 65_535), help="Port to listen on, instead of ROADCALL_PORT."
+)
 @click.option("--no-worker", is_flag=True, help="API alone; then run `worker` beside it.")
 def serve(host: str | None, port: int | None, no_worker: bool) -> None:
     """Serve the API, and work in the background in the same process.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shlex
 import shutil
 import signal
 import sys
@@ -24,13 +25,15 @@ from roadcall_payments.cli.walkthrough.stack import Places, Stack, open_stack
 from roadcall_payments.cli.walkthrough.story import Storyteller
 from roadcall_payments.domain.errors import RoadcallError
 
+PORT = click.IntRange(1, 65_535)
+
 
 @click.command(
     short_help="Service, worker and Stripe sandbox here, and two payments.",
     epilog="Example: roadcall-payments run --port 8001",
 )
-@click.option("--port", type=int, default=8000, show_default=True, help="The service's.")
-@click.option("--sandbox-port", type=int, default=12111, show_default=True, help="The sandbox's.")
+@click.option("--port", type=PORT, default=8000, show_default=True, help="The service's.")
+@click.option("--sandbox-port", type=PORT, default=12111, show_default=True, help="The sandbox's.")
 @click.option(
     "--data-dir",
     type=click.Path(path_type=Path, file_okay=False),
@@ -44,6 +47,8 @@ def run(port: int, sandbox_port: int, data_dir: Path) -> None:
     Needs no account and no network. Stays up until Ctrl-C, which stops everything in order; the
     next run finds its data again.
     """
+    if port == sandbox_port:
+        raise Failed(f"Service and sandbox cannot both listen on {port}: choose two ports.")
     _must_be_free(port, sandbox_port)
     places = Places(data_dir.resolve(), port, sandbox_port)
     _until_stopped(_run(places))
@@ -136,7 +141,7 @@ Everything is up; Ctrl-C stops it. Where to go next
   Logs, mails         {directory}/service.log, {directory}/mail/
 
 In another terminal, so that every command knows this service:
-  . {directory}/environment
+  . {shlex.quote(f"{directory}/environment")}
 
   {_command()} timeline {first}
   {_command()} doctor

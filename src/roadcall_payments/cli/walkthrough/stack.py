@@ -9,6 +9,7 @@ import secrets
 import shlex
 import signal
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -109,7 +110,7 @@ class Child:
 @asynccontextmanager
 async def open_stack(places: Places) -> AsyncIterator[Stack]:
     """Start all of it; stop it in reverse order. Raises Failed when something does not start."""
-    places.data_dir.mkdir(parents=True, exist_ok=True)
+    _must_be_writable(places.data_dir)
     keys = _keys(places.keys_file)
     async with AsyncExitStack() as opened:
         mailbox = opened.enter_context(open_mailbox(places.data_dir / "mail"))
@@ -126,6 +127,17 @@ async def open_stack(places: Places) -> AsyncIterator[Stack]:
         # Not before: the file may still tell of a run that has this directory and stays up.
         _write_environment_file(places, changed, keys)
         yield Stack(places, settings, keys, mailbox, (sandbox, service))
+
+
+def _must_be_writable(directory: Path) -> None:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=directory).close()
+    except OSError as refused:
+        raise Failed(
+            f"Cannot keep data in {directory}: {refused.strerror}. "
+            "Choose another directory: make run DATA_DIR=..., or run --data-dir ..."
+        ) from None
 
 
 def _keys(path: Path) -> Keys:
