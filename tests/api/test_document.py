@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from roadcall_payments.api.access import ROUTES
+from roadcall_payments.api.webhooks import PATH as WEBHOOK_PATH
 from tests.api.harness import Api
+from tests.docs.test_documents import answered_codes
 
 Operation = tuple[str, str, dict[str, Any]]
 
@@ -56,6 +58,56 @@ async def test_every_error_has_an_example(api: Api) -> None:
             if int(status) >= 400 and path != "/health/ready":
                 media = answer["content"]["application/problem+json"]
                 assert media["examples"], (path, status)
+
+
+Problem = dict[str, Any]
+
+
+def problems_in(responses: dict[str, Any]) -> Iterator[tuple[str, str, Problem]]:
+    """Every error example: the status it stands under, its name, the problem."""
+    for status, answer in responses.items():
+        media = answer.get("content", {}).get("application/problem+json", {})
+        for name, example in media.get("examples", {}).items():
+            yield status, name, example["value"]
+
+
+def codes_of(api: Api, method: str, path: str) -> set[str]:
+    operation = api.contract.document["paths"][path][method]
+    return {name for _, name, _ in problems_in(operation["responses"])}
+
+
+async def test_every_code_that_is_answered_has_an_example(api: Api) -> None:
+    document = api.contract.document
+    elsewhere = document["components"]["responses"]
+    shown = {name for _, name, _ in problems_in(elsewhere)}
+    for method, path, _ in operations(api):
+        shown |= codes_of(api, method.lower(), path)
+    assert shown == set(answered_codes())
+
+
+async def test_every_error_example_is_told_as_its_code_is(api: Api) -> None:
+    expected = answered_codes()
+    for _, path, operation in operations(api):
+        for status, name, problem in problems_in(operation["responses"]):
+            assert problem["code"] == name, (path, name)
+            assert problem["type"] == f"urn:roadcall:problem:{name}"
+            assert str(problem["status"]) == status, (path, name)
+            # M19: to Stripe, what may pass is a 500.
+            told = 500 if path == WEBHOOK_PATH and expected[name] == 503 else expected[name]
+            assert problem["status"] == told, (path, name)
+
+
+async def test_an_operation_lists_its_own_errors_only(api: Api) -> None:
+    held = {"processPayment", "confirmPayment"}
+    for method, path, operation in operations(api):
+        codes = codes_of(api, method.lower(), path)
+        assert ("movements_paused" in codes) == (operation["operationId"] in held), path
+        assert ("bad_signature" in codes) == (path == WEBHOOK_PATH), path
+        if method == "GET" and operation["operationId"] != "getClientSecret":
+            assert not {code for code in codes if code.startswith("stripe_")}, path
+            assert not codes & {"commit_unknown", "contended", "invalid_json"}, path
+    assert "destination_mismatch" not in codes_of(api, "post", "/payments")
+    assert "duplicate_job" not in codes_of(api, "post", "/events")
 
 
 async def test_every_post_that_moves_money_takes_an_idempotency_key(api: Api) -> None:

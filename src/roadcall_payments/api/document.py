@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib import resources
 from importlib.metadata import version
 from typing import Any, Final, cast
@@ -36,7 +37,8 @@ each call. A `service` acting for a payer sends the payer's driver id as `On-Beh
 body get the first answer again, marked `Idempotency-Replayed: true`, without secrets.
 
 **Errors** are RFC 9457 problem details. Branch on `code`. A 409 carries the `payment` as it
-stands. Wait `Retry-After` seconds before trying again, where it is sent.
+stands. Wait `Retry-After` seconds before trying again, where it is sent. An address or a
+method that no call has answers 404 `unknown_address` or 405 `method_not_allowed`.
 
 **202** means that Stripe has not told the outcome yet: the payment settles by itself. Read it
 again; do not send another one.
@@ -48,6 +50,7 @@ _TAGS: Final = [
     {"name": "operations", "description": "For the people who run it."},
 ]
 _ASSETS: Final = "/docs/assets"
+_ELSEWHERE_NAMES: Final[Mapping[int | str, str]] = {404: "UnknownAddress", 405: "MethodNotAllowed"}
 
 # OpenAPI as FastAPI types it; its Any cannot have a name.
 Document = dict[str, Any]
@@ -92,6 +95,9 @@ def openapi(app: FastAPI) -> Document:
     _add_problem(components.setdefault("schemas", {}))
     components["securitySchemes"] = {
         "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+    }
+    components["responses"] = {
+        _ELSEWHERE_NAMES[status]: answer for status, answer in documented.ELSEWHERE.items()
     }
     made["paths"][webhooks.PATH] = {"post": _WEBHOOK}
     for path, operations in made["paths"].items():

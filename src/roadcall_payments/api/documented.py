@@ -1,28 +1,40 @@
-"""What the OpenAPI document says of answers that many routes share."""
+"""Which errors each operation of the OpenAPI document answers, each with an example of its own."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final
 
 from pydantic import JsonValue
 
+from roadcall_payments.api.identity_errors import IssuerUnavailable, Unauthenticated
 from roadcall_payments.api.payment_views import PAYMENT_EXAMPLE
-from roadcall_payments.api.problems import MEDIA_TYPE
+from roadcall_payments.api.problems import (
+    KINDS,
+    MEDIA_TYPE,
+    Problem,
+    http_problem,
+    internal_problem,
+)
 from roadcall_payments.api.schemas import nulls_kept
+from roadcall_payments.domain import errors as e
 
 # FastAPI's own type for ``responses=``; its Any cannot have a name.
 Responses = dict[int | str, dict[str, Any]]
+Example = dict[str, JsonValue]
 
-_REQUEST_ID = "01938f6e-7d2a-7c31-9a55-0d6b3f2e8c11"
+_REQUEST_ID: Final = "01938f6e-7d2a-7c31-9a55-0d6b3f2e8c11"
 
 
-def problem_example(
-    status: int, code: str, title: str, detail: str, **more: JsonValue
-) -> dict[str, JsonValue]:
+def _example(
+    kind: type[e.RoadcallError], detail: str, *, code: str | None = None, **more: JsonValue
+) -> Example:
+    """A problem as ``kind`` is told, under ``code`` where a raise gives another than its own."""
+    code = code or kind.code
     return {
         "type": f"urn:roadcall:problem:{code}",
-        "title": title,
-        "status": status,
+        "title": KINDS[kind].title,
+        "status": KINDS[kind].status,
         "code": code,
         "detail": detail,
         "requestId": _REQUEST_ID,
@@ -30,209 +42,252 @@ def problem_example(
     }
 
 
-def _answer(description: str, *examples: dict[str, JsonValue]) -> dict[str, Any]:
-    shown = {str(example["code"]): {"value": nulls_kept(example)} for example in examples}
-    return {
-        "description": description,
-        "content": {
-            MEDIA_TYPE: {
-                "schema": {"$ref": "#/components/schemas/Problem"},
-                "examples": shown,
-            }
-        },
-    }
+def _told(problem: Problem) -> Example:
+    return problem.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
-_RETRY_AFTER = {
+def invalid(field: str, message: str, *, code: str | None = None) -> Example:
+    """400, naming the field that this operation's callers get wrong."""
+    return _example(
+        e.InvalidInput,
+        f"{field}: {message}",
+        code=code,
+        field=field,
+        errors=[{"field": field, "message": message}],
+    )
+
+
+def missing(detail: str) -> Example:
+    """404 for this operation's kind of thing."""
+    return _example(e.NotFound, detail)
+
+
+def forbidden(detail: str, status: str, *, code: str | None = None, **more: JsonValue) -> Example:
+    """409 with the payment in the status that forbids this operation."""
+    payment = {**PAYMENT_EXAMPLE, "status": status, **more}
+    return _example(e.StatusForbids, detail, code=code, payment=payment)
+
+
+_OPENED: Final[Example] = {
+    "attempts": 1,
+    "awaiting": "payer",
+    "stripePaymentIntentId": "pi_3Pgf3nLkdIwHu7ix",
+}
+_RISKY: Final[Example] = {"score": 0.8, "level": "high", "reasons": ["amount"], "flagged": True}
+
+_EXAMPLES: Final[Mapping[str, Example]] = {
+    str(example["code"]): example
+    for example in (
+        invalid("query", "It must not hold NUL."),
+        invalid("body", "The body must be valid JSON.", code="invalid_json"),
+        invalid(
+            "amountCents",
+            "Stripe cannot carry this amount in its currency.",
+            code="amount_not_carried",
+        ),
+        invalid("Stripe-Signature", "The signature names no time.", code="bad_signature"),
+        invalid("body", "The body is no Stripe event.", code="bad_event"),
+        _example(
+            e.PaymentRefused,
+            "Your card was declined. Try another payment method.",
+            stripeCode="card_declined",
+            declineCode="generic_decline",
+            payment={**PAYMENT_EXAMPLE, **_OPENED, "status": "failed", "awaiting": None},
+        ),
+        _example(Unauthenticated, "Send a token: Authorization: Bearer <JWT>."),
+        _example(Unauthenticated, "The token has expired. Fetch a new one.", code="invalid_token"),
+        _example(e.NotAllowed, "A token of role dispatcher needs the claim company_id."),
+        _example(
+            e.NotAllowed,
+            "Transfers are switched off: connectEnabled is false in the Stripe credentials.",
+            code="connect_disabled",
+        ),
+        missing("There is no payment p_1."),
+        _told(http_problem(404, "The page /docs lists every address.", _REQUEST_ID)),
+        _told(http_problem(405, "It knows GET, POST.", _REQUEST_ID)),
+        _told(http_problem(408, "The body did not arrive in time. Send it again.", _REQUEST_ID)),
+        _told(http_problem(413, "The body is larger than 1048576 bytes. Send less.", _REQUEST_ID)),
+        _told(http_problem(415, "Send JSON, with Content-Type: application/json.", _REQUEST_ID)),
+        forbidden(
+            "The payment has no risk score yet: try again in a moment.",
+            "pending_approval",
+            code="not_scored",
+            risk=None,
+            approvals=[],
+        ),
+        forbidden(
+            "The payment is flagged: an admin has to review it first.",
+            "pending_approval",
+            code="flagged",
+            risk=_RISKY,
+            approvals=[],
+            onReview=True,
+        ),
+        forbidden(
+            "What Stripe did is not known yet; the service is finding out. Try again shortly.",
+            "processing",
+            code="outcome_unknown",
+            attempts=1,
+            awaiting="stripe",
+        ),
+        forbidden(
+            "Stripe did not cancel it: the payment is completed.",
+            "completed",
+            code="not_cancelled",
+            **{**_OPENED, "awaiting": None},
+        ),
+        forbidden(
+            "Its PaymentIntent belongs to another Stripe account or mode than the service's "
+            "present key (M18): restore that key to go on.",
+            "processing",
+            code="stripe_account_changed",
+            **_OPENED,
+        ),
+        _example(
+            e.DuplicateJob,
+            "Payment p_1 is already there for this incident and vendor. Use it, or cancel it "
+            "first.",
+            payment=PAYMENT_EXAMPLE,
+        ),
+        _example(
+            e.DestinationMismatch,
+            "The vendor's record names another account: leave the account out, or change the "
+            "vendor's record first.",
+        ),
+        _example(
+            e.IdempotencyKeyReused,
+            "This Idempotency-Key came with another body before: use a new key for a new "
+            "request, or send the same body again.",
+        ),
+        _example(e.TooManyRequests, "At most 100 such requests a minute. Try again in 41 seconds."),
+        _told(internal_problem(_REQUEST_ID, _REQUEST_ID)),
+        _example(
+            e.StripeUnavailable,
+            "Stripe does not answer at the moment; nothing was started. Try again later.",
+        ),
+        _example(
+            e.CredentialsRejected,
+            "Stripe rejects our API key: put a valid one into the secret; it is read again.",
+        ),
+        _example(
+            e.CredentialsRejected,
+            "Our API key may not do payment_intents.retrieve: give it that right, or use another "
+            "key.",
+            code="stripe_permission",
+        ),
+        _example(
+            e.MovementsPaused,
+            "Outgoing movements are paused (Stripe reports an incident.): an admin has to resume "
+            "them.",
+        ),
+        _example(e.StoreUnavailable, "Another process held the database for 5 s."),
+        _example(
+            e.StoreUnavailable,
+            "The database did not say whether the write took effect; ask again for the current "
+            "state before repeating the request.",
+            code="commit_unknown",
+        ),
+        _example(e.ContendedStream, "Too many writers on payment/p_1: try again."),
+        _example(
+            IssuerUnavailable, "The token issuer's keys cannot be fetched. Try again shortly."
+        ),
+    )
+}
+
+_RETRY_AFTER: Final = {
     "Retry-After": {
         "description": "Seconds to wait before trying again.",
         "schema": {"type": "integer"},
     }
 }
-_WWW_AUTHENTICATE = {"WWW-Authenticate": {"description": "RFC 6750.", "schema": {"type": "string"}}}
+_HEADERS: Final[Mapping[int, dict[str, Any]]] = {
+    401: {"WWW-Authenticate": {"description": "RFC 6750.", "schema": {"type": "string"}}},
+    429: _RETRY_AFTER,
+    503: _RETRY_AFTER,
+}
 
-_INVALID = _answer(
-    "Something in the request is not valid; `errors` names the fields.",
-    problem_example(
-        400,
-        "invalid_input",
-        "Something in the request is not valid",
-        "amountCents: The line items add up to 18500, the amount says 18000.",
-        field="amountCents",
-        errors=[
-            {
-                "field": "amountCents",
-                "message": "The line items add up to 18500, the amount says 18000.",
+# What the door says, before any operation: address, token, role, limit.
+_GUARDED: Final = (
+    "invalid_input",
+    "unauthenticated",
+    "invalid_token",
+    "not_allowed",
+    "too_many_requests",
+    "internal_error",
+    "store_unavailable",
+    "issuer_unavailable",
+)
+_WRITTEN: Final = (
+    "invalid_json",
+    "request_timeout",
+    "body_too_large",
+    "unsupported_media_type",
+    "commit_unknown",
+    "contended",
+)
+# What asking Stripe may end in.
+STRIPE: Final = ("stripe_unavailable", "stripe_credentials_rejected", "stripe_permission")
+
+
+def errors(*shown: str | Example) -> Responses:
+    """The answers for these codes, by status; of two examples of one code the later one stands."""
+    chosen: dict[str, Example] = {}
+    for one in shown:
+        example = _EXAMPLES[one] if isinstance(one, str) else one
+        chosen[str(example["code"])] = example
+    by_status: dict[int, dict[str, Example]] = {}
+    for code, example in chosen.items():
+        by_status.setdefault(int(str(example["status"])), {})[code] = example
+    return {status: _answer(status, examples) for status, examples in by_status.items()}
+
+
+def reads(*more: str | Example) -> Responses:
+    """What every guarded call may answer, and ``more``."""
+    return errors(*_GUARDED, *more)
+
+
+def writes(*more: str | Example) -> Responses:
+    """What every guarded call that takes a body and writes may answer, and ``more``."""
+    return errors(*_GUARDED, *_WRITTEN, *more)
+
+
+def decides(*more: str | Example) -> Responses:
+    """``writes`` for a command on one payment, with an Idempotency-Key."""
+    return writes("not_found", "idempotency_key_reused", *more)
+
+
+def _as_500(example: Example) -> Example:
+    """What may pass, as the webhook tells it: Stripe sends again whatever the status (M19)."""
+    return {**example, "status": 500}
+
+
+def _answer(status: int, examples: Mapping[str, Example]) -> dict[str, Any]:
+    meanings = [f"- `{code}`: {example['title']}" for code, example in examples.items()]
+    answer: dict[str, Any] = {
+        "description": "\n".join(meanings),
+        "content": {
+            MEDIA_TYPE: {
+                "schema": {"$ref": "#/components/schemas/Problem"},
+                "examples": {
+                    code: {"value": nulls_kept(example)} for code, example in examples.items()
+                },
             }
-        ],
-    ),
-)
-_REFUSED = _answer(
-    "Not valid, or refused by Stripe: then the payment is `failed` and says why.",
-    problem_example(
-        400,
-        "payment_failed",
-        "Stripe refused the payment",
-        "Your card was declined. Try another payment method.",
-        stripeCode="card_declined",
-        declineCode="generic_decline",
-        payment={**PAYMENT_EXAMPLE, "status": "failed"},
-    ),
-    problem_example(
-        400,
-        "invalid_input",
-        "Something in the request is not valid",
-        "paymentMethodId: String should match pattern",
-        field="paymentMethodId",
-        errors=[{"field": "paymentMethodId", "message": "String should match pattern"}],
-    ),
-)
-_UNAUTHENTICATED = {
-    **_answer(
-        "No token, or one that proves nothing.",
-        problem_example(
-            401,
-            "invalid_token",
-            "Who are you?",
-            "The token has expired. Fetch a new one.",
-        ),
-    ),
-    "headers": _WWW_AUTHENTICATE,
-}
-_NOT_ALLOWED = _answer(
-    "The caller's role does not have this right, or not for this thing.",
-    problem_example(
-        403,
-        "not_allowed",
-        "You may not do this",
-        "The role driver may not approve payments. Call with a token of another role.",
-    ),
-)
-_NOT_FOUND = _answer(
-    "No such thing, or none of the caller's business.",
-    problem_example(404, "not_found", "There is no such thing", "There is no payment p_1."),
-)
-_CONFLICT = _answer(
-    "The payment's status does not allow this; `payment` is how it stands.",
-    problem_example(
-        409,
-        "status_forbids",
-        "The payment's status does not allow this",
-        "A payment that is approved cannot be approved.",
-        payment=PAYMENT_EXAMPLE,
-    ),
-)
-_DUPLICATE = _answer(
-    "A live payment for this incident and vendor exists.",
-    problem_example(
-        409,
-        "duplicate_job",
-        "This job has a payment already",
-        "Payment p_1 is already there for this incident and vendor. Use it, or cancel it first.",
-        payment=PAYMENT_EXAMPLE,
-    ),
-)
-_UNPROCESSABLE = _answer(
-    "The Idempotency-Key came with another body before, or another account was approved.",
-    problem_example(
-        422,
-        "idempotency_key_reused",
-        "The Idempotency-Key was used for another request",
-        "This Idempotency-Key came with another body before: use a new key for a new request, "
-        "or send the same body again.",
-    ),
-    problem_example(
-        422,
-        "destination_mismatch",
-        "Another account was approved",
-        "The payment was approved for another account; have it approved anew for this one.",
-    ),
-)
-_TOO_MANY = {
-    **_answer(
-        "The caller's limit is used up for this minute.",
-        problem_example(
-            429,
-            "too_many_requests",
-            "Too many requests",
-            "At most 100 such requests a minute. Try again in 41 seconds.",
-        ),
-    ),
-    "headers": _RETRY_AFTER,
-}
-_INTERNAL = _answer(
-    "Our fault; quote the `errorId`.",
-    problem_example(
-        500,
-        "internal_error",
-        "Something on our side went wrong",
-        "Try again; if it stays, tell us the error id.",
-        errorId=_REQUEST_ID,
-    ),
-)
-_UNAVAILABLE = {
-    **_answer(
-        "Something we need is away for now; nothing was lost.",
-        problem_example(
-            503,
-            "stripe_unavailable",
-            "Stripe cannot be reached",
-            "Stripe does not answer. Nothing was sent; try again.",
-        ),
-        problem_example(
-            503,
-            "movements_paused",
-            "Movements are paused",
-            "An operator holds every outgoing movement. Try again later.",
-        ),
-        problem_example(
-            503,
-            "store_unavailable",
-            "The database cannot be reached",
-            "The database does not answer. Try again.",
-        ),
-    ),
-    "headers": _RETRY_AFTER,
-}
-_TOO_LARGE = _answer(
-    "The body is larger than allowed.",
-    problem_example(
-        413, "body_too_large", "The body is too large", "The body is larger than 1048576 bytes."
-    ),
-)
-_TOO_SLOW = _answer(
-    "The body did not arrive within 30 seconds.",
-    problem_example(
-        408,
-        "request_timeout",
-        "The request took too long to arrive",
-        "The body did not arrive in time. Send it again.",
-    ),
-)
-_NOT_JSON = _answer(
-    "The body is not JSON.",
-    problem_example(
-        415,
-        "unsupported_media_type",
-        "The body is not JSON",
-        "Send JSON, with Content-Type: application/json.",
-    ),
-)
+        },
+    }
+    if status in _HEADERS:
+        answer["headers"] = _HEADERS[status]
+    return answer
 
-READS: Responses = {
-    400: _INVALID,
-    401: _UNAUTHENTICATED,
-    403: _NOT_ALLOWED,
-    429: _TOO_MANY,
-    500: _INTERNAL,
-    503: _UNAVAILABLE,
-}
-READS_ONE: Responses = {**READS, 404: _NOT_FOUND}
-WRITES: Responses = {**READS, 408: _TOO_SLOW, 413: _TOO_LARGE, 415: _NOT_JSON}
-CREATES: Responses = {**WRITES, 409: _DUPLICATE, 422: _UNPROCESSABLE}
-DECIDES: Responses = {**WRITES, 404: _NOT_FOUND, 409: _CONFLICT, 422: _UNPROCESSABLE}
-MOVES: Responses = {**DECIDES, 400: _REFUSED}
-CONFLICTS: Responses = {409: _CONFLICT}
-WEBHOOK: Responses = {400: _INVALID, 408: _TOO_SLOW, 500: _INTERNAL}
-INTERNAL: Responses = {500: _INTERNAL}
-NOT_READY: Responses = {503: _UNAVAILABLE}
+
+INTERNAL: Final[Responses] = errors("internal_error")
+# Answered where no operation is: an address or a method that no call has.
+ELSEWHERE: Final[Responses] = errors("unknown_address", "method_not_allowed")
+WEBHOOK: Final[Responses] = errors(
+    "invalid_input",
+    "bad_signature",
+    "bad_event",
+    "internal_error",
+    _as_500(_EXAMPLES["store_unavailable"]),
+    _as_500(_EXAMPLES["commit_unknown"]),
+    _as_500(_example(e.CredentialsRejected, "No webhook secret is configured: set webhookSecret.")),
+)

@@ -69,7 +69,9 @@ class EventTaken(View):
     "/events",
     operation_id="deliverEvent",
     summary="Deliver a WorkCompleted event",
-    responses=documented.WRITES,
+    responses=documented.writes(
+        documented.invalid("detail-type", "Input should be 'WorkCompleted'"), "amount_not_carried"
+    ),
 )
 async def deliver(request: Request, body: EventBody, service: Wired, caller: Caller) -> EventTaken:
     """Creates the job's payment once, however often the event comes: once per event and once per

@@ -27,7 +27,15 @@ router = APIRouter(tags=["operations"])
     response_class=Response,
     responses={
         200: {"content": {"text/plain": {"schema": {"type": "string"}}}},
-        **{status: documented.READS[status] for status in (401, 403, 429, 503)},
+        **documented.errors(
+            "invalid_input",
+            "unauthenticated",
+            "invalid_token",
+            "not_allowed",
+            "too_many_requests",
+            "store_unavailable",
+            "issuer_unavailable",
+        ),
     },
 )
 async def metrics(request: Request, service: Wired) -> Response:

@@ -51,7 +51,7 @@ def movements_view(movements: Movements | None) -> MovementsView:
     "/movements",
     operation_id="getMovements",
     summary="Read the pause switch",
-    responses=documented.READS,
+    responses=documented.reads(),
 )
 async def state(service: Wired, _caller: Caller) -> MovementsView:
     """While paused, nothing is sent to Stripe that moves money; webhooks are still taken."""
@@ -62,7 +62,7 @@ async def state(service: Wired, _caller: Caller) -> MovementsView:
     "/movements/pause",
     operation_id="pauseMovements",
     summary="Hold every outgoing movement",
-    responses=documented.WRITES,
+    responses=documented.writes(documented.invalid("reason", "Field required")),
 )
 async def pause(body: PauseBody, service: Wired, caller: Caller) -> MovementsView:
     """What is under way at Stripe finishes; nothing new starts, in any process."""
@@ -73,7 +73,7 @@ async def pause(body: PauseBody, service: Wired, caller: Caller) -> MovementsVie
     "/movements/resume",
     operation_id="resumeMovements",
     summary="Let movements go again",
-    responses=documented.WRITES,
+    responses=documented.writes(),
 )
 async def resume(service: Wired, caller: Caller) -> MovementsView:
     """The worker takes up what waited."""

@@ -160,7 +160,12 @@ _UNKNOWN_YET: documented.Responses = {
     operation_id="approvePayment",
     summary="Approve a payment",
     response_model=PaymentView,
-    responses=documented.DECIDES,
+    responses=documented.decides(
+        documented.forbidden("A payment that is completed cannot be approved.", "completed"),
+        "not_scored",
+        "flagged",
+        "destination_mismatch",
+    ),
 )
 async def approve(
     request: Request,
@@ -183,7 +188,9 @@ async def approve(
     operation_id="rejectPayment",
     summary="Reject a payment",
     response_model=PaymentView,
-    responses=documented.DECIDES,
+    responses=documented.decides(
+        documented.forbidden("A payment that is approved cannot be rejected.", "approved")
+    ),
 )
 async def reject(
     request: Request,
@@ -205,7 +212,12 @@ async def reject(
     operation_id="reviewPayment",
     summary="Clear or block a flagged payment",
     response_model=PaymentView,
-    responses=documented.DECIDES,
+    responses=documented.decides(
+        documented.invalid("decision", "Input should be 'clear' or 'block'"),
+        documented.forbidden(
+            "Only a flagged payment that waits for approval can be reviewed.", "approved"
+        ),
+    ),
 )
 async def review(
     request: Request,
@@ -227,7 +239,20 @@ async def review(
     operation_id="processPayment",
     summary="Move the money of an approved payment",
     response_model=MovementView,
-    responses={**documented.MOVES, **_UNKNOWN_YET},
+    responses={
+        **documented.decides(
+            documented.invalid(
+                "vendorStripeAccountId", "A driver's payment is not transferred to a vendor."
+            ),
+            "payment_failed",
+            "connect_disabled",
+            documented.forbidden("A payment that is completed cannot be processed.", "completed"),
+            "destination_mismatch",
+            "movements_paused",
+            *documented.STRIPE,
+        ),
+        **_UNKNOWN_YET,
+    },
 )
 async def process(
     request: Request,
@@ -252,7 +277,23 @@ async def process(
     operation_id="confirmPayment",
     summary="Confirm a driver's payment with a payment method",
     response_model=MovementView,
-    responses={**documented.MOVES, **_UNKNOWN_YET},
+    responses={
+        **documented.decides(
+            documented.invalid(
+                "On-Behalf-Of",
+                "Name the payer you act for: send its driver id as On-Behalf-Of.",
+            ),
+            "payment_failed",
+            documented.forbidden(
+                "A payment that is approved has no PaymentIntent to confirm: process it first.",
+                "approved",
+            ),
+            "stripe_account_changed",
+            "movements_paused",
+            *documented.STRIPE,
+        ),
+        **_UNKNOWN_YET,
+    },
 )
 async def confirm(
     request: Request,
@@ -274,7 +315,14 @@ async def confirm(
     "/payments/{paymentId}/client-secret",
     operation_id="getClientSecret",
     summary="Fetch the PaymentIntent's client secret",
-    responses={**documented.READS_ONE, **documented.CONFLICTS},
+    responses=documented.reads(
+        documented.invalid(
+            "On-Behalf-Of", "Name the payer you act for: send its driver id as On-Behalf-Of."
+        ),
+        "not_found",
+        documented.forbidden("A payment that is approved has nothing to confirm.", "approved"),
+        *documented.STRIPE,
+    ),
 )
 async def client_secret(
     payment_id: PaymentId, service: Wired, caller: Caller, on_behalf_of: PayerHeader = None
@@ -296,7 +344,15 @@ async def client_secret(
     summary="Cancel a payment",
     response_model=PaymentView,
     responses={
-        **documented.DECIDES,
+        **documented.decides(
+            # A repeat whose first answer is not known yet tells how the payment stands.
+            "payment_failed",
+            documented.forbidden("A payment that is completed cannot be cancelled.", "completed"),
+            "outcome_unknown",
+            "not_cancelled",
+            "stripe_account_changed",
+            *documented.STRIPE,
+        ),
         202: {
             "model": PaymentView,
             "description": "Stripe was asked; whether the money had come first is not known yet.",
@@ -323,7 +379,9 @@ async def cancel(
     operation_id="retryPayment",
     summary="Put a failed transfer back to approved",
     response_model=PaymentView,
-    responses=documented.DECIDES,
+    responses=documented.decides(
+        documented.forbidden("A payment that is completed cannot be retried.", "completed")
+    ),
 )
 async def retry(
     request: Request, payment_id: PaymentId, service: Wired, caller: Caller, idem: Idempotency

@@ -145,7 +145,12 @@ async def payment_for(service: Service, caller: Actor, action: Action, payment_i
     summary="Create a payment",
     status_code=201,
     response_model=PaymentView,
-    responses=documented.CREATES,
+    responses=documented.writes(
+        documented.invalid("amountCents", "The line items add up to 18500, the amount says 18000."),
+        "amount_not_carried",
+        "duplicate_job",
+        "idempotency_key_reused",
+    ),
 )
 async def create(
     request: Request, body: NewPaymentBody, service: Wired, caller: Caller, idem: Idempotency
@@ -157,7 +162,12 @@ async def create(
 
 
 @router.get(
-    "/payments", operation_id="listPayments", summary="List payments", responses=documented.READS
+    "/payments",
+    operation_id="listPayments",
+    summary="List payments",
+    responses=documented.reads(
+        documented.invalid("limit", "Input should be less than or equal to 100")
+    ),
 )
 async def list_payments(
     query: Annotated[PaymentsQuery, Query()], service: Wired, caller: Caller
@@ -184,7 +194,9 @@ async def list_payments(
     "/payments/pending",
     operation_id="listPendingPayments",
     summary="List payments that wait for approval",
-    responses=documented.READS,
+    responses=documented.reads(
+        documented.invalid("limit", "Input should be less than or equal to 100")
+    ),
 )
 async def list_pending(
     query: Annotated[PageQuery, Query()], service: Wired, caller: Caller
@@ -198,7 +210,9 @@ async def list_pending(
     "/payments/flagged",
     operation_id="listFlaggedPayments",
     summary="List payments that wait for a review of their risk",
-    responses=documented.READS,
+    responses=documented.reads(
+        documented.invalid("limit", "Input should be less than or equal to 100")
+    ),
 )
 async def list_flagged(
     query: Annotated[PageQuery, Query()], service: Wired, caller: Caller
@@ -214,7 +228,7 @@ async def list_flagged(
     "/payments/{paymentId}",
     operation_id="getPayment",
     summary="Read a payment",
-    responses=documented.READS_ONE,
+    responses=documented.reads("not_found"),
 )
 async def get(payment_id: PaymentId, service: Wired, caller: Caller) -> PaymentView:
     """With its line items, and where it stands at Stripe."""
@@ -226,7 +240,7 @@ async def get(payment_id: PaymentId, service: Wired, caller: Caller) -> PaymentV
     "/payments/{paymentId}/timeline",
     operation_id="getPaymentTimeline",
     summary="Read a payment's journal",
-    responses=documented.READS_ONE,
+    responses=documented.reads("not_found"),
 )
 async def timeline(payment_id: PaymentId, service: Wired, caller: Caller) -> Timeline:
     """Who did what, when, with which Stripe object, and how it was booked."""

@@ -103,7 +103,9 @@ class Reviews(View):
     "/reviews",
     operation_id="listReviews",
     summary="List what waits for a person",
-    responses=documented.READS,
+    responses=documented.reads(
+        documented.invalid("limit", "Input should be less than or equal to 100")
+    ),
 )
 async def reviews(
     query: Annotated[ReviewsQuery, Query()], service: Wired, caller: Caller

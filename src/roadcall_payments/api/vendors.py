@@ -104,7 +104,9 @@ class VendorView(View):
     "/vendors/{vendorId}",
     operation_id="putVendor",
     summary="Register a vendor, or change its record",
-    responses=documented.WRITES,
+    responses=documented.writes(
+        documented.invalid("contacts.email", "An e-mail address looks like name@example.com.")
+    ),
 )
 async def put(vendor_id: VendorId, body: VendorBody, service: Wired, caller: Caller) -> VendorView:
     """Payments approved before keep the account they were approved for (M10)."""
@@ -121,7 +123,7 @@ async def put(vendor_id: VendorId, body: VendorBody, service: Wired, caller: Cal
     "/vendors/{vendorId}",
     operation_id="getVendor",
     summary="Read a vendor's record",
-    responses=documented.READS_ONE,
+    responses=documented.reads(documented.missing("There is no vendor v_7.")),
 )
 async def get(vendor_id: VendorId, service: Wired, caller: Caller) -> VendorView:
     """A vendor reads its own."""
