@@ -305,7 +305,7 @@ class StoreMachine(RuleBasedStateMachine):
                 piece.due_at = self.now + minutes(1)
                 piece.published_seq = piece.published_seq if published is None else published
             case _:
-                piece.parked_at = self.now
+                piece.parked_at, piece.attempts = self.now, piece.attempts + 1
 
     async def _end(self, claim: Claim, end: str, published: int | None) -> None:
         if end == "finish":
