@@ -8,17 +8,16 @@ import structlog
 
 from roadcall_payments.ports import Channel, Message
 
-_log = structlog.get_logger()
-
 
 class LogChannel:
     def __init__(self, channel: Channel) -> None:
+        self._log = structlog.get_logger()
         self._channel = channel
 
     async def send(self, message: Message) -> str:
         """Log that the notice went out: neither the address nor the words, which name people."""
         recipient = hashlib.sha256(message.to.encode()).hexdigest()[:12]
-        _log.info(
+        self._log.info(
             "notice_logged",
             channel=self._channel.value,
             notice=message.notice_id,
