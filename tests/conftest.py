@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 
 from tests import loopback_only
@@ -36,6 +37,14 @@ def stays_on_this_machine() -> Iterator[None]:
     yield
     if loopback_only.attempts:
         pytest.fail(f"the test tried to leave this machine: {loopback_only.attempts}")
+
+
+@pytest.fixture(autouse=True)
+def the_log_as_it_was() -> Iterator[None]:
+    """Undo what a command that ran in this process said of the log: its level would hide lines."""
+    configured = structlog.get_config()
+    yield
+    structlog.configure(**configured)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

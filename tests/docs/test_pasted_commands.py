@@ -15,11 +15,13 @@ MINUTES_2 = 120
 
 
 def pasted(command: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run a line as a shell would, from the repository's root."""
+    """Run a line as a person's shell would, from the repository's root: no make is above it."""
+    of_make = ("MAKELEVEL", "MAKEFLAGS", "MFLAGS")
+    ours = {name: value for name, value in os.environ.items() if name not in of_make}
     return subprocess.run(
         ["/bin/sh", "-c", command],
         cwd=ROOT,
-        env={**os.environ, **environment},
+        env={**ours, **environment},
         capture_output=True,
         text=True,
         timeout=MINUTES_2,
