@@ -10,12 +10,13 @@ import asyncio
 import queue
 import threading
 from collections.abc import Callable, Sequence
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from roadcall_payments.domain.errors import StoreUnavailable
 
 JobT = TypeVar("JobT")
 AnswerT = TypeVar("AnswerT")
+SubmittedT = TypeVar("SubmittedT", contravariant=True)
 
 
 class Submission(Generic[JobT, AnswerT]):
@@ -37,6 +38,29 @@ class Submission(Generic[JobT, AnswerT]):
             self.future.set_exception(self.error)
         else:
             self.future.set_result(self.answer)  # type: ignore[arg-type]  # None is an answer too
+
+
+class Submits(Protocol[SubmittedT, AnswerT]):
+    """What a store asks of a lane; ``Lane`` says more."""
+
+    def submit(self, job: SubmittedT) -> asyncio.Future[AnswerT]: ...
+    def submit_all(self, jobs: Sequence[SubmittedT]) -> list[asyncio.Future[AnswerT]]: ...
+    async def close(self) -> None: ...
+
+
+class LaneMaker(Protocol):
+    """How a store's lanes are made: ``Lane`` itself, but where a seed has to decide every turn
+    (simulations) and a thread would take its own."""
+
+    def __call__(
+        self,
+        name: str,
+        work: Callable[[Sequence[Submission[JobT, AnswerT]]], None],
+        *,
+        waiting_max: int,
+        batch_max: int,
+        at_end: Callable[[], None],
+    ) -> Submits[JobT, AnswerT]: ...
 
 
 class Lane(Generic[JobT, AnswerT]):

@@ -48,7 +48,7 @@ from roadcall_payments.stripe_gateway.errors import Done
 from roadcall_payments.stripe_gateway.identity import Identities
 from roadcall_payments.stripe_gateway.reads import Reads, created_within, path_of
 from roadcall_payments.stripe_gateway.retry import Budget, RetrySettings
-from roadcall_payments.stripe_gateway.transport import Call, Transport
+from roadcall_payments.stripe_gateway.transport import Call, HttpClient, Transport
 from roadcall_payments.telemetry import WEBHOOK_LAG_SECONDS, WEBHOOKS
 
 
@@ -69,10 +69,18 @@ class GatewaySettings:
 
 
 class StripeGateway:
-    """One per process and event loop; close it before the loop ends."""
+    """One per process and event loop; close it before the loop ends.
+
+    ``http``: what carries requests, aiohttp unless given; a simulation brings its own network.
+    """
 
     def __init__(
-        self, secrets: SecretSource, clock: Clock, ids: Ids, settings: GatewaySettings
+        self,
+        secrets: SecretSource,
+        clock: Clock,
+        ids: Ids,
+        settings: GatewaySettings,
+        http: HttpClient | None = None,
     ) -> None:
         self._clock = clock
         self._redirects = requests.Redirects(settings.return_url)
@@ -82,6 +90,7 @@ class StripeGateway:
             base_address=settings.base_address,
             timeout_s=settings.timeout_s,
             api_version=requests.API_VERSION,
+            http=http,
         )
         self._calls = Calls(
             self._transport, self._credentials, self._breaker, settings.retry, clock, ids

@@ -15,6 +15,10 @@ from roadcall_payments.ports import UnknownReason
 
 Method = Literal["get", "post"]
 
+HttpClient = stripe.HTTPClient
+"""What carries the SDK's requests. Its ``request_async`` gives body, status and headers, or raises
+an OSError, an aiohttp.ClientError or a TimeoutError where no whole answer came."""
+
 
 @dataclass(frozen=True, slots=True)
 class Call:
@@ -72,13 +76,20 @@ class Transport:
     objects, which are most of a call's cost.
     """
 
-    def __init__(self, *, base_address: str, timeout_s: float, api_version: str) -> None:
+    def __init__(
+        self,
+        *,
+        base_address: str,
+        timeout_s: float,
+        api_version: str,
+        http: HttpClient | None = None,
+    ) -> None:
         # Telemetry would write a machine's id to the home directory, and send it.
         stripe.enable_telemetry = False
         # Below this the SDK logs parameters and bodies, client secrets among them.
         logging.getLogger("stripe").setLevel(logging.WARNING)
         self._timeout_s = timeout_s
-        self._http = _HttpClient(aiohttp.ClientTimeout(total=timeout_s))
+        self._http = http or _AiohttpClient(aiohttp.ClientTimeout(total=timeout_s))
         self._client = stripe.StripeClient(
             "key given per call",
             stripe_version=api_version,
@@ -111,7 +122,7 @@ class Transport:
         return Answer(response.code, response.headers, response.body)
 
     async def close(self) -> None:
-        await self._http.close_async()
+        await self._http.close_async()  # type: ignore[no-untyped-call]  # the SDK's base is untyped
 
 
 def _answer_of(exc: stripe.StripeError) -> Answer | NoAnswer:
@@ -121,7 +132,7 @@ def _answer_of(exc: stripe.StripeError) -> Answer | NoAnswer:
     return NoAnswer(UnknownReason.CONNECTION, f"the SDK sent nothing ({type(exc).__name__})")
 
 
-class _HttpClient(stripe.AIOHTTPClient):
+class _AiohttpClient(stripe.AIOHTTPClient):
     """The SDK's aiohttp client, with whole bodies read inside the response's own lifetime.
 
     The SDK's own leaves the response of a broken body unreleased, and it follows redirects,

@@ -31,7 +31,7 @@ from roadcall_payments.ports import (
     QueueAge,
     Stored,
 )
-from roadcall_payments.stores.lane import Lane
+from roadcall_payments.stores.lane import Lane, LaneMaker, Submits
 from roadcall_payments.stores.sqlite import queries, work
 from roadcall_payments.stores.sqlite.connection import BUSY_SECONDS_MAX
 from roadcall_payments.stores.sqlite.counters import Counted, RequestCounters
@@ -69,28 +69,32 @@ class SqliteStore:
     Belongs to one event loop at a time. ``close`` drains.
     """
 
-    def __init__(self, path: Path, busy_seconds_max: float) -> None:
+    def __init__(self, path: Path, busy_seconds_max: float, lanes: LaneMaker = Lane) -> None:
         writer = GroupWriter(path, busy_seconds_max)
         lookups, scans = Reader(path), Reader(path)
         counters = RequestCounters(path.with_name(path.name + "-requests"))
-        self._writes: Lane[WriteJob, object] = Lane(
+        self._writes: Submits[WriteJob, object] = lanes(
             "store-writer",
             writer.work,
             waiting_max=WAITING_MAX,
             batch_max=BATCH_MAX,
             at_end=writer.close,
         )
-        self._lookups, self._scans = (
-            Lane[ReadJob, object](
-                name,
-                reader.work,
-                waiting_max=WAITING_MAX,
-                batch_max=BATCH_MAX,
-                at_end=reader.close,
-            )
-            for name, reader in (("store-lookups", lookups), ("store-scans", scans))
+        self._lookups: Submits[ReadJob, object] = lanes(
+            "store-lookups",
+            lookups.work,
+            waiting_max=WAITING_MAX,
+            batch_max=BATCH_MAX,
+            at_end=lookups.close,
         )
-        self._counts: Lane[Counted, int] = Lane(
+        self._scans: Submits[ReadJob, object] = lanes(
+            "store-scans",
+            scans.work,
+            waiting_max=WAITING_MAX,
+            batch_max=BATCH_MAX,
+            at_end=scans.close,
+        )
+        self._counts: Submits[Counted, int] = lanes(
             "store-counters",
             counters.work,
             waiting_max=WAITING_MAX,
