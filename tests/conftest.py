@@ -9,6 +9,7 @@ import structlog
 from hypothesis import HealthCheck, settings
 
 from tests import loopback_only
+from tests.postgres_server import PostgresServer, running_postgres
 
 TESTS = Path(__file__).parent
 
@@ -45,6 +46,13 @@ def the_log_as_it_was() -> Iterator[None]:
     configured = structlog.get_config()
     yield
     structlog.configure(**configured)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """One PostgreSQL a session; a test takes a database of its own from it."""
+    with running_postgres() as server:
+        yield server
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
