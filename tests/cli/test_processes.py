@@ -219,6 +219,15 @@ def test_run_says_what_died_under_it(tmp_path: Path) -> None:
     assert stderr.startswith("Error: The service ended with status -9.")
 
 
+@pytest.fixture
+def in_a_terminal() -> Iterator[None]:
+    """Undo a nohup above these tests: `run` inherits it, and rightly outlives its terminal then."""
+    inherited = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, inherited)
+
+
+@pytest.mark.usefixtures("in_a_terminal")
 def test_a_closed_terminal_ends_run_and_all_that_it_started(tmp_path: Path) -> None:
     port, sandbox_port = free_port(), free_port()
     words = ("run", "--port", str(port), "--sandbox-port", str(sandbox_port))
