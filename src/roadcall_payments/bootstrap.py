@@ -153,7 +153,7 @@ def join(
 
 
 def _open_store(settings: Settings) -> Store:
-    unsupported = {"DATABASE_URL": settings.database_url, "TABLE_NAME": settings.table_name}
+    unsupported = {"DATABASE_URL": settings.postgres_url, "TABLE_NAME": settings.table_name}
     for name, value in unsupported.items():
         if value is not None:
             raise InvalidInput(

@@ -13,35 +13,24 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from roadcall_payments.domain.approval import ApprovalPolicy, Band
+from roadcall_payments.approval_bands import (
+    DEFAULT_BANDS,
+    ApprovalBands,
+    policy_of,
+    serves_every_currency,
+)
+from roadcall_payments.database_url import check_database_url, place_of, sqlite_file
+from roadcall_payments.domain.approval import ApprovalPolicy
 from roadcall_payments.domain.fraud import RiskRules
 from roadcall_payments.domain.payment import Patience
-from roadcall_payments.domain.people import Role
 
 DAY_S = 86_400
 
 Addresses = Annotated[tuple[str, ...], NoDecode]
-
-
-class ApprovalBand(BaseModel):
-    """One line of an approval table, as JSON writes it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    upToCents: Annotated[int, Field(ge=1)] | None = None  # noqa: N815  # JSON's own spelling
-    approvals: int = Field(ge=1, le=5)
-    roles: tuple[Literal["dispatcher", "admin"], ...] = Field(min_length=1)
-
-
-_BANDS: dict[str, tuple[ApprovalBand, ...]] = {
-    "*": (
-        ApprovalBand(upToCents=500_000, approvals=1, roles=("dispatcher", "admin")),
-        ApprovalBand(approvals=2, roles=("admin",)),
-    )
-}
+Amounts = Annotated[dict[str, Annotated[int, Field(ge=0)]], AfterValidator(serves_every_currency)]
 
 
 class Settings(BaseSettings):
@@ -62,12 +51,15 @@ class Settings(BaseSettings):
         Path("var"), description="Directory of everything kept on this machine: database, own keys."
     )
     database_path: Path | None = Field(
-        None, description="SQLite database file; unset: `roadcall.sqlite` in the data directory."
+        None,
+        description="SQLite database file; unset: `roadcall.sqlite` in the data directory. Used "
+        "where `DATABASE_URL` is unset.",
     )
     database_url: SecretStr | None = Field(
         None,
         validation_alias="DATABASE_URL",
-        description="Address of a PostgreSQL database; not served yet: set, the start is refused.",
+        description="Database: `postgresql://user:password@host:5432/database`, or "
+        "`sqlite:///path`; unset: the SQLite file of `ROADCALL_DATABASE_PATH`.",
     )
     db_secret_name: str | None = Field(
         None,
@@ -158,8 +150,8 @@ class Settings(BaseSettings):
     )
 
     # --- approval and risk ---
-    approval_bands: dict[str, tuple[ApprovalBand, ...]] = Field(
-        _BANDS,
+    approval_bands: ApprovalBands = Field(
+        DEFAULT_BANDS,
         description="JSON: per currency (`*`: every other) the approvals an amount needs; "
         "`upToCents` is in the currency's minor units.",
     )
@@ -172,7 +164,7 @@ class Settings(BaseSettings):
     scoring_patience_s: int = Field(
         30, ge=1, le=3_600, description="Seconds after which the worker scores what is unscored."
     )
-    large_amount_cents: dict[str, Annotated[int, Field(ge=0)]] = Field(
+    large_amount_cents: Amounts = Field(
         {"*": 250_000},
         description="JSON: per currency (`*`: every other) the amount, in minor units, above "
         "which a payment counts as large.",
@@ -272,26 +264,18 @@ class Settings(BaseSettings):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
 
-    @field_validator("approval_bands", "large_amount_cents")
+    @field_validator("database_url")
     @classmethod
-    def _must_serve_every_currency(cls, value: dict[str, object]) -> dict[str, object]:
-        if "*" not in value:
-            raise ValueError('needs an entry "*" for the currencies that are not named')
+    def _must_name_a_database(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            check_database_url(value.get_secret_value())
         return value
 
-    @field_validator("approval_bands")
-    @classmethod
-    def _bands_must_rise(
-        cls, value: dict[str, tuple[ApprovalBand, ...]]
-    ) -> dict[str, tuple[ApprovalBand, ...]]:
-        for currency, bands in value.items():
-            limits = [band.upToCents for band in bands]
-            bounded = [limit for limit in limits if limit is not None]
-            if not limits or limits[-1] is not None or len(bounded) != len(limits) - 1:
-                raise ValueError(f"{currency}: the last band, and it alone, has no upToCents")
-            if bounded != sorted(set(bounded)):
-                raise ValueError(f"{currency}: upToCents must rise from band to band")
-        return value
+    @model_validator(mode="after")
+    def _one_database(self) -> Self:
+        if self.database_url is not None and self.database_path is not None:
+            raise ValueError("DATABASE_URL and ROADCALL_DATABASE_PATH are both set: unset one")
+        return self
 
     @model_validator(mode="after")
     def _own_key_stays_on_loopback(self) -> Self:
@@ -322,8 +306,20 @@ class Settings(BaseSettings):
         return self
 
     @property
+    def postgres_url(self) -> str | None:
+        """The address of PostgreSQL, password included; None where SQLite is used."""
+        url = self.database_url.get_secret_value() if self.database_url else None
+        return None if url is None or sqlite_file(url) else url
+
+    @property
     def sqlite_path(self) -> Path:
-        return self.database_path or self.data_dir / "roadcall.sqlite"
+        url = self.database_url.get_secret_value() if self.database_url else ""
+        return sqlite_file(url) or self.database_path or self.data_dir / "roadcall.sqlite"
+
+    @property
+    def database_place(self) -> str:
+        """Where the data is, in words fit for a person and a log: no user, no password."""
+        return place_of(self.postgres_url) if self.postgres_url else str(self.sqlite_path)
 
     @property
     def checkpoint_log_dir(self) -> Path:
@@ -340,15 +336,7 @@ class Settings(BaseSettings):
 
     @cached_property
     def approval_policy(self) -> ApprovalPolicy:
-        return ApprovalPolicy(
-            {
-                currency: tuple(
-                    Band(band.upToCents, band.approvals, frozenset(map(Role, band.roles)))
-                    for band in bands
-                )
-                for currency, bands in self.approval_bands.items()
-            }
-        )
+        return policy_of(self.approval_bands)
 
     @cached_property
     def risk_rules(self) -> RiskRules:
