@@ -1,73 +1,29 @@
 """The control API under `/_sandbox`: the clock, faults, keys, and the parts that people and banks
 play. JSON in, JSON out; it needs no API key and is no part of Stripe."""
 
-import re
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import parse_qs
 
 import msgspec
 
-from stripe_sandbox import page, startup, state, webhooks
-from stripe_sandbox.clock import ClockError
+from stripe_sandbox import control_parts, page, startup, state, webhooks
+from stripe_sandbox.clock import ClockError, SandboxClock
+from stripe_sandbox.control_routes import ACTIONS, Order, action, find
 from stripe_sandbox.errors import StripeError, invalid, missing_object
 from stripe_sandbox.faults import Fault, FaultKind
 from stripe_sandbox.json_types import JsonObject, encode_json
 from stripe_sandbox.messages import Request, Response
-from stripe_sandbox.records import Record
-from stripe_sandbox.resources.accounts import finish_onboarding, render_account
-from stripe_sandbox.resources.disputes import OPEN, decide_dispute, open_dispute, render_dispute
-from stripe_sandbox.resources.payment_intent_life import authenticate
-from stripe_sandbox.resources.payment_intent_view import render_payment_intent
-from stripe_sandbox.resources.payouts import fail_payout, pay_payout, render_payout
-from stripe_sandbox.resources.refunds import fail_refund, render_refund
 from stripe_sandbox.resources.webhook_endpoints import roll_secret
+from stripe_sandbox.world import World
 
-if TYPE_CHECKING:
-    from stripe_sandbox.collection import Collection
-    from stripe_sandbox.sandbox import Sandbox
-
-R = TypeVar("R", bound=Record)
-S = TypeVar("S", bound=msgspec.Struct)
+__all__ = ["ACTIONS", "control_parts", "respond"]
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
-    """One control request: the ids in its path, its query and its body."""
-
-    sandbox: "Sandbox"
-    ids: tuple[str, ...]
-    query: dict[str, str]
-    body: bytes
-
-    def read(self, struct: type[S]) -> S:
-        """The JSON body as `struct`. Raises StripeError (400) with the field that is wrong."""
-        try:
-            return msgspec.json.decode(self.body or b"{}", type=struct)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise invalid(f"Bad control request: {error}") from None
-
-
-Action = Callable[[Order], JsonObject]
-
-ACTIONS: list[tuple[str, str, re.Pattern[str], Action]] = []
-"""Method, path template, its pattern and what it does."""
-
-
-def action(method: str, template: str) -> Callable[[Action], Action]:
-    pattern = re.compile(re.sub(r"\{\w+\}", "([^/]+)", template))
-
-    def declare(function: Action) -> Action:
-        ACTIONS.append((method, template, pattern, function))
-        return function
-
-    return declare
-
-
-def respond(sandbox: "Sandbox", request: Request) -> Response:
+def respond(
+    world: World, clock: SandboxClock, run_due: Callable[[], None], request: Request
+) -> Response:
     """Carry out a control request, or show a page."""
-    shown = page.respond(sandbox, request)
+    shown = page.respond(world, clock, request)
     if shown is not None:
         return shown
     try:
@@ -75,7 +31,7 @@ def respond(sandbox: "Sandbox", request: Request) -> Response:
             match = pattern.fullmatch(request.path)
             if match is not None and method == request.method:
                 query = {name: values[-1] for name, values in parse_qs(request.query).items()}
-                order = Order(sandbox, match.groups(), query, request.body)
+                order = Order(world, clock, run_due, match.groups(), query, request.body)
                 return _json(200, function(order))
         raise missing_object("control route", f"{request.method} {request.path}", "", in_path=True)
     except StripeError as error:
@@ -84,13 +40,6 @@ def respond(sandbox: "Sandbox", request: Request) -> Response:
 
 def _json(status: int, body: JsonObject) -> Response:
     return Response(status, encode_json(body), {"Content-Type": "application/json"})
-
-
-def _get(collection: "Collection[R]", record_id: str) -> R:
-    record = collection.get(record_id)
-    if record is None:
-        raise missing_object(collection.kind.replace("_", " "), record_id, "id", in_path=True)
-    return record
 
 
 class ClockOrder(msgspec.Struct, forbid_unknown_fields=True):
@@ -103,13 +52,13 @@ class ClockOrder(msgspec.Struct, forbid_unknown_fields=True):
 
 @action("GET", "/_sandbox/clock")
 def show_clock(order: Order) -> JsonObject:
-    clock = order.sandbox.clock
+    clock = order.clock
     return {"now": clock.now_ms() // 1000, "now_ms": clock.now_ms(), "mode": clock.mode.value}
 
 
 @action("POST", "/_sandbox/clock")
 def set_clock(order: Order) -> JsonObject:
-    wanted, clock = order.read(ClockOrder), order.sandbox.clock
+    wanted, clock = order.read(ClockOrder), order.clock
     try:
         if wanted.mode == "standing":
             clock.stand()
@@ -123,8 +72,8 @@ def set_clock(order: Order) -> JsonObject:
             clock.jump_to(wanted.to * 1000)
     except ClockError as error:
         raise invalid(str(error)) from None
-    order.sandbox.run_due()
-    startup.keep_clock(order.sandbox.world, clock)
+    order.run_due()
+    startup.keep_clock(order.world, clock)
     return show_clock(order)
 
 
@@ -143,7 +92,7 @@ class FaultOrder(msgspec.Struct, forbid_unknown_fields=True):
 
 @action("POST", "/_sandbox/faults")
 def add_fault(order: Order) -> JsonObject:
-    wanted, plan = order.read(FaultOrder), order.sandbox.world.faults
+    wanted, plan = order.read(FaultOrder), order.world.faults
     try:
         kind = FaultKind(wanted.kind)
     except ValueError:
@@ -189,17 +138,17 @@ def _fault(fault: Fault) -> JsonObject:
 
 @action("GET", "/_sandbox/faults")
 def list_faults(order: Order) -> JsonObject:
-    return {"faults": [_fault(fault) for fault in order.sandbox.world.faults.all()]}
+    return {"faults": [_fault(fault) for fault in order.world.faults.all()]}
 
 
 @action("DELETE", "/_sandbox/faults")
 def clear_faults(order: Order) -> JsonObject:
-    return {"cleared": order.sandbox.world.faults.clear()}
+    return {"cleared": order.world.faults.clear()}
 
 
 @action("DELETE", "/_sandbox/faults/{id}")
 def clear_fault(order: Order) -> JsonObject:
-    return {"cleared": order.sandbox.world.faults.clear(order.ids[0])}
+    return {"cleared": order.world.faults.clear(order.ids[0])}
 
 
 class KeysOrder(msgspec.Struct, forbid_unknown_fields=True):
@@ -213,7 +162,7 @@ class KeysOrder(msgspec.Struct, forbid_unknown_fields=True):
 
 @action("POST", "/_sandbox/keys")
 def set_keys(order: Order) -> JsonObject:
-    wanted, world = order.read(KeysOrder), order.sandbox.world
+    wanted, world = order.read(KeysOrder), order.world
     access = world.access["access"]
     if wanted.any:
         access.accepted = []
@@ -225,18 +174,18 @@ def set_keys(order: Order) -> JsonObject:
 
 @action("GET", "/_sandbox/state")
 def show_state(order: Order) -> JsonObject:
-    return state.render_state(order.sandbox, order.query.get("kinds"))
+    return state.render_state(order.world, order.query.get("kinds"))
 
 
 @action("GET", "/_sandbox/deliveries")
 def list_deliveries(order: Order) -> JsonObject:
-    return {"deliveries": state.render_deliveries(order.sandbox.world, order.query)}
+    return {"deliveries": state.render_deliveries(order.world, order.query)}
 
 
 @action("POST", "/_sandbox/deliveries/retry")
 def retry_deliveries(order: Order) -> JsonObject:
     """Make everything still pending due now, without moving the clock."""
-    world = order.sandbox.world
+    world = order.world
     retried = 0
     for delivery in world.deliveries:
         if delivery.state == "pending" and delivery.due_ms > world.now_ms:
@@ -253,95 +202,11 @@ class ResendOrder(msgspec.Struct, forbid_unknown_fields=True):
 
 @action("POST", "/_sandbox/events/{id}/resend")
 def resend_event(order: Order) -> JsonObject:
-    world, wanted = order.sandbox.world, order.read(ResendOrder)
-    event = _get(world.events, order.ids[0])
-    endpoint = _get(world.webhook_endpoints, wanted.endpoint) if wanted.endpoint else None
+    world, wanted = order.world, order.read(ResendOrder)
+    event = find(world.events, order.ids[0])
+    endpoint = find(world.webhook_endpoints, wanted.endpoint) if wanted.endpoint else None
     deliveries = webhooks.resend(world, event, endpoint)
     return {"deliveries": [delivery.id for delivery in deliveries]}
-
-
-class AuthenticateOrder(msgspec.Struct, forbid_unknown_fields=True):
-    outcome: str = "succeed"
-
-
-@action("POST", "/_sandbox/payment_intents/{id}/authenticate")
-def authenticate_payment_intent(order: Order) -> JsonObject:
-    world, wanted = order.sandbox.world, order.read(AuthenticateOrder)
-    intent = _get(world.payment_intents, order.ids[0])
-    if wanted.outcome not in ("succeed", "fail"):
-        raise invalid("Bad control request: outcome is succeed or fail", param="outcome")
-    authenticate(world, intent, approved=wanted.outcome == "succeed")
-    return render_payment_intent(world, intent)
-
-
-class FailureOrder(msgspec.Struct, forbid_unknown_fields=True):
-    failure_code: str = "could_not_process"
-
-
-@action("POST", "/_sandbox/payouts/{id}/pay")
-def pay(order: Order) -> JsonObject:
-    world = order.sandbox.world
-    payout = _get(world.payouts, order.ids[0])
-    pay_payout(world, payout)
-    return render_payout(world, payout)
-
-
-@action("POST", "/_sandbox/payouts/{id}/fail")
-def fail(order: Order) -> JsonObject:
-    world, wanted = order.sandbox.world, order.read(FailureOrder)
-    payout = _get(world.payouts, order.ids[0])
-    fail_payout(world, payout, wanted.failure_code)
-    return render_payout(world, payout)
-
-
-class RefundOrder(msgspec.Struct, forbid_unknown_fields=True):
-    failure_reason: str = "expired_or_canceled_card"
-
-
-@action("POST", "/_sandbox/refunds/{id}/fail")
-def fail_a_refund(order: Order) -> JsonObject:
-    world, wanted = order.sandbox.world, order.read(RefundOrder)
-    refund = _get(world.refunds, order.ids[0])
-    fail_refund(world, refund, wanted.failure_reason)
-    return render_refund(world, refund)
-
-
-class DisputeOrder(msgspec.Struct, forbid_unknown_fields=True):
-    reason: str = "fraudulent"
-    inquiry: bool = False
-
-
-@action("POST", "/_sandbox/charges/{id}/dispute")
-def dispute_charge(order: Order) -> JsonObject:
-    world, wanted = order.sandbox.world, order.read(DisputeOrder)
-    charge = _get(world.charges, order.ids[0])
-    left = charge.amount_captured - charge.amount_refunded
-    if charge.status != "succeeded" or charge.card is None or left <= 0 or charge.disputed:
-        raise invalid("This charge cannot be disputed: it holds no money, or it already was.")
-    dispute = open_dispute(world, charge, wanted.reason, inquiry=wanted.inquiry)
-    return render_dispute(world, dispute)
-
-
-class VerdictOrder(msgspec.Struct, forbid_unknown_fields=True):
-    outcome: str
-
-
-@action("POST", "/_sandbox/disputes/{id}/decide")
-def decide(order: Order) -> JsonObject:
-    world, wanted = order.sandbox.world, order.read(VerdictOrder)
-    dispute = _get(world.disputes, order.ids[0])
-    if wanted.outcome not in ("won", "lost") or dispute.status not in OPEN:
-        raise invalid("An open dispute is decided as won or lost.", param="outcome")
-    decide_dispute(world, dispute, won=wanted.outcome == "won")
-    return render_dispute(world, dispute)
-
-
-@action("POST", "/_sandbox/accounts/{id}/onboard")
-def onboard(order: Order) -> JsonObject:
-    world = order.sandbox.world
-    account = _get(world.accounts, order.ids[0])
-    finish_onboarding(world, account)
-    return render_account(world, account)
 
 
 class RollOrder(msgspec.Struct, forbid_unknown_fields=True):
@@ -352,7 +217,7 @@ class RollOrder(msgspec.Struct, forbid_unknown_fields=True):
 
 @action("POST", "/_sandbox/webhook_endpoints/{id}/roll")
 def roll(order: Order) -> JsonObject:
-    world, wanted = order.sandbox.world, order.read(RollOrder)
-    endpoint = _get(world.webhook_endpoints, order.ids[0])
+    world, wanted = order.world, order.read(RollOrder)
+    endpoint = find(world.webhook_endpoints, order.ids[0])
     overlap_s = world.config.secret_overlap_s if wanted.overlap is None else wanted.overlap
     return {"id": endpoint.id, "secret": roll_secret(world, endpoint, overlap_s)}

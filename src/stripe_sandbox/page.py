@@ -4,16 +4,15 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from html import escape
 from itertools import islice
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
+from stripe_sandbox.clock import SandboxClock
 from stripe_sandbox.collection import Collection
+from stripe_sandbox.html_answers import html_response
 from stripe_sandbox.messages import Request, Response
 from stripe_sandbox.records import Delivery, Record
-from stripe_sandbox.visitor_pages import html_response, visit
+from stripe_sandbox.visitor_pages import visit
 from stripe_sandbox.world import World
-
-if TYPE_CHECKING:
-    from stripe_sandbox.sandbox import Sandbox
 
 R = TypeVar("R", bound=Record)
 
@@ -32,20 +31,19 @@ document.addEventListener('click', async event => {
 """
 
 
-def respond(sandbox: "Sandbox", request: Request) -> Response | None:
+def respond(world: World, clock: SandboxClock, request: Request) -> Response | None:
     """The page that the request asks for; None where it asks for none."""
     if request.path == "/" and request.method == "GET":
-        return html_response("Stripe sandbox", _dashboard(sandbox), SCRIPT)
-    return visit(sandbox, request)
+        return html_response("Stripe sandbox", _dashboard(world, clock), SCRIPT)
+    return visit(world, request)
 
 
-def _dashboard(sandbox: "Sandbox") -> str:
-    world = sandbox.world
-    clock = f"{_at(world.now)} ({sandbox.clock.mode.value})"
-    other = "running" if sandbox.clock.mode.value == "standing" else "standing"
+def _dashboard(world: World, clock: SandboxClock) -> str:
+    time = f"{_at(world.now)} ({clock.mode.value})"
+    other = "running" if clock.mode.value == "standing" else "standing"
     return "".join(
         [
-            f"<p>The clock says {clock}. ",
+            f"<p>The clock says {time}. ",
             _button("an hour on", "clock", '{"advance": 3600}'),
             _button("a day on", "clock", '{"advance": 86400}'),
             _button(other, "clock", f'{{"mode": "{other}"}}'),

@@ -58,7 +58,14 @@ class Account(Record, kw_only=True):
     mcc: str | None = None
     metadata: dict[str, str] = {}
     capabilities: dict[str, str] = {}
+    capabilities_requested_at: dict[str, int] = {}
     requirements: list[str] = []
+    """What is due."""
+    past_due: list[str] = []
+    """What of it should have been given already, and disables what it is required for."""
+    requirements_due_at: int | None = None
+    """When the rest of it will be past due."""
+    rejected: str | None = None
     details_submitted: bool = False
     tos_accepted_at: int | None = None
     payout_interval: str = "manual"
@@ -81,12 +88,12 @@ class BankAccount(Record, kw_only=True):
 
 
 class AccountLink(Record, kw_only=True):
-    """`account` is the one to be onboarded."""
+    """`account` is the one to be onboarded, or to be looked at where `type` is `login`."""
 
     type: str
     expires_at: int
-    refresh_url: str
-    return_url: str
+    refresh_url: str = ""
+    return_url: str = ""
     used: bool = False
 
 
@@ -190,6 +197,8 @@ class Charge(Record, kw_only=True):
     statement_descriptor_suffix: str | None = None
     source_transfer: str | None = None
     authenticated: bool = False
+    returnable: bool = True
+    """Whether a refund finds its way back by itself; else the customer is asked."""
     transferred: int = 0
     """Sent on by transfers that name this charge as their source, less what was reversed."""
 
@@ -209,7 +218,9 @@ class Refund(Record, kw_only=True):
     transfer_reversal: str | None = None
     source_transfer_reversal: str | None = None
     settles_at: int | None = None
-    """When a pending refund succeeds, or a failing one fails."""
+    """When a pending refund succeeds, a failing one fails, or one that asks its customer lapses."""
+    instructions_email: str | None = None
+    """Where the customer was asked to say to which bank account the money shall go."""
 
 
 class Dispute(Record, kw_only=True):
@@ -240,6 +251,8 @@ class BalanceTransaction(Record, kw_only=True):
     source: str | None = None
     description: str | None = None
     fee_description: str = "Stripe processing fees"
+    payout: str | None = None
+    """The automatic payout that carried it to the bank."""
 
     @property
     def net(self) -> int:
@@ -286,6 +299,8 @@ class Payout(Record, kw_only=True):
     failure_message: str | None = None
     original_payout: str | None = None
     reversed_by: str | None = None
+    outcome: str = "paid"
+    """What its bank account will make of it: `paid`, or Stripe's failure code."""
 
 
 class Event(Record, kw_only=True):

@@ -22,10 +22,12 @@ from stripe_sandbox.messages import Answer, Manner, Request, Response
 from stripe_sandbox.parameters import check_parameters
 from stripe_sandbox.resources.account_lookup import no_access
 from stripe_sandbox.resources.balance import release
+from stripe_sandbox.resources.disputes import close_unanswered
 from stripe_sandbox.resources.events import render_event
 from stripe_sandbox.resources.payment_intent_life import expire_authorization
 from stripe_sandbox.resources.payouts import move_payout, pay_out_automatically
 from stripe_sandbox.resources.refunds import settle_refund
+from stripe_sandbox.resources.requirements import expire_requirements
 from stripe_sandbox.routes import Call, Router
 from stripe_sandbox.schedule import Duty
 from stripe_sandbox.storage import MemoryStorage, Row, Storage
@@ -37,6 +39,8 @@ _DUTIES: dict[str, Callable[[World, str], None]] = {
     Duty.SETTLE_REFUND.value: settle_refund,
     Duty.PAY_AUTOMATICALLY.value: pay_out_automatically,
     Duty.EXPIRE_AUTHORIZATION.value: expire_authorization,
+    Duty.EXPIRE_REQUIREMENTS.value: expire_requirements,
+    Duty.CLOSE_DISPUTE.value: close_unanswered,
 }
 
 _VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(\.[a-z]+)?")
@@ -68,7 +72,7 @@ class Sandbox:
         self.run_due()
         if request.path == "/" or request.path.startswith("/_sandbox"):
             self.world.origin = Origin()
-            return Answer(control.respond(self, request))
+            return Answer(control.respond(self.world, self.clock, self.run_due, request))
         return self._answer(request, resumed=False)
 
     def resume(self, ticket: str) -> Answer:

@@ -13,6 +13,8 @@ class Duty(Enum):
     SETTLE_REFUND = "settle_refund"
     PAY_AUTOMATICALLY = "pay_automatically"
     EXPIRE_AUTHORIZATION = "expire_authorization"
+    EXPIRE_REQUIREMENTS = "expire_requirements"
+    CLOSE_DISPUTE = "close_dispute"
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -13,8 +13,10 @@ from stripe_sandbox.records import (
     StartRecord,
 )
 from stripe_sandbox.resources.balance import book, recall
+from stripe_sandbox.resources.disputes import schedule_dispute
 from stripe_sandbox.resources.payment_intent_life import AUTHORIZATION_KEPT_S
 from stripe_sandbox.resources.payouts import schedule_payout
+from stripe_sandbox.resources.requirements import schedule_deadline
 from stripe_sandbox.resources.webhook_endpoints import add_endpoint
 from stripe_sandbox.schedule import Duty
 from stripe_sandbox.storage import Storage
@@ -132,6 +134,8 @@ def _schedule_what_is_open(world: World) -> None:
     for refund in world.refunds:
         if refund.settles_at is not None:
             world.schedule.add(refund.settles_at, Duty.SETTLE_REFUND, refund.id)
+    for dispute in world.disputes:
+        schedule_dispute(world, dispute)
     for intent in world.payment_intents:
         if intent.status == "requires_capture" and intent.latest_charge is not None:
             charge = world.charges[intent.latest_charge]
@@ -139,6 +143,7 @@ def _schedule_what_is_open(world: World) -> None:
                 charge.created + AUTHORIZATION_KEPT_S, Duty.EXPIRE_AUTHORIZATION, intent.id
             )
     for account in world.accounts:
+        schedule_deadline(world, account)
         if account.payout_interval == "daily" and account.next_automatic_payout is not None:
             world.schedule.add(account.next_automatic_payout, Duty.PAY_AUTOMATICALLY, account.id)
     for delivery in world.deliveries:

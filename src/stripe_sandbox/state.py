@@ -1,15 +1,15 @@
 """The whole state for an auditor: every object as Stripe shows it, with what made it."""
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import msgspec
 
 from stripe_sandbox.collection import Collection
 from stripe_sandbox.errors import invalid
 from stripe_sandbox.json_types import JsonObject, JsonValue
-from stripe_sandbox.records import Record
-from stripe_sandbox.resources.accounts import render_account
+from stripe_sandbox.records import BalanceTransaction, Record
+from stripe_sandbox.resources.account_view import render_account
 from stripe_sandbox.resources.balance import render_balance_transaction
 from stripe_sandbox.resources.charges import render_charge
 from stripe_sandbox.resources.disputes import render_dispute
@@ -19,9 +19,6 @@ from stripe_sandbox.resources.payouts import render_payout
 from stripe_sandbox.resources.refunds import render_refund
 from stripe_sandbox.resources.transfer_view import render_reversal, render_transfer
 from stripe_sandbox.world import World
-
-if TYPE_CHECKING:
-    from stripe_sandbox.sandbox import Sandbox
 
 R = TypeVar("R", bound=Record)
 
@@ -58,10 +55,13 @@ def _balances(world: World) -> list[JsonValue]:
     ]
 
 
-def render_state(sandbox: "Sandbox", kinds: str | None) -> JsonObject:
+def _booked(world: World, transaction: BalanceTransaction) -> JsonObject:
+    return {**render_balance_transaction(world, transaction), "_payout": transaction.payout}
+
+
+def render_state(world: World, kinds: str | None) -> JsonObject:
     """`kinds` is a comma-separated choice, all but `events` by default. Each object carries
     `_account`, and `_request` and `_idempotency_key` of the request that made it."""
-    world = sandbox.world
     renderers: dict[str, Callable[[], list[JsonValue]]] = {
         "accounts": lambda: _all(world, world.accounts, render_account),
         "balances": lambda: _balances(world),
@@ -72,9 +72,7 @@ def render_state(sandbox: "Sandbox", kinds: str | None) -> JsonObject:
         "transfers": lambda: _all(world, world.transfers, render_transfer),
         "transfer_reversals": lambda: _all(world, world.transfer_reversals, render_reversal),
         "payouts": lambda: _all(world, world.payouts, render_payout),
-        "balance_transactions": lambda: _all(
-            world, world.balance_transactions, render_balance_transaction
-        ),
+        "balance_transactions": lambda: _all(world, world.balance_transactions, _booked),
         "events": lambda: _all(world, world.events, render_event),
     }
     chosen = (kinds or DEFAULT_KINDS).split(",")

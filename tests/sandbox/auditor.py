@@ -23,6 +23,7 @@ def audit(state: State, opening: int) -> None:
     _nothing_beyond_what_is_there(state)
     _money_is_conserved(state, opening)
     _keys_made_one_thing(state)
+    _payouts_are_what_they_carried(state)
 
 
 def _balances_are_sums(state: State) -> None:
@@ -62,7 +63,8 @@ def _money_is_conserved(state: State, opening: int) -> None:
         if charge["source_transfer"] is None and charge["balance_transaction"] is not None:
             expected += charge["amount_captured"] - fees[charge["balance_transaction"]]
     for refund in state["refunds"]:
-        left = refund["balance_transaction"] is not None and refund["status"] != "failed"
+        gone = refund["status"] not in ("failed", "canceled")
+        left = refund["balance_transaction"] is not None and gone
         if left and refund["source_transfer_reversal"] is None:
             expected -= refund["amount"]
     for dispute in state["disputes"]:
@@ -87,3 +89,13 @@ def _keys_made_one_thing(state: State) -> None:
             if each["_idempotency_key"] is not None and each.get("source_transfer_reversal") is None
         ]
         assert len(keys) == len(set(keys)), kind
+
+
+def _payouts_are_what_they_carried(state: State) -> None:
+    """An automatic payout and the transactions it took to the bank cancel out."""
+    carried: dict[str, int] = defaultdict(int)
+    for booked in state["balance_transactions"]:
+        if booked["_payout"] is not None:
+            carried[booked["_payout"]] += booked["net"]
+    automatic = {payout["id"] for payout in state["payouts"] if payout["automatic"]}
+    assert carried == dict.fromkeys(automatic, 0)

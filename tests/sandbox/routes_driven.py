@@ -47,11 +47,14 @@ _PATH_COLLECTIONS = {
     "/v1/transfers/{id}/reversals": ("transfers",),
     "/v1/transfers/{transfer}/reversals/{id}": ("transfers", "transfer_reversals"),
     "/v1/accounts/{account}/external_accounts/{id}": ("accounts", "bank_accounts"),
+    "/v1/accounts/{account}/capabilities/{capability}": ("accounts", "capabilities"),
 }
 
 
 def known_ids(stripe: CoreClient, collection: str) -> Sequence[str]:
     """The last few of them."""
+    if collection == "capabilities":
+        return ("transfers", "card_payments", "treasury")
     return [record.id for record in getattr(stripe.sandbox.world, collection)][-6:]
 
 

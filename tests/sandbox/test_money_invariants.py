@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from stripe_sandbox import Manner
+from stripe_sandbox.resources.disputes import can_escalate
 from tests.sandbox.auditor import audit
 from tests.sandbox.client import CoreClient
 from tests.sandbox.kept_rows import KeptRows
@@ -62,6 +63,9 @@ class Money(RuleBasedStateMachine):
             bank = {"object": "bank_account", "country": "US", "account_number": number}
             vendor = self.stripe.post("/v1/accounts", {"external_account": bank})
             self.accounts.append(vendor["id"])
+            if number == BANKS[0]:
+                daily = {"settings": {"payouts": {"schedule": {"interval": "daily"}}}}
+                self.stripe.post(f"/v1/accounts/{vendor['id']}", daily)
             for amount in (900, 600):
                 params = {"amount": amount, "currency": "usd", "destination": vendor["id"]}
                 self.stripe.post("/v1/transfers", params)
@@ -114,7 +118,25 @@ class Money(RuleBasedStateMachine):
         if named is not None:
             charge = self.stripe.sandbox.world.charges[named]
             params = draw_part(data, charge.amount_captured - charge.amount_refunded)
-            self.send("/v1/refunds", {"charge": named, **params}, charge.account)
+            email = {"instructions_email": "payer@example.com"}
+            self.send("/v1/refunds", {"charge": named, **email, **params}, charge.account)
+
+    @rule(data=st.data())
+    def close_way_back(self, data: st.DataObject) -> None:
+        named = self.pick(data, "charges")
+        if named is not None:
+            self.stripe.control("POST", f"charges/{named}/close_way_back")
+
+    @rule(data=st.data(), action=st.sampled_from(["answer", "fail", "cancel"]))
+    def move_refund(self, data: st.DataObject, action: str) -> None:
+        named = self.pick(data, "refunds")
+        if named is None:
+            return
+        refund = self.stripe.sandbox.world.refunds[named]
+        if action == "cancel":
+            self.send(f"/v1/refunds/{named}/cancel", {}, refund.account)
+        elif refund.status == "requires_action":
+            self.stripe.control("POST", f"refunds/{named}/{action}", {})
 
     @rule(data=st.data(), amount=AMOUNTS, from_charge=st.booleans())
     def transfer(self, data: st.DataObject, amount: int, from_charge: bool) -> None:
@@ -163,6 +185,25 @@ class Money(RuleBasedStateMachine):
         if undecided:
             dispute = data.draw(st.sampled_from(undecided))
             self.stripe.control("POST", f"disputes/{dispute}/decide", {"outcome": outcome})
+
+    @rule(data=st.data())
+    def escalate(self, data: st.DataObject) -> None:
+        world = self.stripe.sandbox.world
+        inquiries = [each.id for each in world.disputes if can_escalate(world, each)]
+        if inquiries:
+            dispute = data.draw(st.sampled_from(inquiries))
+            self.stripe.control("POST", f"disputes/{dispute}/escalate")
+
+    @rule(data=st.data(), within=st.sampled_from([None, 61]), due=st.booleans())
+    def require(self, data: st.DataObject, within: int | None, due: bool) -> None:
+        account = data.draw(st.sampled_from(self.accounts[1:]))
+        order = {"due": ["individual.verification.document"] if due else [], "within": within}
+        self.stripe.control("POST", f"accounts/{account}/requirements", order)
+
+    @rule(data=st.data(), number=st.sampled_from(BANKS))
+    def change_bank_account(self, data: st.DataObject, number: str) -> None:
+        account = data.draw(st.sampled_from(self.accounts[1:]))
+        self.stripe.control("POST", f"accounts/{account}/bank_account", {"bank_account": number})
 
     @rule(seconds=st.sampled_from([1, 61, 3_600, 90_000, 180_000, 700_000]))
     def time_passes(self, seconds: int) -> None:

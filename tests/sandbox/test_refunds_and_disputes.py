@@ -62,6 +62,47 @@ def test_a_refund_without_funds_waits_for_them(stripe: CoreClient) -> None:
     assert stripe.available() == 20_000 - 610 - 9_000
 
 
+def asking_refund(stripe: CoreClient) -> str:
+    """A refund of a charge whose money does not find its way back by itself."""
+    intent = stripe.pay(method="pm_card_bypassPending")
+    stripe.control("POST", f"charges/{intent['latest_charge']}/close_way_back")
+    params = {"payment_intent": intent["id"]}
+    error = stripe.expect(400, "POST", "/v1/refunds", params)
+    assert error["param"] == "instructions_email"
+    refund = stripe.post("/v1/refunds", {**params, "instructions_email": "ann@example.com"})
+    assert refund["status"] == "requires_action"
+    sent = refund["next_action"]["display_details"]["email_sent"]
+    assert sent["email_sent_to"] == "ann@example.com"
+    refund_id: str = refund["id"]
+    return refund_id
+
+
+def test_a_refund_that_asks_the_customer_can_be_canceled(stripe: CoreClient) -> None:
+    refund = asking_refund(stripe)
+    held = stripe.available()
+    assert stripe.post(f"/v1/refunds/{refund}/cancel")["status"] == "canceled"
+    assert stripe.available() == held + 5_000
+    stripe.expect(400, "POST", f"/v1/refunds/{refund}/cancel")
+    charge = stripe.get("/v1/charges")["data"][0]
+    assert (charge["refunded"], charge["amount_refunded"]) == (False, 0)
+
+
+def test_a_refund_that_asks_the_customer_succeeds_once_answered(stripe: CoreClient) -> None:
+    refund = asking_refund(stripe)
+    assert stripe.control("POST", f"refunds/{refund}/answer")["status"] == "pending"
+    stripe.expect(400, "POST", f"/v1/refunds/{refund}/cancel")
+    stripe.advance(60)
+    assert stripe.get(f"/v1/refunds/{refund}")["status"] == "succeeded"
+
+
+def test_a_refund_that_nobody_answers_fails(stripe: CoreClient) -> None:
+    refund = asking_refund(stripe)
+    held = stripe.available()
+    stripe.advance(45 * 86_400)
+    assert stripe.get(f"/v1/refunds/{refund}")["status"] == "failed"
+    assert stripe.available() == held + 5_000
+
+
 def test_a_refund_leaves_the_transfer_alone(stripe: CoreClient) -> None:
     vendor = stripe.connected_account()
     intent = stripe.pay()
@@ -116,6 +157,50 @@ def test_an_inquiry_withdraws_nothing(stripe: CoreClient) -> None:
     assert (dispute["status"], stripe.available()) == ("warning_needs_response", opening)
     closed = stripe.post(f"/v1/disputes/{dispute['id']}/close")
     assert closed["status"] == "warning_closed"
+
+
+@pytest.mark.parametrize("inquiry", [False, True])
+def test_a_dispute_without_evidence_ends_on_its_day(stripe: CoreClient, inquiry: bool) -> None:
+    opening = stripe.available()
+    stripe.pay(method="pm_card_createDisputeInquiry" if inquiry else "pm_card_createDispute")
+    dispute = stripe.get("/v1/disputes")["data"][0]
+    stripe.advance(dispute["evidence_details"]["due_by"] - dispute["created"] - 1)
+    assert stripe.get(f"/v1/disputes/{dispute['id']}")["status"] == dispute["status"]
+    stripe.advance(1)
+    ended = stripe.get(f"/v1/disputes/{dispute['id']}")
+    assert ended["status"] == ("warning_closed" if inquiry else "lost")
+    assert stripe.available() == opening + (4_825 if inquiry else 4_825 - 6_500)
+    assert stripe.events()[-1] == "charge.dispute.closed"
+
+
+def test_a_dispute_with_evidence_waits_for_the_bank(stripe: CoreClient) -> None:
+    stripe.pay(method="pm_card_createDispute")
+    dispute = stripe.get("/v1/disputes")["data"][0]["id"]
+    stripe.post(f"/v1/disputes/{dispute}", {"evidence": {"product_description": "a tow"}})
+    stripe.advance(40 * 86_400)
+    assert stripe.get(f"/v1/disputes/{dispute}")["status"] == "under_review"
+
+
+def test_an_inquiry_may_become_a_chargeback(stripe: CoreClient) -> None:
+    intent = stripe.pay(method="pm_card_createDisputeInquiry")
+    stripe.post("/v1/refunds", {"payment_intent": intent["id"], "amount": 1_000})
+    held = stripe.available()
+    dispute = stripe.get("/v1/disputes")["data"][0]["id"]
+    text = {"evidence": {"uncategorized_text": "escalate_inquiry_evidence"}}
+    escalated = stripe.post(f"/v1/disputes/{dispute}", text)
+    assert (escalated["status"], escalated["amount"]) == ("needs_response", 4_000)
+    assert stripe.available() == held - 4_000 - 1_500
+    assert stripe.events()[-1] == "charge.dispute.funds_withdrawn"
+
+
+def test_a_part_of_a_charge_is_disputed(stripe: CoreClient) -> None:
+    intent = stripe.pay(method="pm_card_bypassPending")
+    held = stripe.available()
+    order = {"reason": "product_not_received", "amount": 2_000}
+    made = stripe.control("POST", f"charges/{intent['latest_charge']}/dispute", order)
+    assert (made["amount"], stripe.available()) == (2_000, held - 3_500)
+    stripe.control("POST", f"disputes/{made['id']}/decide", {"outcome": "won"})
+    assert stripe.available() == held - 1_500
 
 
 @pytest.mark.parametrize(

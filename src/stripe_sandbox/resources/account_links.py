@@ -38,3 +38,25 @@ def create_account_link(call: Call) -> JsonObject:
         "expires_at": link.expires_at,
         "url": f"{world.config.base_url}/_sandbox/onboarding/{link.id}",
     }
+
+
+@route("POST", "/v1/accounts/{account}/login_links")
+def create_login_link(call: Call) -> JsonObject:
+    """Where an Express account's vendor sees balance and payouts, and names a bank account."""
+    world = call.world
+    account = find_account(world, call.path_ids[0])
+    if account.type != "express":
+        raise invalid("Cannot create a login link for an account that is not an Express account.")
+    if not account.details_submitted:
+        raise invalid(
+            "Cannot create a login link for an account that has not completed onboarding."
+        )
+    link = AccountLink(
+        **world.stamp("link_", account.id), type="login", expires_at=world.now + LINK_VALID_S
+    )
+    world.account_links.add(link)
+    return {
+        "object": "login_link",
+        "created": link.created,
+        "url": f"{world.config.base_url}/_sandbox/express/{link.id}",
+    }

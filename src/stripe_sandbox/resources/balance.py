@@ -1,6 +1,6 @@
 """The balance of an account, and the one way to change it: booking a balance transaction."""
 
-from stripe_sandbox.errors import missing_object
+from stripe_sandbox.errors import invalid, missing_object
 from stripe_sandbox.expansion import expandable
 from stripe_sandbox.json_types import JsonObject, JsonValue
 from stripe_sandbox.lists import list_records
@@ -96,6 +96,28 @@ def release(world: World, transaction_id: str) -> None:
     announce(world, transaction.account)
 
 
+def available_and_not_carried(
+    world: World, account: str, currency: str
+) -> list[BalanceTransaction]:
+    """What adds up to the account's available money: all that no automatic payout carried, and
+    that no earlier one is."""
+    return [
+        transaction
+        for transaction in world.balance_transactions.where("account", account)
+        if transaction.currency == currency
+        and transaction.status == "available"
+        and transaction.payout is None
+    ]
+
+
+def carry(world: World, transactions: list[BalanceTransaction], payout_id: str) -> None:
+    """Note that an automatic payout took these to the bank, and its own entry with them."""
+    own = world.balance_transactions.where("source", payout_id)
+    for transaction in [*transactions, *own]:
+        transaction.payout = payout_id
+        world.balance_transactions.save(transaction)
+
+
 def announce(world: World, account: str) -> None:
     emit(world, "balance.available", render_balance(world, account), account)
 
@@ -180,13 +202,14 @@ def list_balance_transactions(call: Call) -> JsonObject:
     world, params = call.world, call.params
     currency, kind = params.text("currency"), params.text("type")
     source, payout = params.text("source"), params.text("payout")
-    in_payout = _transactions_of_payout(call, payout) if payout else None
+    if payout is not None:
+        _check_payout(call, payout)
 
     def keep(transaction: BalanceTransaction) -> bool:
         return (
             (currency is None or transaction.currency == currency)
             and (kind is None or transaction.type == kind)
-            and (in_payout is None or transaction.id in in_payout)
+            and (payout is None or payout in (transaction.payout, transaction.source))
         )
 
     return list_records(
@@ -198,11 +221,12 @@ def list_balance_transactions(call: Call) -> JsonObject:
     )
 
 
-def _transactions_of_payout(call: Call, payout_id: str) -> set[str]:
-    """An automatic payout's transactions: those it paid out. A manual one names its own alone."""
+def _check_payout(call: Call, payout_id: str) -> None:
     payout = call.world.payouts.get(payout_id)
     if payout is None or payout.account != call.account:
         raise missing_object("payout", payout_id, "payout")
-    return {
-        transaction.id for transaction in call.world.balance_transactions.where("source", payout.id)
-    }
+    if not payout.automatic:
+        raise invalid(
+            "Balance transaction history can only be filtered on automatic transfers, not manual.",
+            param="payout",
+        )

@@ -3,17 +3,17 @@
 Source of the test numbers: docs.stripe.com/connect/testing.
 """
 
-from hashlib import blake2b
-
 from stripe_sandbox.currencies import check_currency
 from stripe_sandbox.errors import invalid, missing_object, refused
-from stripe_sandbox.expansion import expandable
 from stripe_sandbox.json_types import JsonObject
 from stripe_sandbox.lists import list_object
 from stripe_sandbox.parameters import Params, merge_metadata
 from stripe_sandbox.records import Account, BankAccount
 from stripe_sandbox.resources.account_lookup import find_account
+from stripe_sandbox.resources.account_view import render_account
+from stripe_sandbox.resources.bank_account_view import render_bank_account
 from stripe_sandbox.resources.events import changed, emit
+from stripe_sandbox.resources.requirements import settle, tell
 from stripe_sandbox.routes import Call, route
 from stripe_sandbox.world import World
 
@@ -34,40 +34,6 @@ TEST_TOKENS = {
     "btok_us_verified_accountClosed": "000111111113",
     "btok_us_verified_insufficientFunds": "000222222227",
 }
-
-
-def render_bank_account(world: World, bank: BankAccount) -> JsonObject:
-    nothing_due: JsonObject = {
-        "currently_due": [],
-        "errors": [],
-        "past_due": [],
-        "pending_verification": [],
-    }
-    return {
-        "id": bank.id,
-        "object": "bank_account",
-        "account": bank.account,
-        "account_holder_name": bank.holder_name,
-        "account_holder_type": bank.holder_type,
-        "account_type": None,
-        "available_payout_methods": ["standard"],
-        "bank_name": "STRIPE TEST BANK",
-        "country": bank.country,
-        "currency": bank.currency,
-        "default_for_currency": bank.default,
-        "fingerprint": blake2b(
-            f"{bank.routing_number}{bank.last4}{bank.outcome}".encode(), digest_size=8
-        ).hexdigest(),
-        "future_requirements": nothing_due,
-        "last4": bank.last4,
-        "metadata": bank.metadata,
-        "requirements": nothing_due,
-        "routing_number": bank.routing_number,
-        "status": bank.status,
-    }
-
-
-expandable("bank_account", "bank_accounts", render_bank_account)
 
 
 def add_bank_account(world: World, account: Account, params: Params, name: str) -> BankAccount:
@@ -100,6 +66,19 @@ def add_bank_account(world: World, account: Account, params: Params, name: str) 
         default=not any(sibling.currency == currency for sibling in siblings),
     )
     return world.bank_accounts.add(bank)
+
+
+def add_default_bank_account(world: World, account: Account, params: Params, name: str) -> None:
+    """The bank account in the parameter `name` takes the place of its currency's default, which
+    is deleted."""
+    bank = add_bank_account(world, account, params, name)
+    for former in list(world.bank_accounts.where("account", account.id)):
+        if former.default and former.currency == bank.currency and former.id != bank.id:
+            world.bank_accounts.remove(former)
+            shown = render_bank_account(world, former)
+            emit(world, "account.external_account.deleted", shown, account.id)
+    bank.default = True
+    emit(world, "account.external_account.created", render_bank_account(world, bank), account.id)
 
 
 def _check_us_numbers(number: str, routing_number: str, name: str) -> None:
@@ -157,7 +136,16 @@ def create_bank_account(call: Call) -> JsonObject:
         _make_default(world, bank)
     body = render_bank_account(world, bank)
     emit(world, "account.external_account.created", body, account.id)
+    _settle(world, account)
     return body
+
+
+def _settle(world: World, account: Account) -> None:
+    """A bank account may be all that the account still owed."""
+    if "external_account" in account.requirements:
+        before = render_account(world, account)
+        settle(world, account)
+        tell(world, account, before)
 
 
 def _make_default(world: World, bank: BankAccount) -> None:
@@ -184,11 +172,14 @@ def update_bank_account(call: Call) -> JsonObject:
     bank.metadata = merge_metadata(bank.metadata, params)
     bank.holder_name = params.text("account_holder_name") or bank.holder_name
     bank.holder_type = params.text("account_holder_type") or bank.holder_type
+    if bank.status == "errored" and ("account_holder_name" in params):
+        bank.status = "new"
     world.bank_accounts.save(bank)
     if params.flag("default_for_currency"):
         _make_default(world, bank)
     body = render_bank_account(world, bank)
     emit(world, "account.external_account.updated", body, bank.account, changed(before, body))
+    _settle(world, _account(call))
     return body
 
 

@@ -10,9 +10,11 @@ from stripe_sandbox.records import Charge, Dispute
 from stripe_sandbox.resources.balance import book, render_balance_transaction
 from stripe_sandbox.resources.events import changed, emit
 from stripe_sandbox.routes import Call, route
+from stripe_sandbox.schedule import Duty
 from stripe_sandbox.world import World
 
 EVIDENCE_DUE_S = 9 * 86_400
+"""Within what Stripe documents, 7 to 21 days by card network."""
 
 _EVIDENCE = (
     "access_activity_log",
@@ -68,11 +70,19 @@ ANSWERABLE = ("needs_response", "warning_needs_response")
 _REASON_CODES = {"fraudulent": "10.4", "product_not_received": "13.1", "general": "13.7"}
 
 
-def open_dispute(world: World, charge: Charge, reason: str, *, inquiry: bool = False) -> Dispute:
-    """The card holder's bank asks (an inquiry), or takes what is left of the charge, with a fee."""
+def open_dispute(
+    world: World,
+    charge: Charge,
+    reason: str,
+    *,
+    inquiry: bool = False,
+    amount: int | None = None,
+) -> Dispute:
+    """The card holder's bank asks (an inquiry), or takes `amount` back, with a fee; None: all that
+    is left of the charge."""
     dispute = Dispute(
         **world.stamp("du_", charge.account),
-        amount=charge.amount_captured - charge.amount_refunded,
+        amount=_left(charge) if amount is None else amount,
         currency=charge.currency,
         charge=charge.id,
         payment_intent=charge.payment_intent,
@@ -84,6 +94,7 @@ def open_dispute(world: World, charge: Charge, reason: str, *, inquiry: bool = F
         reason_code=_REASON_CODES.get(reason),
     )
     world.disputes.add(dispute)
+    schedule_dispute(world, dispute)
     charge.disputed = True
     world.charges.save(charge)
     if not inquiry:
@@ -93,6 +104,48 @@ def open_dispute(world: World, charge: Charge, reason: str, *, inquiry: bool = F
     if not inquiry:
         emit(world, "charge.dispute.funds_withdrawn", body, dispute.account)
     return dispute
+
+
+def schedule_dispute(world: World, dispute: Dispute) -> None:
+    """Put the day by which evidence is due into the schedule, new or read back from storage."""
+    if dispute.status in ANSWERABLE and dispute.due_by is not None:
+        world.schedule.add(dispute.due_by, Duty.CLOSE_DISPUTE, dispute.id)
+
+
+def close_unanswered(world: World, dispute_id: str) -> None:
+    """The day has come: a dispute without evidence is lost, an inquiry is dropped."""
+    dispute = world.disputes[dispute_id]
+    if dispute.status in ANSWERABLE and dispute.due_by is not None and dispute.due_by <= world.now:
+        decide_dispute(world, dispute, won=False)
+
+
+def can_escalate(world: World, dispute: Dispute) -> bool:
+    still_open = dispute.inquiry and dispute.status in OPEN
+    return still_open and _left(world.charges[dispute.charge]) > 0
+
+
+def _left(charge: Charge) -> int:
+    return charge.amount_captured - charge.amount_refunded
+
+
+def escalate_dispute(world: World, dispute: Dispute) -> None:
+    """An inquiry becomes a chargeback, and what is left of the charge is withdrawn now.
+
+    Raises StripeError where it is no open inquiry, or nothing is left.
+    """
+    if not can_escalate(world, dispute):
+        raise invalid("Only an open inquiry into a charge with money left can be escalated.")
+    before = render_dispute(world, dispute)
+    dispute.inquiry = False
+    dispute.amount = min(dispute.amount, _left(world.charges[dispute.charge]))
+    dispute.status = "needs_response"
+    dispute.due_by = world.now + EVIDENCE_DUE_S
+    schedule_dispute(world, dispute)
+    _withdraw(world, dispute)
+    world.disputes.save(dispute)
+    body = render_dispute(world, dispute)
+    emit(world, "charge.dispute.updated", body, dispute.account, changed(before, body))
+    emit(world, "charge.dispute.funds_withdrawn", body, dispute.account)
 
 
 def _withdraw(world: World, dispute: Dispute) -> None:
@@ -199,7 +252,8 @@ def retrieve_dispute(call: Call) -> JsonObject:
 )
 def update_dispute(call: Call) -> JsonObject:
     """Evidence is submitted unless `submit` is false; `winning_evidence` and `losing_evidence` as
-    its uncategorized text decide the dispute at once, as in Stripe's test mode."""
+    its uncategorized text decide the dispute at once, and `escalate_inquiry_evidence` makes an
+    inquiry a chargeback, as in Stripe's test mode."""
     world, params = call.world, call.params
     dispute = _find(call)
     sent = params.string_map("evidence")
@@ -217,7 +271,9 @@ def update_dispute(call: Call) -> JsonObject:
     body = render_dispute(world, dispute)
     emit(world, "charge.dispute.updated", body, dispute.account, changed(before, body))
     verdict = dispute.evidence.get("uncategorized_text")
-    if submitted and verdict in ("winning_evidence", "losing_evidence"):
+    if submitted and verdict == "escalate_inquiry_evidence" and can_escalate(world, dispute):
+        escalate_dispute(world, dispute)
+    elif submitted and verdict in ("winning_evidence", "losing_evidence"):
         decide_dispute(world, dispute, won=verdict == "winning_evidence")
     return render_dispute(world, dispute)
 

@@ -7,10 +7,12 @@ from stripe_sandbox.json_types import JsonObject
 from stripe_sandbox.lists import created_filter, list_records
 from stripe_sandbox.parameters import Params, merge_metadata
 from stripe_sandbox.records import Account, BankAccount, Payout
+from stripe_sandbox.resources.account_view import can_pay_out
 from stripe_sandbox.resources.accounts import schedule_automatic_payout
-from stripe_sandbox.resources.balance import book, funds
+from stripe_sandbox.resources.balance import available_and_not_carried, book, carry, funds
 from stripe_sandbox.resources.bank_accounts import default_bank_account
 from stripe_sandbox.resources.events import changed, emit
+from stripe_sandbox.resources.requirements import bank_refused
 from stripe_sandbox.routes import Call, route
 from stripe_sandbox.schedule import Duty
 from stripe_sandbox.world import World
@@ -87,7 +89,7 @@ def create_payout(call: Call) -> JsonObject:
     currency = check_currency(params.required_text("currency"))
     amount = check_amount(params.required_integer("amount"), currency)
     bank = _destination(call, params, currency)
-    if world.accounts[call.account].requirements:
+    if not can_pay_out(world.accounts[call.account]):
         raise invalid(
             "Cannot create payouts: this account has requirements that need to be collected.",
             code="payouts_not_allowed",
@@ -144,6 +146,7 @@ def _send(
         arrival_date=world.now + world.config.payout_arrival_s,
         automatic=automatic,
         description="STRIPE PAYOUT" if automatic else None,
+        outcome=bank.outcome,
         balance_transaction=book(
             world,
             account,
@@ -177,11 +180,10 @@ def move_payout(world: World, payout_id: str) -> None:
         _change(world, payout, "in_transit", "payout.updated")
         schedule_payout(world, payout)
     elif payout.status == "in_transit" and world.now >= payout.arrival_date:
-        outcome = world.bank_accounts[payout.destination].outcome
-        if outcome == "paid":
+        if payout.outcome == "paid":
             pay_payout(world, payout)
         else:
-            fail_payout(world, payout, outcome)
+            fail_payout(world, payout, payout.outcome)
 
 
 def pay_payout(world: World, payout: Payout) -> None:
@@ -201,11 +203,10 @@ def fail_payout(world: World, payout: Payout, code: str) -> None:
     payout.failure_code = code
     payout.failure_message = FAILURE_MESSAGES.get(code, FAILURE_MESSAGES["could_not_process"])
     payout.failure_balance_transaction = _give_back(world, payout, "payout_failure")
+    _change(world, payout, "failed", "payout.failed")
     bank = world.bank_accounts.get(payout.destination)
     if bank is not None:
-        bank.status = "errored"
-        world.bank_accounts.save(bank)
-    _change(world, payout, "failed", "payout.failed")
+        bank_refused(world, bank)
 
 
 def _give_back(world: World, payout: Payout, kind: str) -> str:
@@ -289,8 +290,13 @@ def pay_out_automatically(world: World, account_id: str) -> None:
         return
     for currency, money in list(world.funds.get(account.id, {}).items()):
         bank = default_bank_account(world, account.id, currency)
-        if money.available > 0 and bank is not None and bank.status != "errored":
+        usable = bank is not None and bank.status != "errored" and can_pay_out(account)
+        if money.available > 0 and bank is not None and usable:
+            carried = available_and_not_carried(world, account.id, currency)
             payout = _send(world, account.id, money.available, currency, bank, automatic=True)
-            emit(world, "payout.created", render_payout(world, payout), account.id)
+            carry(world, carried, payout.id)
+            body = render_payout(world, payout)
+            emit(world, "payout.created", body, account.id)
+            emit(world, "payout.reconciliation_completed", body, account.id)
     schedule_automatic_payout(world, account)
     world.accounts.save(account)

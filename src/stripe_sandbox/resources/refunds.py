@@ -14,7 +14,8 @@ from stripe_sandbox.routes import Call, route
 from stripe_sandbox.schedule import Duty
 from stripe_sandbox.world import World
 
-OPEN = ("pending", "requires_action")
+CUSTOMER_ANSWERS_S = 45 * 86_400
+"""How long a customer is asked for a bank account before the refund fails."""
 
 
 def render_refund(world: World, refund: Refund) -> JsonObject:
@@ -41,6 +42,17 @@ def render_refund(world: World, refund: Refund) -> JsonObject:
         body["failure_reason"] = refund.failure_reason
     if refund.pending_reason is not None:
         body["pending_reason"] = refund.pending_reason
+    if refund.instructions_email is not None:
+        body["instructions_email"] = refund.instructions_email
+    if refund.status == "requires_action":
+        asked: JsonObject = {
+            "email_sent_at": refund.created,
+            "email_sent_to": refund.instructions_email,
+        }
+        body["next_action"] = {
+            "type": "display_details",
+            "display_details": {"email_sent": asked, "expires_at": refund.settles_at},
+        }
     return body
 
 
@@ -69,7 +81,7 @@ resolver("list:refund", _refunds_of_charge)
 @route(
     "POST",
     "/v1/refunds",
-    models="amount charge metadata payment_intent reason",
+    models="amount charge instructions_email metadata payment_intent reason",
 )
 def create_refund(call: Call) -> JsonObject:
     world, params = call.world, call.params
@@ -94,6 +106,7 @@ def create_refund(call: Call) -> JsonObject:
         status="pending",
         reason=params.text("reason"),
         metadata=merge_metadata({}, params),
+        instructions_email=_instructions_email(params, charge),
     )
     _start(world, refund, charge)
     world.refunds.add(refund)
@@ -103,6 +116,21 @@ def create_refund(call: Call) -> JsonObject:
     emit(world, "refund.created", body, call.account)
     emit(world, "charge.refunded", render_charge(world, charge), call.account)
     return body
+
+
+def _instructions_email(params: Params, charge: Charge) -> str | None:
+    """Where the customer of a charge without a way back is asked for a bank account."""
+    if charge.returnable:
+        return None
+    email = params.text("instructions_email") or charge.billing.email or charge.receipt_email
+    if email is None:
+        raise invalid(
+            "This payment method cannot be refunded by itself: pass `instructions_email`, where "
+            "the customer receives instructions for the refund.",
+            code="parameter_missing",
+            param="instructions_email",
+        )
+    return email
 
 
 def _charge_to_refund(call: Call) -> Charge:
@@ -147,8 +175,7 @@ def _start(world: World, refund: Refund, charge: Charge) -> None:
     """Take the money from the balance, or wait for there to be some."""
     if not _enough(world, refund, charge):
         refund.pending_reason = "insufficient_funds"
-        refund.settles_at = world.now + world.config.refund_settles_s
-        world.schedule.add(refund.settles_at, Duty.SETTLE_REFUND, refund.id)
+        _settle_at(world, refund, world.now + world.config.refund_settles_s)
         return
     _pay(world, refund, charge)
 
@@ -175,16 +202,24 @@ def _pay(world: World, refund: Refund, charge: Charge) -> None:
         available_on=transaction.available_on if from_pending else world.now,
         description=f"REFUND FOR CHARGE ({charge.description or charge.id})",
     ).id
-    fate = BY_NAME[charge.card or "visa"].refund
     refund.pending_reason = None
+    if not charge.returnable:
+        refund.status = "requires_action"
+        _settle_at(world, refund, world.now + CUSTOMER_ANSWERS_S)
+        return
+    fate = BY_NAME[charge.card or "visa"].refund
     refund.status = "succeeded"
     if fate is RefundFate.SUCCEEDS:
         refund.settles_at = None
         return
     if fate is RefundFate.PENDING_THEN_SUCCEEDS:
         refund.status, refund.pending_reason = "pending", "processing"
-    refund.settles_at = world.now + world.config.refund_settles_s
-    world.schedule.add(refund.settles_at, Duty.SETTLE_REFUND, refund.id)
+    _settle_at(world, refund, world.now + world.config.refund_settles_s)
+
+
+def _settle_at(world: World, refund: Refund, at: int) -> None:
+    refund.settles_at = at
+    world.schedule.add(at, Duty.SETTLE_REFUND, refund.id)
 
 
 def settle_refund(world: World, refund_id: str) -> None:
@@ -196,6 +231,9 @@ def settle_refund(world: World, refund_id: str) -> None:
     refund.settles_at = None
     if refund.status == "succeeded":
         fail_refund(world, refund, "expired_or_canceled_card")
+        return
+    if refund.status == "requires_action":
+        fail_refund(world, refund, "unknown")
         return
     if refund.status != "pending":
         return
@@ -209,10 +247,29 @@ def settle_refund(world: World, refund_id: str) -> None:
     _announce(world, refund, "refund.updated", "charge.refund.updated")
 
 
+def answer_refund(world: World, refund: Refund) -> None:
+    """The customer says to which bank account the money shall go.
+
+    Raises StripeError where the customer was not asked.
+    """
+    if refund.status != "requires_action":
+        raise invalid(f"This refund's status is {refund.status}: it asks the customer nothing.")
+    refund.status, refund.pending_reason = "pending", "processing"
+    _settle_at(world, refund, world.now + world.config.refund_settles_s)
+    _announce(world, refund, "refund.updated", "charge.refund.updated")
+
+
 def fail_refund(world: World, refund: Refund, reason: str) -> None:
-    """The bank sends a refund back: the money returns to the balance."""
-    if refund.status not in ("pending", "succeeded"):
+    """The bank sends a refund back, or the customer never answers: the money returns to the
+    balance."""
+    if refund.status not in ("pending", "requires_action", "succeeded"):
         raise invalid(f"This refund's status is {refund.status}: it cannot fail.")
+    refund.status, refund.failure_reason = "failed", reason
+    _take_back(world, refund)
+    _announce(world, refund, "refund.failed", "refund.updated", "charge.refund.updated")
+
+
+def _take_back(world: World, refund: Refund) -> None:
     charge = world.charges[refund.charge]
     if refund.balance_transaction is not None:
         refund.failure_balance_transaction = book(
@@ -223,11 +280,9 @@ def fail_refund(world: World, refund: Refund, reason: str) -> None:
             refund.currency,
             source=refund.id,
         ).id
-    refund.status, refund.failure_reason, refund.settles_at = "failed", reason, None
-    refund.pending_reason = None
+    refund.pending_reason = refund.settles_at = None
     charge.amount_refunded -= refund.amount
     world.charges.save(charge)
-    _announce(world, refund, "refund.failed", "refund.updated", "charge.refund.updated")
 
 
 def _announce(world: World, refund: Refund, *events: str) -> None:
@@ -264,11 +319,17 @@ def update_refund(call: Call) -> JsonObject:
 
 @route("POST", "/v1/refunds/{refund}/cancel")
 def cancel_refund(call: Call) -> JsonObject:
+    world = call.world
     refund = _find(call)
-    raise invalid(
-        f"This refund's status is {refund.status}: only refunds that require an action by the "
-        "customer can be canceled."
-    )
+    if refund.status != "requires_action":
+        raise invalid(
+            f"This refund's status is {refund.status}: only refunds that require an action by the "
+            "customer can be canceled."
+        )
+    refund.status = "canceled"
+    _take_back(world, refund)
+    _announce(world, refund, "refund.updated", "charge.refund.updated")
+    return render_refund(world, refund)
 
 
 @route(

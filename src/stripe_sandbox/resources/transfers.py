@@ -6,7 +6,7 @@ from stripe_sandbox.json_types import JsonObject
 from stripe_sandbox.lists import list_records
 from stripe_sandbox.parameters import Params, merge_metadata
 from stripe_sandbox.records import Account, Charge, Transfer
-from stripe_sandbox.resources.accounts import can_receive
+from stripe_sandbox.resources.account_view import can_receive
 from stripe_sandbox.resources.balance import book, funds
 from stripe_sandbox.resources.events import changed, emit
 from stripe_sandbox.resources.transfer_view import render_transfer
