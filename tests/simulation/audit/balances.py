@@ -1,0 +1,103 @@
+"""All payments together: nothing at Stripe that no payment explains, and every balance equal."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+
+from tests.simulation.audit.journal_facts import Amount, Fact, PaidOut
+from tests.simulation.audit.payments import stripes_units
+from tests.simulation.audit.stripe_books import Intent, StripeBooks, Transfer
+from tests.simulation.audit.violations import Violation
+
+Sums = Mapping[tuple[str, str, str], int]
+"""Minor units by book, account and currency."""
+
+_OUR_KEY = re.compile(r"(payment|confirm|cancel|transfer|refund|payout|settlement)_.+")
+# What our ledger says of Stripe's own books; the other accounts follow from the postings.
+_STRIPES_ACCOUNTS = frozenset({"stripe_balance", "stripe_fees", "stripe_clearing", "earnings"})
+
+
+def audit_unexplained(
+    stripe: StripeBooks,
+    explained: Collection[str],
+    payments: Collection[str],
+    strangers: Collection[str],
+) -> Iterator[Violation]:
+    """PaymentIntents and transfers that are ours by key or by name, and that no payment's
+    journal holds an intent for. ``strangers``: what others made on purpose."""
+    made: list[Intent | Transfer] = [*stripe.intents.values(), *stripe.transfers.values()]
+    for one in made:
+        if one.id in explained or one.id in strangers:
+            continue
+        named = one.metadata.get("paymentId", "")
+        if named in payments or (one.key is not None and _OUR_KEY.fullmatch(one.key)):
+            yield Violation("M4", named or one.id, f"{one.id} ({one.key}): no intent explains it")
+
+
+def stripes_sums(stripe: StripeBooks, explained: Collection[str]) -> Counter[tuple[str, str, str]]:
+    """What our ledger must say: the lines of what we explain, in the books they stand in."""
+    sums: Counter[tuple[str, str, str]] = Counter()
+    for root in explained:
+        for line in stripe.lines_of.get(root, ()):
+            sums[line.account, "stripe_balance", line.currency] += line.net
+            if line.account == stripe.platform:
+                sums[line.account, "stripe_fees", line.currency] += line.fee
+            else:
+                sums[line.account, "earnings", line.currency] -= line.net
+    return sums
+
+
+def audit_payouts(
+    stripe: StripeBooks, streams: Mapping[str, Sequence[Fact]], sums: Counter[tuple[str, str, str]]
+) -> Iterator[Violation]:
+    """Each payout we know is one of Stripe's, of that amount and fate; ``sums`` is reduced by
+    what the bank has."""
+    for stream, told in streams.items():
+        paid = [fact.read(PaidOut) for fact in told if fact.type == "PayoutPaid"]
+        failed = [fact.read(PaidOut) for fact in told if fact.type == "PayoutFailed"]
+        for fact in (*paid, *failed):
+            made = stripe.payouts.get(fact.payout_id)
+            if made is None or made.account != fact.account:
+                yield Violation("M14", stream, "Stripe has no such payout in that account")
+            elif (made.amount, made.currency) != (stripes_units(fact.amount), fact.amount.currency):
+                yield Violation("M17", stream, f"{made.amount} was paid out, not {fact.amount}")
+            elif made.status not in (("failed",) if failed else ("paid",)):
+                yield Violation("M15", stream, f"it is {made.status} at Stripe")
+        if len(paid) > 1 or len(failed) > 1:
+            yield Violation("M17", stream, "it was booked more than once")
+        for fact in paid:
+            sums[fact.account, "stripe_balance", fact.amount.currency] -= stripes_units(fact.amount)
+        for fact in failed:
+            back = stripes_units(fact.amount) if fact.was_paid else 0
+            sums[fact.account, "stripe_balance", fact.amount.currency] += back
+
+
+def audit_balances(expected: Sums, posted: Sums, balances: Sums) -> Iterator[Violation]:
+    """Our balances are their postings' sums, balance to zero, and are Stripe's to the cent."""
+    for key in sorted(posted.keys() | balances.keys()):
+        if posted.get(key, 0) != balances.get(key, 0):
+            book, account, currency = key
+            stored, summed = balances.get(key, 0), posted.get(key, 0)
+            sentence = f"{account} is {stored} {currency}, its postings {summed}"
+            yield Violation("books", book, sentence)
+    zero: Counter[tuple[str, str]] = Counter()
+    for (book, _, currency), cents in balances.items():
+        zero[book, currency] += cents
+    for (book, currency), off in sorted(zero.items()):
+        if off:
+            yield Violation("books", book, f"it is off balance by {off} {currency}")
+    ours = {key: cents for key, cents in balances.items() if key[1] in _STRIPES_ACCOUNTS}
+    for key in sorted(ours.keys() | expected.keys()):
+        book, account, currency = key
+        if _stripes(ours.get(key, 0), currency) != expected.get(key, 0):
+            yield Violation(
+                "M38",
+                book,
+                f"our {account} is {ours.get(key, 0)} {currency}, Stripe's {expected.get(key, 0)}",
+            )
+
+
+def _stripes(cents: int, currency: str) -> int:
+    return stripes_units(Amount(cents, currency))

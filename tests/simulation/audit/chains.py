@@ -1,0 +1,82 @@
+"""Each stream's chain, recomputed with a canonicaliser that is not the service's (M29)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC
+
+import rfc8785
+
+from roadcall_payments.journal import JournalEntry
+from tests.simulation.audit.journal_facts import Fact, Posted, expected_postings
+from tests.simulation.audit.violations import Violation
+
+GENESIS = "0" * 64
+
+
+def audit_chain(
+    stream: str, entries: Sequence[JournalEntry], head: tuple[int, str]
+) -> Iterator[Violation]:
+    """Numbers without a gap, each hash over its own content and the one before, and a head that
+    is the last one's."""
+    before = GENESIS
+    for place, entry in enumerate(entries, start=1):
+        if entry.seq != place or entry.stream != stream:
+            yield Violation("M27", stream, f"seq {entry.seq} stands where {place} should")
+        if entry.prev_hash != before:
+            yield Violation("M29", stream, f"seq {entry.seq} does not follow the one before it")
+        if _hash(entry) != entry.hash:
+            yield Violation("M29", stream, f"seq {entry.seq} is not what its hash was made of")
+        if b"_secret_" in entry.data:
+            yield Violation("M33", stream, f"seq {entry.seq} holds a client secret")
+        before = entry.hash
+    if head != (len(entries), before):
+        yield Violation("M29", stream, f"its head is at seq {head[0]}, its journal elsewhere")
+
+
+def _hash(entry: JournalEntry) -> str:
+    lines: list[Mapping[str, str | int]] = [
+        {
+            "book": line.book,
+            "account": line.account,
+            "currency": line.currency,
+            "amount_cents": line.amount_cents,
+        }
+        for line in entry.postings
+    ]
+    content = {
+        "stream": entry.stream,
+        "seq": entry.seq,
+        "event_id": entry.event_id,
+        "type": entry.type,
+        "at": entry.at.astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z",
+        "actor": entry.actor,
+        "data": json.loads(entry.data),
+        "rules_version": entry.rules_version,
+        "postings": hashlib.sha256(rfc8785.dumps(lines)).hexdigest(),
+        "prev_hash": entry.prev_hash,
+    }
+    return hashlib.sha256(rfc8785.dumps(content)).hexdigest()
+
+
+def audit_postings(entry: JournalEntry, fact: Fact) -> Iterator[Violation]:
+    """They sum to zero per book and currency, and are those that the auditor's own chart gives."""
+    where = f"seq {entry.seq}, {entry.type}"
+    stored = [_posted(entry, place) for place in range(len(entry.postings))]
+    sums: Counter[tuple[str, str]] = Counter()
+    for book, _, currency, cents in stored:
+        sums[book, currency] += cents
+    for (book, currency), off in sums.items():
+        if off:
+            yield Violation("books", entry.stream, f"{where}: {book} is off by {off} {currency}")
+    expected = expected_postings(fact)
+    if expected is not None and sorted(expected) != sorted(stored):
+        yield Violation("books", entry.stream, f"{where}: posted {stored}, expected {expected}")
+
+
+def _posted(entry: JournalEntry, place: int) -> Posted:
+    line = entry.postings[place]
+    return line.book, line.account, line.currency, line.amount_cents

@@ -1,0 +1,197 @@
+"""One payment as its journal tells it to an auditor: decided, sent, booked. Its own fold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from tests.simulation.audit import journal_facts as facts
+from tests.simulation.audit.journal_facts import Fact
+from tests.simulation.audit.violations import Violation
+
+# Where a fact leaves the payment; other facts leave it where it is.
+STATUS_AFTER: Mapping[str, str] = {
+    "PaymentCreated": "pending_approval",
+    "ReviewBlocked": "rejected",
+    "PaymentRejected": "rejected",
+    "PaymentApproved": "approved",
+    "PaymentRetried": "approved",
+    "ProcessingStarted": "processing",
+    "PaymentIntentOpened": "processing",
+    "ConfirmationStarted": "processing",
+    "ActionRequired": "processing",
+    "CancelRequested": "processing",
+    "CancelRefused": "processing",
+    "OutcomeUnknown": "processing",
+    "PaymentFailed": "failed",
+    "AttemptVoided": "failed",
+    "PaymentCancelled": "cancelled",
+    "PaymentCompleted": "completed",
+}
+ENDS = frozenset({"rejected", "cancelled", "completed"})
+_STRIPE_NEXT = frozenset({"ProcessingStarted", "ConfirmationStarted", "CancelRequested"})
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call that was committed before it was made: ``at`` is when."""
+
+    key: str
+    at: datetime
+    account: str
+    livemode: bool
+    destination: str | None
+
+
+@dataclass(slots=True)
+class PaymentBook:
+    """``attempts``, ``confirmations``, ``cancellations``: the calls by idempotency key."""
+
+    created: facts.Created
+    status: str = "pending_approval"
+    awaiting: str | None = None
+    destination: str | None = None
+    flagged: bool | None = None
+    attempts: dict[str, Call] = field(default_factory=dict)
+    confirmations: dict[str, Call] = field(default_factory=dict)
+    cancellations: dict[str, Call] = field(default_factory=dict)
+    intents: list[str] = field(default_factory=list)
+    completed: list[facts.Completed] = field(default_factory=list)
+    strays: list[facts.Stray] = field(default_factory=list)
+    booked: list[facts.Booked] = field(default_factory=list)
+    reversed: list[facts.Reversed] = field(default_factory=list)
+    types: list[str] = field(default_factory=list)
+    violations: list[Violation] = field(default_factory=list)
+
+    @property
+    def id(self) -> str:
+        return self.created.payment_id
+
+    @property
+    def by_card(self) -> bool:
+        return self.created.payer_type == "driver_ic"
+
+    @property
+    def opening_keys(self) -> Sequence[str]:
+        return tuple(self.attempts)
+
+    def violated(self, rule: str, sentence: str) -> None:
+        self.violations.append(Violation(rule, self.id, sentence))
+
+    def add(self, fact: Fact) -> None:
+        self.types.append(fact.type)
+        self._move(fact)
+        note = _NOTES.get(fact.type)
+        if note is not None:
+            note(self, fact)
+
+    def _move(self, fact: Fact) -> None:
+        after = STATUS_AFTER.get(fact.type)
+        if after is None:
+            return
+        if self.status in ENDS:
+            self.violated("M16", f"{fact.type} came after it was {self.status}")
+        self.status = after
+        self.awaiting = "stripe" if fact.type in _STRIPE_NEXT else None
+
+
+def payment_book(stream: str, told: Sequence[Fact]) -> PaymentBook:
+    """Raises ValueError for a payment's stream that does not begin with its creation."""
+    if not told or told[0].type != "PaymentCreated":
+        raise ValueError(f"{stream} does not begin with PaymentCreated.")
+    book = PaymentBook(told[0].read(facts.Created), types=["PaymentCreated"])
+    for fact in told[1:]:
+        book.add(fact)
+    return book
+
+
+Note = Callable[[PaymentBook, Fact], None]
+
+
+def _scored(book: PaymentBook, fact: Fact) -> None:
+    book.flagged = fact.read(facts.Scored).flagged
+
+
+def _cleared(book: PaymentBook, _: Fact) -> None:
+    book.flagged = False
+
+
+def _approved(book: PaymentBook, fact: Fact) -> None:
+    book.destination = fact.read(facts.Approved).destination
+    if book.flagged is not False:
+        seen = "flagged" if book.flagged else "not scored"
+        book.violated("M12", f"it was approved while it was {seen}")
+    if fact.actor == book.created.created_by:
+        book.violated("M10", f"{fact.actor} approved what they had created")
+
+
+def _called(calls: dict[str, Call], book: PaymentBook, fact: Fact) -> None:
+    started = fact.read(facts.Started)
+    sent = started.request
+    if sent.idempotency_key in calls:
+        book.violated("M4", f"two intents share the key {sent.idempotency_key}")
+    call = Call(sent.idempotency_key, fact.at, sent.account, sent.livemode, started.destination)
+    calls[call.key] = call
+
+
+def _started(book: PaymentBook, fact: Fact) -> None:
+    _called(book.attempts, book, fact)
+    named = fact.read(facts.Started).destination
+    if not book.by_card and book.destination not in (None, named):
+        book.violated("M10", f"{book.destination} was approved, {named} is paid")
+
+
+def _confirmed(book: PaymentBook, fact: Fact) -> None:
+    _called(book.confirmations, book, fact)
+
+
+def _cancel_requested(book: PaymentBook, fact: Fact) -> None:
+    _called(book.cancellations, book, fact)
+
+
+def _opened(book: PaymentBook, fact: Fact) -> None:
+    book.awaiting = "payer"
+    book.intents.append(fact.read(facts.Opened).payment_intent)
+
+
+def _action_required(book: PaymentBook, _: Fact) -> None:
+    book.awaiting = "payer"
+
+
+def _waits(book: PaymentBook, fact: Fact) -> None:
+    book.awaiting = fact.read(facts.Waits).awaiting
+
+
+def _completed(book: PaymentBook, fact: Fact) -> None:
+    book.completed.append(fact.read(facts.Completed))
+
+
+def _strayed(book: PaymentBook, fact: Fact) -> None:
+    book.strays.append(fact.read(facts.Stray))
+
+
+def _booked(book: PaymentBook, fact: Fact) -> None:
+    book.booked.append(fact.read(facts.Booked))
+
+
+def _reversed(book: PaymentBook, fact: Fact) -> None:
+    book.reversed.append(fact.read(facts.Reversed))
+
+
+_NOTES: Mapping[str, Note] = {
+    "PaymentScored": _scored,
+    "ReviewCleared": _cleared,
+    "PaymentApproved": _approved,
+    "ProcessingStarted": _started,
+    "ConfirmationStarted": _confirmed,
+    "CancelRequested": _cancel_requested,
+    "PaymentIntentOpened": _opened,
+    "ActionRequired": _action_required,
+    "OutcomeUnknown": _waits,
+    "CancelRefused": _waits,
+    "PaymentCompleted": _completed,
+    "StrayMoneyObserved": _strayed,
+    "BalanceTransactionBooked": _booked,
+    "TransferReversed": _reversed,
+}

@@ -1,0 +1,217 @@
+"""One payment against Stripe's books: its money moved as decided, once, or not at all."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import timedelta
+
+from tests.simulation.audit.journal_facts import Amount, Booked
+from tests.simulation.audit.payment_book import Call, PaymentBook
+from tests.simulation.audit.stripe_books import Charge, Intent, Line, Made, StripeBooks, Transfer
+
+# No POST leaves later than 23 h after its intent (M8); a minute or two for it to arrive.
+ARRIVES_WITHIN = timedelta(hours=23, minutes=2)
+# Stripe's minor units where they are not ISO 4217's: a hundred of theirs for one of ours, or
+# one for a hundred.
+_HUNDRED_FOR_ONE = frozenset({"isk", "ugx"})
+_ONE_FOR_HUNDRED = frozenset({"mga"})
+
+
+def stripes_units(amount: Amount) -> int:
+    """Our minor units in Stripe's."""
+    if amount.currency in _HUNDRED_FOR_ONE:
+        return amount.amount_cents * 100
+    if amount.currency in _ONE_FOR_HUNDRED:
+        return amount.amount_cents // 100
+    return amount.amount_cents
+
+
+class PaymentAudit:
+    """Stripe's objects that this payment's own calls made, by their keys, and what is wrong."""
+
+    def __init__(self, book: PaymentBook, stripe: StripeBooks) -> None:
+        self.book = book
+        self.stripe = stripe
+        keys = book.attempts
+        self.intents = [made for key in keys for made in stripe.intents_of.get(key, ())]
+        self.transfers = [made for key in keys for made in stripe.transfers_of.get(key, ())]
+        self.charges = [
+            charge
+            for intent in self.intents
+            for charge in stripe.charges_of.get(intent.id, ())
+            if charge.took_money
+        ]
+
+    @property
+    def _made(self) -> Sequence[Intent | Transfer]:
+        return [*self.intents, *self.transfers]
+
+    @property
+    def roots(self) -> list[str]:
+        """The PaymentIntents and transfers that this payment explains."""
+        return [made.id for made in self._made]
+
+    def run(self) -> None:
+        """Everything found is added to the book's violations."""
+        for made in self._made:
+            self._as_decided(made, self.book.attempts[made.key or ""])
+        self._calls_in_time()
+        self._once()
+        self._known()
+        if self.book.status == "completed":
+            self._completed_with_its_money()
+        else:
+            self._nothing_moved()
+            self._came_to_rest()
+        self._reversals()
+        self._lines()
+
+    def _as_decided(self, made: Intent | Transfer, call: Call) -> None:
+        decided = self.book.created.amount
+        asked = (stripes_units(decided), decided.currency)
+        if (made.amount, made.currency) != asked:
+            self._violated("M4", f"{made.id} is {made.amount} {made.currency}, decided was {asked}")
+        if not call.account == made.account == self.stripe.platform:
+            self._violated(
+                "M18", f"{made.id} is in {made.account}, its attempt was for {call.account}"
+            )
+        destination = self.book.destination or call.destination
+        if isinstance(made, Transfer) and made.destination != destination:
+            self._violated("M10", f"{made.id} went to {made.destination}, not to {destination}")
+        self._in_time(made, call)
+
+    def _calls_in_time(self) -> None:
+        for charge in self.charges:
+            call = self.book.confirmations.get(charge.key or "")
+            if call is not None:
+                self._in_time(charge, call)
+
+    def _in_time(self, made: Made, call: Call) -> None:
+        late = timedelta(seconds=made.created - call.at.timestamp())
+        if late > ARRIVES_WITHIN:
+            self._violated("M8", f"{made.id} was made {late} after its intent was committed")
+
+    def _once(self) -> None:
+        moved = self._moved
+        if len(moved) > 1:
+            self._violated("M1", f"its money moved {len(moved)} times: {_ids(moved)}")
+        alive = [intent for intent in self.intents if intent.status != "canceled"]
+        if len(alive) > 1:
+            self._violated("M1", f"it has {len(alive)} PaymentIntents: {_ids(alive)}")
+        if len(self.book.completed) > 1:
+            self._violated("M16", "it was completed more than once")
+
+    @property
+    def _moved(self) -> Sequence[Charge | Transfer]:
+        return [*self.charges, *self.transfers]
+
+    def _known(self) -> None:
+        """What the journal names is what its own calls made (M13)."""
+        roots = set(self.roots)
+        for name in (*self.book.intents, *(done.object_id for done in self.book.completed)):
+            if name not in roots:
+                self._violated("M13", f"it took {name} for its own, which no call of its made")
+        for stray in self.book.strays:
+            if self.stripe.root(stray.object_id) == stray.object_id and not self._is_root(
+                stray.object_id
+            ):
+                self._violated("M16", f"its stray {stray.object_id} is nowhere at Stripe")
+
+    def _is_root(self, name: str) -> bool:
+        return name in self.stripe.intents or name in self.stripe.transfers
+
+    def _completed_with_its_money(self) -> None:
+        done = self.book.completed[-1]
+        moved = self._moved
+        if not moved:
+            self._violated("M5", f"it is completed by {done.object_id}, and no money moved")
+            return
+        for one in moved:
+            named = done.charge_id or done.object_id
+            own = {one.id, self.stripe.root(one.id)}
+            if named not in own:
+                self._violated("M16", f"{named} completed it, but {one.id} moved the money")
+            if (one.amount, one.currency) != (stripes_units(done.amount), done.amount.currency):
+                self._violated("M4", f"{one.id} moved {one.amount}, booked was {done.amount}")
+        if done.amount != self.book.created.amount:
+            self._violated("M4", f"{done.amount} completed it, not {self.book.created.amount}")
+
+    def _nothing_moved(self) -> None:
+        """Money of a payment that is not completed stands in suspense, for a person (M16)."""
+        strays = {stray.object_id for stray in self.book.strays}
+        for one in self._moved:
+            if one.id not in strays and self.stripe.root(one.id) not in strays:
+                self._violated("M16", f"it is {self.book.status}, yet {one.id} moved its money")
+
+    def _came_to_rest(self) -> None:
+        book = self.book
+        if book.status == "processing" and book.awaiting != "payer":
+            self._violated("M33", "it still waits for Stripe")
+        if book.status == "pending_approval" and book.flagged is None:
+            self._violated("M12", "it was never scored")
+        for intent in self.intents:
+            ended = intent.status == "canceled"
+            if book.status == "cancelled" and not ended:
+                self._violated("M2", f"it is cancelled, and {intent.id} is {intent.status}")
+            elif book.status in ("processing", "failed") and ended and intent.id in book.intents:
+                self._violated("M15", f"it is {book.status}, and {intent.id} was cancelled")
+            elif not ended and intent.id not in book.intents:
+                self._violated("M6", f"{intent.id} was made and never adopted")
+
+    def _reversals(self) -> None:
+        booked = Counter(back.reversal_id for back in self.book.reversed)
+        found = {
+            back.id: back
+            for transfer in self.transfers
+            for back in self.stripe.reversals_of.get(transfer.id, ())
+        }
+        for name in booked.keys() | found.keys():
+            if name not in found:
+                self._violated("M17", f"it booked the reversal {name}, which Stripe has not")
+            elif booked[name] != 1:
+                self._violated("M17", f"its reversal {name} was booked {booked[name]} times")
+        for fact in self.book.reversed:
+            made = found.get(fact.reversal_id)
+            if made is not None and made.amount != stripes_units(fact.amount):
+                self._violated("M17", f"{made.id} is {made.amount}, booked was {fact.amount}")
+
+    def _lines(self) -> None:
+        """Each of Stripe's lines for this payment stands in our books once, to the cent (M17)."""
+        lines = {
+            line.id: line
+            for root in self.roots
+            for line in self.stripe.lines_of.get(root, ())
+            if line.account == self.stripe.platform
+        }
+        booked = Counter(fact.transaction.id for fact in self.book.booked)
+        for name in lines.keys() | booked.keys():
+            if name not in lines:
+                self._violated("M17", f"it booked {name}, which is no line of its own")
+            elif booked[name] != 1:
+                self._violated("M17", f"Stripe's line {name} was booked {booked[name]} times")
+        for fact in self.book.booked:
+            line = lines.get(fact.transaction.id)
+            if line is not None and _told(fact) != _shown(line):
+                self._violated("M17", f"{line.id} is {_shown(line)}, booked was {_told(fact)}")
+
+    def _violated(self, rule: str, sentence: str) -> None:
+        self.book.violated(rule, sentence)
+
+
+def _ids(made: Sequence[Made]) -> str:
+    return ", ".join(one.id for one in made)
+
+
+def _told(fact: Booked) -> tuple[int, int, int, str]:
+    line = fact.transaction
+    return (
+        stripes_units(line.amount),
+        stripes_units(line.fee),
+        stripes_units(line.net),
+        line.net.currency,
+    )
+
+
+def _shown(line: Line) -> tuple[int, int, int, str]:
+    return line.amount, line.fee, line.net, line.currency

@@ -1,0 +1,110 @@
+"""The independent auditor: Stripe's books against ours, with its own arithmetic throughout.
+
+It compares what the sandbox holds with what the journal says was decided. Of the service it uses
+the Store's read interface alone: the fold, the posting rules, the hashes and the workflows are
+worked out anew in this folder. It serves simulated worlds and real processes alike, once they are
+quiet.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from tests.simulation.audit.balances import (
+    audit_balances,
+    audit_payouts,
+    audit_unexplained,
+    stripes_sums,
+)
+from tests.simulation.audit.chains import audit_chain, audit_postings
+from tests.simulation.audit.ends import audit_answers, audit_inbox, audit_work
+from tests.simulation.audit.journal_facts import Fact
+from tests.simulation.audit.our_books import OurBooks, Stream
+from tests.simulation.audit.payment_book import PaymentBook, payment_book
+from tests.simulation.audit.payments import PaymentAudit
+from tests.simulation.audit.stripe_books import StripeBooks
+from tests.simulation.audit.violations import Violation
+
+
+async def audit(stripe: StripeBooks, ours: OurBooks) -> list[Violation]:
+    """Everything that is wrong, sorted by rule; empty for a world that kept its promises."""
+    reading = _Reading(stripe, ours)
+    async for stream in ours.streams():
+        reading.read(stream)
+    found = reading.found
+    found += reading.together()
+    found += [one async for one in audit_work(ours)]
+    found += [one async for one in audit_inbox(ours, reading.types)]
+    balances = {
+        (line.book, line.account, line.currency): line.amount_cents
+        for line in await ours.store.balances()
+    }
+    found += audit_balances(reading.expected, reading.posted, balances)
+    if ours.published is not None:
+        found += ours.published.violations
+    if ours.asked is not None:
+        found += audit_answers(ours.asked, reading.books)
+    found += [Violation("verify", fault.partition(":")[0], fault) for fault in ours.verify_faults]
+    return sorted(found)
+
+
+@dataclass(slots=True)
+class _Reading:
+    """What has been read so far. Whole payments are kept only where somebody asks about them."""
+
+    stripe: StripeBooks
+    ours: OurBooks
+    found: list[Violation] = field(default_factory=list)
+    explained: set[str] = field(default_factory=set)
+    payments: set[str] = field(default_factory=set)
+    live_jobs: Counter[tuple[str, str]] = field(default_factory=Counter)
+    payouts: dict[str, Sequence[Fact]] = field(default_factory=dict)
+    types: dict[str, frozenset[str]] = field(default_factory=dict)
+    books: dict[str, PaymentBook] = field(default_factory=dict)
+    posted: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    expected: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+
+    def read(self, stream: Stream) -> None:
+        self.found += audit_chain(stream.name, stream.entries, stream.head)
+        facts: list[Fact] = []
+        for entry in stream.entries:
+            fact = Fact(entry.type, entry.at, entry.actor, entry.data)
+            self.found += audit_postings(entry, fact)
+            for line in entry.postings:
+                self.posted[line.book, line.account, line.currency] += line.amount_cents
+            facts.append(fact)
+        self.types[stream.name] = frozenset(fact.type for fact in facts)
+        if self.ours.published is not None:
+            event_ids = [entry.event_id for entry in stream.entries]
+            self.found += self.ours.published.missing(stream.name, event_ids)
+        if stream.kind == "payment":
+            self._payment(payment_book(stream.name, facts))
+        elif stream.kind == "payout":
+            self.payouts[stream.name] = facts
+
+    def _payment(self, book: PaymentBook) -> None:
+        audited = PaymentAudit(book, self.stripe)
+        audited.run()
+        self.found += book.violations
+        self.explained.update(audited.roots)
+        self.payments.add(book.id)
+        if book.status not in ("cancelled", "rejected"):
+            self.live_jobs[book.created.incident_id, book.created.vendor_id] += 1
+        if self.ours.asked is not None:
+            self.books[book.id] = book
+
+    def together(self) -> list[Violation]:
+        """What shows only when every payment was read."""
+        found = list(
+            audit_unexplained(self.stripe, self.explained, self.payments, self.ours.strangers)
+        )
+        self.expected = stripes_sums(self.stripe, self.explained)
+        found += audit_payouts(self.stripe, self.payouts, self.expected)
+        found += [
+            Violation("M11", incident, f"{vendor} has {count} live payments for it")
+            for (incident, vendor), count in self.live_jobs.items()
+            if count > 1
+        ]
+        return found
