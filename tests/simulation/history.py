@@ -1,0 +1,145 @@
+"""The history of one world: jobs arrive and are paid under faults, then all comes to rest."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from roadcall_payments.domain.errors import RoadcallError
+from roadcall_payments.domain.events import Awaiting, PayerType
+from roadcall_payments.domain.money import Money
+from roadcall_payments.workflows.vendors import Contacts, VendorRecord
+from tests.simulation.asked import Job
+from tests.simulation.machines import NoAnswer
+from tests.simulation.misfortunes import befall, planned
+from tests.simulation.stories.approving import cancel, create_act, creation_key
+from tests.simulation.stories.back_office_pays import back_office_pays
+from tests.simulation.stories.driver_pays import driver_pays
+from tests.simulation.teller import ADMIN, GaveUp, Teller, ended
+from tests.simulation.world import World
+
+Story = Callable[[Teller], Awaitable[None]]
+
+# (payer, share, story)
+STORIES: Final[tuple[tuple[PayerType, float, Story], ...]] = (
+    (PayerType.DRIVER_IC, 0.55, driver_pays),
+    (PayerType.BACK_OFFICE, 0.45, back_office_pays),
+)
+
+GAP_S: Final = 0.6
+VENDORS: Final = 24
+NOT_READY_EVERY: Final = 6
+DAY_S: Final = 86_400.0
+QUIET_WITHIN_S: Final = 60 * DAY_S
+HISTORY_MAX_S: Final = 365 * DAY_S
+
+
+class NeverQuiet(Exception):
+    """Something goes on long after the faults have stopped."""
+
+
+def tell(world: World, payments: int) -> None:
+    """The whole history of ``payments`` jobs. Raises NeverQuiet."""
+    with world.defect.during():
+        world.live(_arrivals(world, payments))
+        world.stop_faults()
+        _settle(world)
+        world.live(_closing(world))
+        _settle(world)
+
+
+def _settle(world: World) -> None:
+    if not world.settle(QUIET_WITHIN_S):
+        raise NeverQuiet("work is due again and again, days after the last fault")
+
+
+async def _arrivals(world: World, payments: int) -> None:
+    vendors = await _vendors(world)
+    world.desk.begin_faults(world.faults)
+    misfortunes = planned(world, payments)
+    stories: list[asyncio.Task[None]] = []
+    for number in range(payments):
+        stories += [world.begin(befall(world, kind)) for kind in misfortunes.get(number, ())]
+        job, story = _job(world, number, vendors)
+        world.asked.jobs.append(job)
+        stories.append(world.begin(_told(story, Teller(world, job))))
+        await asyncio.sleep(world.random.expovariate(1 / GAP_S))
+    await asyncio.gather(*stories)
+
+
+async def _told(story: Story, teller: Teller) -> None:
+    try:
+        await story(teller)
+    except GaveUp:
+        return
+
+
+def _job(world: World, number: int, vendors: list[tuple[str, str]]) -> tuple[Job, Story]:
+    payer, _, story = world.random.choices(STORIES, [share for _, share, _ in STORIES])[0]
+    vendor_id, account = world.random.choice(vendors)
+    job = Job(
+        incident_id=f"in_{number}",
+        vendor_id=vendor_id,
+        company_id="co_1",
+        payer_type=payer,
+        amount=Money(_cents(world), "usd"),
+        destination=account if payer is PayerType.BACK_OFFICE else None,
+    )
+    return job, story
+
+
+def _cents(world: World) -> int:
+    """Mostly everyday amounts, some that are flagged, some that two people must approve."""
+    draw = world.random.random()
+    if draw < 0.9:
+        return world.random.randint(1_000, 90_000)
+    if draw < 0.96:
+        return world.random.randint(250_001, 500_000)
+    return world.random.randint(500_001, 2_000_000)
+
+
+async def _vendors(world: World) -> list[tuple[str, str]]:
+    """(vendor, connected account)"""
+    vendors = []
+    for number in range(VENDORS):
+        account = world.desk.connected_account(ready=number % NOT_READY_EVERY != 0)
+        vendor_id = f"ve_{number}"
+        contacts = Contacts(f"Vendor {number}", f"vendor{number}@example.com", None, None)
+        record = VendorRecord(account, "en-US", contacts)
+        await _put(world, vendor_id, record)
+        vendors.append((vendor_id, account))
+    return vendors
+
+
+async def _put(world: World, vendor_id: str, record: VendorRecord) -> None:
+    while True:
+        try:
+            await world.any_process().call(
+                lambda service: service.vendors.put(ADMIN, vendor_id, record), 30
+            )
+        except (NoAnswer, RoadcallError):
+            await asyncio.sleep(1)
+        else:
+            return
+
+
+async def _closing(world: World) -> None:
+    """The clerk finishes what people left: a creation that nobody answered is asked for again,
+    under its own key, and what waits for a person is cancelled. What waits for Stripe is not
+    touched: it has to come to its end by itself."""
+    await asyncio.gather(*(_closed(Teller(world, job)) for job in world.asked.jobs))
+
+
+async def _closed(teller: Teller) -> None:
+    if not teller.job.payment_ids:
+        asked = teller.job.told("create", 0, 503)
+        if asked:
+            await teller.ask("create", create_act(teller.job), creation_key(teller.job))
+        elif (known := await teller.known()) is not None:
+            teller.job.payment_ids.append(known.id)
+    if not teller.job.payment_ids:
+        return
+    payment = await teller.payment()
+    if not ended(payment) and payment.awaiting is not Awaiting.STRIPE:
+        await teller.ask("cancel", cancel(teller))

@@ -1,0 +1,32 @@
+"""A fleet's back office pays: a transfer to the vendor, tried again where it was refused."""
+
+from __future__ import annotations
+
+from roadcall_payments.domain.payment import Status
+from tests.simulation.stories.approving import approved, cancel, process, retry
+from tests.simulation.teller import Teller, both, ended
+
+ROUNDS_MAX = 4
+
+
+async def back_office_pays(teller: Teller) -> None:
+    payment = await approved(teller)
+    if payment is None:
+        return
+    for _ in range(ROUNDS_MAX):
+        if teller.chance(0.02):
+            await both(teller.ask("process", process(teller)), teller.ask("cancel", cancel(teller)))
+        else:
+            await teller.ask("process", process(teller))
+        payment = await teller.settled()
+        if ended(payment):
+            return
+        if payment.status is Status.FAILED:
+            if teller.chance(0.1):
+                await teller.ask("cancel", cancel(teller))
+                return
+            # The account could not receive transfers: its holder brings what Stripe asks for.
+            destination = teller.job.destination or ""
+            teller.world.desk.control("POST", f"accounts/{destination}/onboard")
+            await teller.ask("retry", retry(teller))
+        await teller.rest(1, 20)

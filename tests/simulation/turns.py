@@ -1,0 +1,204 @@
+"""The event loop of a simulated world: a seed decides each turn, and time is a number.
+
+Whatever is ready runs in an order drawn at random, which is where the interleavings of many
+processes come from. Time passes only when nothing is ready, and then at once. Nothing here waits
+for a socket, a thread or the machine's clock, so one seed is one history.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+import weakref
+from collections.abc import Callable, Coroutine, Generator
+from contextvars import Context, ContextVar
+from random import Random
+from typing import Any, Protocol, TypeVar, TypeVarTuple
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
+
+class Owner(Protocol):
+    """Whose code it is. Tasks and callbacks inherit their maker's owner."""
+
+    tasks: weakref.WeakValueDictionary[int, asyncio.Task[Any]]
+    """In the order they were made, as far as they live."""
+
+    def admits(self, step: asyncio.Handle) -> bool:
+        """Whether the step runs now. An owner that says no drops it, or keeps it for later."""
+        ...
+
+
+OWNER: ContextVar[Owner | None] = ContextVar("owner", default=None)
+"""None for the world itself: people, networks, Stripe."""
+
+
+class WorldStandsStill(Exception):
+    """Somebody still waits, and nothing will ever happen."""
+
+
+class _Step(asyncio.Handle):
+    __slots__ = ("owner",)
+    owner: Owner | None
+
+
+class _Timer(asyncio.TimerHandle):
+    __slots__ = ("owner",)
+    owner: Owner | None
+
+
+class SeededLoop(asyncio.BaseEventLoop):
+    """``time`` is seconds since the world began. ``problems``: what asyncio complained of."""
+
+    def __init__(self, random: Random) -> None:
+        super().__init__()
+        self._draw = random.random
+        self._runnable: list[_Step | _Timer] = []
+        self._timers: list[tuple[float, int, _Timer]] = []
+        self._order = itertools.count()
+        self._now = 0.0
+        self.steps = 0
+        self.problems: list[str] = []
+
+    # time
+
+    def time(self) -> float:
+        return self._now
+
+    def jump(self, seconds: float) -> None:
+        """All clocks move on at once, as when everything slept; what was due meanwhile is late."""
+        self._now += seconds
+
+    # scheduling
+
+    def call_soon(
+        self,
+        callback: Callable[[*Ts], object],
+        *args: *Ts,
+        context: Context | None = None,
+    ) -> asyncio.Handle:
+        step = _Step(callback, args, self, context)
+        step.owner = OWNER.get() if context is None else context.get(OWNER)
+        self._runnable.append(step)
+        return step
+
+    def call_later(
+        self,
+        delay: float,
+        callback: Callable[[*Ts], object],
+        *args: *Ts,
+        context: Context | None = None,
+    ) -> asyncio.TimerHandle:
+        return self.call_at(self._now + delay, callback, *args, context=context)
+
+    def call_at(
+        self,
+        when: float,
+        callback: Callable[[*Ts], object],
+        *args: *Ts,
+        context: Context | None = None,
+    ) -> asyncio.TimerHandle:
+        timer = _Timer(when, callback, args, self, context)
+        timer.owner = OWNER.get() if context is None else context.get(OWNER)
+        heapq.heappush(self._timers, (when, next(self._order), timer))
+        return timer
+
+    def again(self, step: asyncio.Handle) -> None:
+        """Make ready once more what an owner kept."""
+        if isinstance(step, _Step | _Timer):
+            self._runnable.append(step)
+
+    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
+        """It leaves the heap when its time comes."""
+
+    # running
+
+    def run_until_complete(  # type: ignore[override]  # any awaitable in the stub; coroutines here
+        self, future: Coroutine[Any, Any, T]
+    ) -> T:
+        """Raises WorldStandsStill when it can never be complete."""
+        asyncio._set_running_loop(self)
+        try:
+            task = self.create_task(future)
+            while not task.done():
+                if not self._turn():
+                    raise WorldStandsStill
+            return task.result()
+        finally:
+            asyncio._set_running_loop(None)
+
+    def run_dry(self, until: float) -> bool:
+        """Run until nothing is ready and no timer runs; False when that is not before ``until``."""
+        asyncio._set_running_loop(self)
+        try:
+            while self._turn():
+                if self._now > until:
+                    return False
+            return True
+        finally:
+            asyncio._set_running_loop(None)
+
+    def _turn(self) -> bool:
+        """Run one step; False when there is none left."""
+        ready = self._runnable
+        if not ready and not self._pass_time():
+            return False
+        place = int(self._draw() * len(ready))
+        step = ready[place]
+        last = ready.pop()
+        if last is not step:
+            ready[place] = last
+        if not step.cancelled():
+            owner = step.owner
+            if owner is None or owner.admits(step):
+                self.steps += 1
+                step._run()
+        return True
+
+    def _pass_time(self) -> bool:
+        """To the next timer; all of that instant become ready together."""
+        timers = self._timers
+        while timers and timers[0][2].cancelled():
+            heapq.heappop(timers)
+        if not timers:
+            return False
+        self._now = max(self._now, timers[0][0])
+        while timers and timers[0][0] <= self._now:
+            self._runnable.append(heapq.heappop(timers)[2])
+        return True
+
+    # what asyncio asks of a loop
+
+    def create_future(self) -> asyncio.Future[Any]:
+        return asyncio.Future(loop=self)
+
+    def create_task(
+        self,
+        coro: Generator[Any, None, T] | Coroutine[Any, Any, T],
+        *,
+        name: object = None,
+        context: Context | None = None,
+    ) -> asyncio.Task[T]:
+        task: asyncio.Task[T] = asyncio.Task(coro, loop=self, context=context)
+        owner = OWNER.get() if context is None else context.get(OWNER)
+        if owner is not None:
+            owner.tasks[next(self._order)] = task
+        return task
+
+    def get_debug(self) -> bool:
+        return False
+
+    def close(self) -> None:
+        self._runnable.clear()
+        self._timers.clear()
+        super().close()
+
+    def run_in_executor(
+        self, executor: object, func: Callable[[*Ts], T], *args: *Ts
+    ) -> asyncio.Future[T]:
+        raise NotImplementedError("no thread takes a turn in a seeded world")
+
+    def call_exception_handler(self, context: dict[str, Any]) -> None:
+        self.problems.append(f"{context.get('message')}: {context.get('exception')!r}")
