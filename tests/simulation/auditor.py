@@ -18,7 +18,7 @@ from tests.simulation.audit.balances import (
     audit_unexplained,
     stripes_sums,
 )
-from tests.simulation.audit.chains import audit_chain, audit_postings
+from tests.simulation.audit.chains import audit_chain, audit_postings, canonical_of
 from tests.simulation.audit.ends import audit_answers, audit_inbox, audit_work
 from tests.simulation.audit.journal_facts import Fact
 from tests.simulation.audit.our_books import OurBooks, Stream
@@ -67,7 +67,8 @@ class _Reading:
     expected: Counter[tuple[str, str, str]] = field(default_factory=Counter)
 
     def read(self, stream: Stream) -> None:
-        self.found += audit_chain(stream.name, stream.entries, stream.head)
+        canonical = canonical_of(stream.head[1])
+        self.found += audit_chain(stream.name, stream.entries, stream.head, canonical)
         facts: list[Fact] = []
         for entry in stream.entries:
             fact = Fact(entry.type, entry.at, entry.actor, entry.data)

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import msgspec
 import pytest
+import rfc8785
 
+from roadcall_payments.stores.sqlite.store import open_sqlite
+from tests.simulation.audit.chains import audit_chain, sorted_form
 from tests.simulation.audit.journal_facts import Amount, Fact, expected_postings
 from tests.simulation.audit.payment_book import payment_book
 from tests.simulation.audit.payments import stripes_units
@@ -34,6 +37,19 @@ async def test_each_falsehood_is_seen(clean: Remains, tmp_path: Path, tampering:
     assert any(one.rule == tampering.rule and tampering.said in one.sentence for one in found), [
         str(one) for one in found
     ]
+
+
+async def test_both_canonical_forms_agree(clean: Remains) -> None:
+    store = open_sqlite(clean.database)
+    try:
+        stored = await store.streams()
+        heads = {one.stream: (one.head.seq, one.head.hash) for one in stored}
+        for name, (seq, digest) in heads.items():
+            entries = await store.journal(name)
+            for canonical in (rfc8785.dumps, sorted_form):
+                assert list(audit_chain(name, entries, (seq, digest), canonical)) == []
+    finally:
+        await store.close()
 
 
 async def test_what_strangers_made_on_purpose_is_no_violation(

