@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
-import sqlite3
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
-from enum import StrEnum
 from urllib.parse import urlsplit
 
 import aiohttp
 import click
 
 from roadcall_payments.bootstrap import Service
+from roadcall_payments.cli.database_check import NETWORK_TIMEOUT_S, database_checks
+from roadcall_payments.cli.finding import Check, Finding
 from roadcall_payments.cli.service import read_settings, with_service
 from roadcall_payments.cli.tables import age, print_json, print_table
 from roadcall_payments.commit import InboxStatus
@@ -25,24 +23,6 @@ from roadcall_payments.domain.errors import InvalidInput, RoadcallError
 # Stripe's signatures are refused at 300 s; say it long before.
 SKEW_MAX = timedelta(seconds=30)
 QUEUE_AGE_MAX = timedelta(minutes=5)
-DISK_FREE_MIN_BYTES = 1 << 30
-NETWORK_TIMEOUT_S = 5
-
-
-class Finding(StrEnum):
-    OK = "ok"
-    NOTE = "note"
-    WRONG = "wrong"
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """``remedy``: what to do, where something is not as it should be."""
-
-    name: str
-    finding: Finding
-    detail: str
-    remedy: str = ""
 
 
 @click.command(
@@ -85,7 +65,7 @@ async def _examined(service: Service, settings: Settings) -> list[Check]:
     checks = [_issuer(settings), await _keys(service, settings), await _webhook_secrets(service)]
     checks += [check async for check in _stripe_endpoint(service, settings)]
     checks.append(await _own_endpoint(settings))
-    checks += [check async for check in _database(service, settings)]
+    checks += [check async for check in database_checks(service.store, settings)]
     checks += [check async for check in _queues(service)]
     checks += [await _inbox(service), await _movements(service), await _mail(settings)]
     checks.append(await _checkpoints(service, settings))
@@ -169,27 +149,6 @@ async def _own_endpoint(settings: Settings) -> Check:
     checks = body.get("checks", {})
     wrong = [f"{name}: {check['code']}" for name, check in checks.items() if not check["ok"]]
     return Check("service", Finding.WRONG, "; ".join(wrong), "See the other checks, and its log.")
-
-
-async def _database(service: Service, settings: Settings) -> AsyncIterator[Check]:
-    try:
-        await service.store.ready()
-    except RoadcallError as broken:
-        yield Check("database", Finding.WRONG, broken.message, "Is the disk full or read-only?")
-        return
-    path = settings.sqlite_path
-    with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as db:
-        schema = db.execute("SELECT version_num FROM alembic_version").fetchone()[0]
-        mode = db.execute("PRAGMA journal_mode").fetchone()[0]
-    db.close()
-    size = path.stat().st_size // 1024
-    yield Check("database", Finding.OK, f"{path}, schema {schema}, {mode} mode, {size:,} KiB")
-    free = shutil.disk_usage(path.parent).free
-    detail = f"{free // (1 << 20):,} MiB free beside the database"
-    if free < DISK_FREE_MIN_BYTES:
-        yield Check("disk", Finding.WRONG, detail, "Make room: without it no payment moves.")
-    else:
-        yield Check("disk", Finding.OK, detail)
 
 
 async def _queues(service: Service) -> AsyncIterator[Check]:
