@@ -37,6 +37,11 @@ BROAD_EXCEPTS: list[Allowed] = [
         "One read of a batch; its error is answered to its caller, and the thread goes on.",
     ),
     Allowed(
+        "src/roadcall_payments/stores/postgres/lane.py",
+        "Lane._run",
+        "Whatever goes wrong with a batch is answered to each caller; the lane goes on.",
+    ),
+    Allowed(
         "src/roadcall_payments/worker.py",
         "Worker._attend",
         "Around one item of a batch: logged, then postponed or parked with its reason.",

@@ -12,7 +12,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from roadcall_payments.commit import (
@@ -48,6 +48,12 @@ from tests.builders import (
 
 FreshStore = Callable[[], AbstractAsyncContextManager[Store]]
 
+# One property, a class of tests for each store: that its executors differ is the point.
+of_every_store = settings(
+    max_examples=50,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.differing_executors],
+)
+
 
 async def all_pages(store: Store, query: PaymentQuery) -> list[Payment]:
     found: list[Payment] = []
@@ -70,6 +76,7 @@ def inbox_event(event_id: str, minute: int, status: InboxStatus) -> InboxEvent:
 class QueryContract:
     # --- payments ------------------------------------------------------------------------------
 
+    @of_every_store
     @given(
         chosen=st.lists(
             st.tuples(
@@ -113,6 +120,7 @@ class QueryContract:
 
         asyncio.run(run())
 
+    @of_every_store
     @given(
         order=st.permutations(range(9)),
         limit=st.integers(1, 10),
@@ -247,6 +255,7 @@ class QueryContract:
 
     # --- inbox ---------------------------------------------------------------------------------
 
+    @of_every_store
     @given(
         events=st.lists(
             st.tuples(st.integers(0, 3), st.sampled_from(list(InboxStatus))), max_size=12

@@ -33,7 +33,7 @@ from roadcall_payments.stores.arbitration import (
     judge,
 )
 from roadcall_payments.stores.instants import to_micros
-from roadcall_payments.stores.sqlite.rows import (
+from roadcall_payments.stores.rows import (
     IDEMPOTENCY_COLUMNS,
     INBOX_COLUMNS,
     JOURNAL_COLUMNS,

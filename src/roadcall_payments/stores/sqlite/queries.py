@@ -22,7 +22,7 @@ from roadcall_payments.ledger.posting_rules import Posting
 from roadcall_payments.ports import Loaded, Notice, Page, PaymentQuery, Queue, Stored
 from roadcall_payments.stores.cursors import make_cursor, read_cursor
 from roadcall_payments.stores.instants import maybe_instant, to_micros
-from roadcall_payments.stores.sqlite.rows import (
+from roadcall_payments.stores.rows import (
     IDEMPOTENCY_COLUMNS,
     INBOX_COLUMNS,
     JOURNAL_COLUMNS,

@@ -10,10 +10,10 @@ from roadcall_payments.commit import CommitResult, Committed, CommitUnknown, Con
 from roadcall_payments.domain.errors import StoreUnavailable
 from roadcall_payments.stores.arbitration import beside_is_stored, idempotency_key, inbox_id
 from roadcall_payments.stores.lane import Submission
+from roadcall_payments.stores.rows import Prepared
 from roadcall_payments.stores.sqlite.batch import write_batch
 from roadcall_payments.stores.sqlite.connection import begin, classified, connect_writer
 from roadcall_payments.stores.sqlite.queries import read_idempotency, read_inbox_event
-from roadcall_payments.stores.sqlite.rows import Prepared
 
 Statement = Callable[[sqlite3.Connection], object]
 """A small write beside the commits (a claim, its end); runs in the batch's transaction."""

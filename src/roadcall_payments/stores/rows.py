@@ -1,4 +1,7 @@
-"""Between the write set's types and the rows of the tables. Pure."""
+"""Between the write set's types and the rows of the tables, the same in each relational store.
+
+Pure. Times are whole microseconds (``instants.py``).
+"""
 
 from __future__ import annotations
 
@@ -132,8 +135,8 @@ def payment_row(payment: Payment) -> Row:
         payment.incident_id,
         payment.payer_type.value,
         payment.status.value,
-        int(payment.flagged),
-        int(payment.on_review),
+        payment.flagged,
+        payment.on_review,
     )
 
 

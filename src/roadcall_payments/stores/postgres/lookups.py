@@ -1,0 +1,47 @@
+"""Rows by their keys, for all coroutines that ask at once: one statement, each key once."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from roadcall_payments.stores.lane import Submission
+from roadcall_payments.stores.postgres.connection import Connections
+from roadcall_payments.stores.postgres.lane import Lane
+
+if TYPE_CHECKING:
+    from roadcall_payments.stores.postgres.connection import Connection
+
+FoundT = TypeVar("FoundT")
+
+_AT_ONCE = 2
+_BATCH_MAX = 256
+
+
+class Lookups(Generic[FoundT]):
+    """One kind of row. What is not there is None."""
+
+    def __init__(
+        self,
+        connections: Connections,
+        read: Callable[[Connection, Sequence[str]], Awaitable[Mapping[str, FoundT]]],
+        *,
+        waiting_max: int,
+    ) -> None:
+        self._connections = connections
+        self._read = read
+        self._lane: Lane[str, FoundT | None] = Lane(
+            self._work, at_once=_AT_ONCE, batch_max=_BATCH_MAX, waiting_max=waiting_max
+        )
+
+    async def find(self, key: str) -> FoundT | None:
+        return await self._lane.submit(key)
+
+    async def close(self) -> None:
+        await self._lane.close()
+
+    async def _work(self, batch: Sequence[Submission[str, FoundT | None]]) -> None:
+        keys = sorted({one.job for one in batch})
+        found = await self._connections.run(lambda connection: self._read(connection, keys))
+        for one in batch:
+            one.answer = found.get(one.job)
