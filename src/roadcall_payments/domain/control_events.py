@@ -1,0 +1,51 @@
+"""The facts of the switch that holds every outgoing movement: by an operator, or after a restore."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class MovementsPaused:
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class MovementsResumed:
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class MovementsHeld:
+    """The database was restored, or is older than what was known of it (M18).
+
+    ``since``: what Stripe did from then on may be missing in the books.
+    """
+
+    by: str
+    reason: str
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class DriftRepaired:
+    """All that Stripe did between ``since`` and ``until`` is in the books.
+
+    ``adopted``: payments that went on by what was found; ``strays``: movements booked to suspense.
+    """
+
+    by: str
+    since: datetime
+    until: datetime
+    adopted: int
+    strays: int
+
+
+@dataclass(frozen=True, slots=True)
+class HoldReleased:
+    by: str
+
+
+ControlFact = MovementsPaused | MovementsResumed | MovementsHeld | DriftRepaired | HoldReleased

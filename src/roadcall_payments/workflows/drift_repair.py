@@ -1,0 +1,306 @@
+"""After a restore: look at what Stripe did since the backup, and put it into the books (M18).
+
+Lists, never searches (M7). What belongs to a payment of the books is adopted, whichever of the
+lost facts made it; money of a payment that the books do not have goes to suspense (M16); events
+are taken as if they were delivered now. Everything is found by its id and booked once, so a repair
+that broke off is simply run again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+from roadcall_payments.commit import InboxStatus, stream_of
+from roadcall_payments.domain import commands, drift
+from roadcall_payments.domain import events as e
+from roadcall_payments.domain.errors import (
+    BrokenInvariant,
+    CredentialsRejected,
+    StatusForbids,
+)
+from roadcall_payments.domain.payment import Payment, Status
+from roadcall_payments.domain.people import Actor
+from roadcall_payments.domain.stray import Stray
+from roadcall_payments.domain.stripe_objects import (
+    IntentStatus,
+    Operation,
+    PaymentIntent,
+    StripeIdentity,
+    StripeRequest,
+    Transfer,
+)
+from roadcall_payments.ports import CreatedWindow, Gateway, PaymentQuery, Store
+from roadcall_payments.workflows.movement import Movement
+from roadcall_payments.workflows.movements_switch import MovementsSwitch
+from roadcall_payments.workflows.webhook_inbox import WebhookInbox
+from roadcall_payments.workflows.write_path import WritePath, Written
+
+# Clocks differ: an object may carry a time a little before that of the backup's last fact.
+SKEW = timedelta(minutes=10)
+# Stripe lists events of the last thirty days.
+EVENTS_KEPT = timedelta(days=30)
+PAGE = 100
+AT_ONCE = 8
+_ENDED = (IntentStatus.SUCCEEDED, IntentStatus.CANCELED)
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One thing that was found: the Stripe object, our payment where there is one, in words."""
+
+    object_id: str
+    payment_id: str | None
+    words: str
+
+
+@dataclass(slots=True)
+class DriftReport:
+    """``problems`` keep the hold: they need a person, then another repair."""
+
+    since: datetime
+    until: datetime
+    objects: int = 0
+    payments: int = 0
+    events: int = 0
+    adopted: list[Line] = field(default_factory=list)
+    strays: list[Line] = field(default_factory=list)
+    problems: list[Line] = field(default_factory=list)
+
+    @property
+    def passed(self) -> bool:
+        return not self.problems
+
+
+class DriftRepair:
+    def __init__(
+        self,
+        write_path: WritePath,
+        store: Store,
+        gateway: Gateway,
+        movement: Movement,
+        inbox: WebhookInbox,
+        switch: MovementsSwitch,
+    ) -> None:
+        self._write_path = write_path
+        self._store = store
+        self._gateway = gateway
+        self._movement = movement
+        self._inbox = inbox
+        self._switch = switch
+
+    async def repair(self, actor: Actor) -> DriftReport:
+        """Adopt and book what Stripe did since the hold's ``since``; note that it passed.
+
+        Raises StatusForbids where nothing is held; StripeUnavailable and CredentialsRejected, with
+        what was found so far in the books.
+        """
+        switch = await self._switch.state()
+        if switch is None or switch.hold is None:
+            raise StatusForbids("Nothing is held: the books are not in doubt.")
+        hold = switch.hold
+        identity = await self._gateway.identity()
+        report = DriftReport(hold.since, self._write_path.clock.now())
+        window = CreatedWindow(report.since - SKEW, report.until + SKEW)
+        for intent in await _listed(self._gateway.payment_intents, window):
+            await self._take(actor, intent, identity, report)
+        for transfer in await _listed(self._gateway.transfers_created, window):
+            await self._take(actor, transfer, identity, report)
+        await self._look_at_open_payments(identity, report)
+        await self._replay_events(window, report)
+        if await self._gateway.identity() != identity:
+            raise CredentialsRejected("The Stripe account changed during the repair: repair again.")
+        if report.passed:
+            counts = len(report.adopted), len(report.strays)
+            fact = e.DriftRepaired(str(actor), report.since, report.until, *counts)
+            await self._switch.repaired(actor, fact, hold.held_at)
+        return report
+
+    async def _take(
+        self,
+        actor: Actor,
+        found: PaymentIntent | Transfer,
+        identity: StripeIdentity,
+        report: DriftReport,
+    ) -> None:
+        claim = drift.claim_of(found)
+        if claim is None:
+            # Not made by a service like ours: somebody else's business on the same account.
+            return
+        report.objects += 1
+        payment = await self._payment(claim.payment_id)
+        if payment is None or not drift.fits(payment, found, identity):
+            await self._lost(actor, found, claim, identity, report)
+            return
+        after = await self._adopt(actor, payment, found, identity)
+        if after is None:
+            await self._lost(actor, found, claim, identity, report)
+        elif after != payment:
+            report.adopted.append(Line(found.id, payment.id, _change(payment, after)))
+
+    async def _adopt(
+        self,
+        actor: Actor,
+        payment: Payment,
+        found: PaymentIntent | Transfer,
+        identity: StripeIdentity,
+    ) -> Payment | None:
+        """The payment after it; None where the books gave it up before they knew of any attempt."""
+        number = drift.lost_attempt(payment, found)
+        if number is not None:
+            request = self._request(payment, found, number, identity)
+
+            def decide(current: Payment | None) -> Sequence[e.Fact]:
+                if current is None or drift.lost_attempt(current, found) != number:
+                    return ()
+                return drift.adopted(current, found, number, request)
+
+            stream = stream_of("payment", payment.id)
+            written: Written[Payment] = await self._write_path.write(stream, decide, actor=actor)
+            payment = written.state
+        if payment.account is None:
+            return None
+        return (await self._movement.adopt(payment, [found])).payment
+
+    def _request(
+        self,
+        payment: Payment,
+        found: PaymentIntent | Transfer,
+        number: int,
+        identity: StripeIdentity,
+    ) -> StripeRequest:
+        if isinstance(found, PaymentIntent):
+            key = commands.attempt_key(Operation.CREATE_PAYMENT_INTENT, payment, number)
+            return self._gateway.payment_intent_request(
+                payment, key=key, attempt=number, identity=identity
+            )
+        key = commands.attempt_key(Operation.CREATE_TRANSFER, payment, number)
+        return self._gateway.transfer_request(
+            payment, key=key, attempt=number, destination=found.destination, identity=identity
+        )
+
+    async def _look_at_open_payments(self, identity: StripeIdentity, report: DriftReport) -> None:
+        """What was open in the backup may have ended since, by an object older than it."""
+        for status in (Status.PROCESSING, Status.FAILED):
+            cursor: str | None = None
+            while True:
+                page = await self._store.payments(
+                    PaymentQuery(status=status, cursor=cursor, limit=PAGE)
+                )
+                for start in range(0, len(page.items), AT_ONCE):
+                    some = page.items[start : start + AT_ONCE]
+                    await asyncio.gather(*(self._look(one, identity, report) for one in some))
+                cursor = page.next_cursor
+                if cursor is None:
+                    break
+
+    async def _look(self, payment: Payment, identity: StripeIdentity, report: DriftReport) -> None:
+        if (payment.account, payment.livemode) != (identity.account, identity.livemode):
+            words = f"it belongs to {payment.account}, the key now to {identity.account} (M18)"
+            report.problems.append(Line(payment.account or "", payment.id, words))
+            return
+        report.payments += 1
+        if payment.payment_intent is not None:
+            after = await self._movement.see_intent(payment)
+        else:
+            after = await self._movement.adopt_if_found(payment)
+        if after.status is not payment.status:
+            words = _change(payment, after)
+            found = after.payment_intent or after.transfer or ""
+            report.adopted.append(Line(found, payment.id, words))
+
+    async def _replay_events(self, window: CreatedWindow, report: DriftReport) -> None:
+        """Reversals, refunds, failed payouts: what moved by objects that are older."""
+        kept_since = max(window.start, report.until - EVENTS_KEPT)
+        events = await _listed(self._gateway.events, CreatedWindow(kept_since, window.end))
+        for event in sorted(events, key=lambda one: one.created):
+            if event.payload is None and event.untranslatable is None:
+                continue
+            report.events += 1
+            fate = await self._inbox.replay(event)
+            if fate in (InboxStatus.WAITING, InboxStatus.REVIEW):
+                words = f"{event.type} could not be applied yet: roadcall-payments inbox list"
+                report.problems.append(Line(event.id, None, words))
+
+    # --- movements of payments that the books do not have ---
+
+    async def _lost(
+        self,
+        actor: Actor,
+        found: PaymentIntent | Transfer,
+        claim: drift.Claim,
+        identity: StripeIdentity,
+        report: DriftReport,
+    ) -> None:
+        if isinstance(found, PaymentIntent) and found.status not in _ENDED:
+            words = f"open at Stripe ({found.status}) for a payment that is lost: cancel it there"
+            report.problems.append(Line(found.id, claim.payment_id, words))
+            return
+        fact = drift.lost_movement(found, claim, identity.account)
+        if fact is None:
+            return
+        facts = [fact]
+        if isinstance(found, PaymentIntent):
+            refunds = await self._gateway.refunds(found.id)
+            facts += [drift.lost_refund(one, found, claim, identity.account) for one in refunds]
+        elif found.amount_reversed.amount_cents:
+            reversals = await self._gateway.reversals(found.id)
+            facts += [drift.lost_reversal(one, found, claim, identity.account) for one in reversals]
+        for one in facts:
+            await self._suspend(actor, one, report)
+
+    async def _suspend(self, actor: Actor, fact: e.LostMovementFound, report: DriftReport) -> None:
+        """Book one lost movement to suspense, and Stripe's own line for it, each once."""
+        mode = "live" if fact.livemode else "test"
+        stream = stream_of("stray", f"{fact.account}:{mode}:{fact.object_id}")
+        lines = await self._gateway.balance_transactions(source=fact.object_id)
+        line = next((one for one in lines if one.amount == fact.amount), None)
+
+        def decide(current: Stray | None) -> Sequence[e.Fact]:
+            found = () if current else (fact,)
+            if line is None or (current is not None and current.booked is not None):
+                return found
+            booked = e.BalanceTransactionBooked(fact.object_id, fact.amount, fact.account, line)
+            return (*found, booked)
+
+        if line is None and not lines and fact.kind == "refund":
+            # A refund that moved nothing yet.
+            return
+        written: Written[Stray] = await self._write_path.write(stream, decide, actor=actor)
+        if line is None:
+            words = "Stripe's line for it is not there, or says another amount"
+            report.problems.append(Line(fact.object_id, fact.payment_id, words))
+        if any(isinstance(one, e.LostMovementFound) for one in written.facts):
+            money = f"{fact.amount.amount_cents} {fact.amount.currency}"
+            words = f"{fact.kind} of {money} to suspense; proposed: {fact.proposed}"
+            report.strays.append(Line(fact.object_id, fact.payment_id, words))
+
+    async def _payment(self, payment_id: str) -> Payment | None:
+        loaded = await self._store.load(stream_of("payment", payment_id))
+        return loaded.state if loaded and isinstance(loaded.state, Payment) else None
+
+
+def _change(before: Payment, after: Payment) -> str:
+    if before.status is not after.status:
+        return f"{before.status} -> {after.status}"
+    return f"still {after.status}, with more of what Stripe did"
+
+
+async def _listed(
+    listing: Callable[[CreatedWindow], Awaitable[Sequence[T]]], window: CreatedWindow
+) -> Sequence[T]:
+    """The whole list; a window that holds more than one list may is halved."""
+    try:
+        return await listing(window)
+    except BrokenInvariant as too_long:
+        middle = window.start + (window.end - window.start) / 2
+        if too_long.code != "list_too_long" or window.end - window.start < timedelta(seconds=4):
+            raise
+    older = await _listed(listing, CreatedWindow(window.start, middle))
+    newer = await _listed(listing, CreatedWindow(middle, window.end))
+    return [*older, *newer]
