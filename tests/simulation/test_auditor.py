@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import rfc8785
 from roadcall_payments.stores.sqlite.store import open_sqlite
 from tests.simulation.audit.chains import audit_chain, sorted_form
 from tests.simulation.audit.journal_facts import Amount, Fact, expected_postings
-from tests.simulation.audit.payment_book import payment_book
+from tests.simulation.audit.payment_book import PaymentBook, payment_book
 from tests.simulation.audit.payments import stripes_units
 from tests.simulation.audit.small_world import Remains, small_world
 from tests.simulation.audit.tamperings import TAMPERINGS, Tampering
@@ -95,9 +96,17 @@ def started(key: str, destination: str) -> dict[str, object]:
     return {"request": request, "destination": destination}
 
 
-def rules(*told: tuple[str, object], actor: str = "dispatcher:us_2") -> set[str]:
+def folded(told: Sequence[tuple[str, object]], actor: str = "dispatcher:us_2") -> PaymentBook:
     facts = [Fact(name, AT, actor, msgspec.json.encode(data)) for name, data in told]
-    return {one.rule for one in payment_book("payment/p1", facts).violations}
+    return payment_book("payment/p1", facts)
+
+
+def rules(*told: tuple[str, object], actor: str = "dispatcher:us_2") -> set[str]:
+    return {one.rule for one in folded(told, actor).violations}
+
+
+def given_up(*told: tuple[str, object]) -> dict[str, str]:
+    return folded(told).given_up
 
 
 BEGINNING = (("PaymentCreated", CREATED), ("PaymentScored", CLEAR))
@@ -113,6 +122,13 @@ def test_what_the_journal_alone_gives_away() -> None:
     assert rules(*flagged) == {"M12"}
     twice = [("ProcessingStarted", started("k", "acct_1"))] * 2
     assert rules(*approved, *twice) == {"M4"}
+    assert given_up(*approved, ("ProcessingStarted", started("k", "acct_1"))) == {}
+    failed: Sequence[tuple[str, object]] = (
+        *approved,
+        ("ProcessingStarted", started("k", "acct_1")),
+        ("PaymentFailed", {}),
+    )
+    assert given_up(*failed) == {"k": "PaymentFailed"}
     ended = (*approved, ("PaymentCompleted", DONE))
     assert rules(*ended, ("PaymentFailed", {})) == {"M16"}
 

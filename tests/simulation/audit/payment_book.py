@@ -42,6 +42,7 @@ class Call:
     account: str
     livemode: bool
     destination: str | None
+    params: str
 
 
 @dataclass(slots=True)
@@ -62,6 +63,9 @@ class PaymentBook:
     booked: list[facts.Booked] = field(default_factory=list)
     reversed: list[facts.Reversed] = field(default_factory=list)
     types: list[str] = field(default_factory=list)
+    # The attempt that waits for its object, and those that ended without one, with their end.
+    open_attempt: str | None = None
+    given_up: dict[str, str] = field(default_factory=dict)
     violations: list[Violation] = field(default_factory=list)
 
     @property
@@ -131,13 +135,21 @@ def _called(calls: dict[str, Call], book: PaymentBook, fact: Fact) -> None:
     sent = started.request
     if sent.idempotency_key in calls:
         book.violated("M4", f"two intents share the key {sent.idempotency_key}")
-    call = Call(sent.idempotency_key, fact.at, sent.account, sent.livemode, started.destination)
-    calls[call.key] = call
+    calls[sent.idempotency_key] = Call(
+        sent.idempotency_key,
+        fact.at,
+        sent.account,
+        sent.livemode,
+        started.destination,
+        sent.params,
+    )
 
 
 def _started(book: PaymentBook, fact: Fact) -> None:
     _called(book.attempts, book, fact)
-    named = fact.read(facts.Started).destination
+    started = fact.read(facts.Started)
+    book.open_attempt = started.request.idempotency_key
+    named = started.destination
     if not book.by_card and book.destination not in (None, named):
         book.violated("M10", f"{book.destination} was approved, {named} is paid")
 
@@ -152,6 +164,7 @@ def _cancel_requested(book: PaymentBook, fact: Fact) -> None:
 
 def _opened(book: PaymentBook, fact: Fact) -> None:
     book.awaiting = "payer"
+    book.open_attempt = None
     book.intents.append(fact.read(facts.Opened).payment_intent)
 
 
@@ -163,7 +176,14 @@ def _waits(book: PaymentBook, fact: Fact) -> None:
     book.awaiting = fact.read(facts.Waits).awaiting
 
 
+def _gave_up(book: PaymentBook, fact: Fact) -> None:
+    if book.open_attempt is not None:
+        book.given_up[book.open_attempt] = fact.type
+        book.open_attempt = None
+
+
 def _completed(book: PaymentBook, fact: Fact) -> None:
+    book.open_attempt = None
     book.completed.append(fact.read(facts.Completed))
 
 
@@ -190,6 +210,8 @@ _NOTES: Mapping[str, Note] = {
     "ActionRequired": _action_required,
     "OutcomeUnknown": _waits,
     "CancelRefused": _waits,
+    "PaymentFailed": _gave_up,
+    "AttemptVoided": _gave_up,
     "PaymentCompleted": _completed,
     "StrayMoneyObserved": _strayed,
     "BalanceTransactionBooked": _booked,

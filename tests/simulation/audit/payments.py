@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Sequence
 from datetime import timedelta
@@ -76,6 +77,12 @@ class PaymentAudit:
             self._violated(
                 "M18", f"{made.id} is in {made.account}, its attempt was for {call.account}"
             )
+        sent = json.loads(call.params).get("metadata", {})
+        if made.metadata != sent:
+            self._violated("M4", f"{made.id} carries {made.metadata}, stored was {sent}")
+        ended = self.book.given_up.get(call.key)
+        if ended is not None:
+            self._violated("M5", f"{ended} ended the attempt {call.key}, which made {made.id}")
         destination = self.book.destination or call.destination
         if isinstance(made, Transfer) and made.destination != destination:
             self._violated("M10", f"{made.id} went to {made.destination}, not to {destination}")

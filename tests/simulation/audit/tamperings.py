@@ -189,6 +189,7 @@ TAMPERINGS = [
     ),
     Tampering("another account", "M18", "in acct_x", _changed("transfer", _account="acct_x")),
     Tampering("a day late", "M8", "after its intent", _changed("card", created=1_900_000_000)),
+    Tampering("other metadata", "M4", "stored was", _changed("transfer", metadata={})),
     Tampering("another key", "M4", "no intent explains", _changed("card", _idempotency_key="k")),
     Tampering("not its own", "M13", "for its own", _changed("card", _idempotency_key="k")),
     Tampering("no money moved", "M5", "no money moved", _no_charge),
