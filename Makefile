@@ -73,6 +73,11 @@ check: setup ## formatter, linter, strict type checker, architecture test
 test: setup ## every test, the fast ones first
 	@$(PY) -m pytest
 
+.PHONY: simulate
+simulate: setup ## payments under every fault at once, audited (PAYMENTS=, SEED=, FAULTS=); docs/simulation.md
+	@$(PY) -m tests.simulation $(if $(PAYMENTS),--payments $(PAYMENTS)) $(if $(SEED),--seed '$(SEED)') \
+	    $(if $(FAULTS),--faults '$(FAULTS)')
+
 .PHONY: bench-sandbox
 bench-sandbox: setup ## PaymentIntents a second that the sandbox creates on one core, at 32 connections
 	@$(PY) benchmarks/bench_sandbox.py

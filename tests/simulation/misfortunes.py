@@ -6,7 +6,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
+from roadcall_payments.bootstrap import Service
 from roadcall_payments.domain.errors import RoadcallError
+from roadcall_payments.domain.movements import Movements
 from tests.simulation.faults import CHANCES, Kind
 from tests.simulation.machines import NoAnswer
 from tests.simulation.teller import ADMIN
@@ -82,12 +84,13 @@ async def _pause(world: World) -> None:
 
 
 async def _until_done(world: World, *, pausing: bool) -> None:
+    async def turn(service: Service) -> Movements:
+        switch = service.movements_switch
+        return await (switch.pause(ADMIN, "simulated") if pausing else switch.resume(ADMIN))
+
     for _ in range(TRIES_MAX):
-        process = world.any_process()
-        switch = process.service.movements_switch
-        asked = switch.pause(ADMIN, "simulated") if pausing else switch.resume(ADMIN)
         try:
-            await process.call(lambda _, asked=asked: asked, 30)  # type: ignore[misc]  # mypy loses the default's type
+            await world.any_process().call(turn, 30)
         except (NoAnswer, RoadcallError):
             await asyncio.sleep(2)
         else:

@@ -129,6 +129,7 @@ class Network:
     def _lose(self, reply: asyncio.Future[Reply], why: Exception) -> None:
         if not reply.done():
             reply.set_exception(why)
+            reply.exception()  # its sender may be dead, and then nobody else will look
 
     # webhooks
 

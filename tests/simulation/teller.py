@@ -41,6 +41,7 @@ SECOND_ADMIN = Actor("us_4", Role.ADMIN)
 TRIES_MAX = 15
 LOOKS_MAX = 60
 CALL_TIMEOUT_S = 60.0
+PATIENCE_S_MAX = 1_800.0
 
 # As the API answers them.
 _HTTP: dict[type[FinalError], int] = {
@@ -109,7 +110,7 @@ class Teller:
 
     async def _answered(self, name: str, act: Act, key: str) -> Heard:
         idem = IdempotencyKey(f"simulated:{name}", key, name)
-        for _ in range(TRIES_MAX):
+        for tries in range(TRIES_MAX):
             timeout_s = CALL_TIMEOUT_S
             if self.world.faults.strikes(Kind.IMPATIENCE):
                 timeout_s = self.random.uniform(0.001, 1.0)
@@ -120,7 +121,7 @@ class Teller:
                 await self.rest(0.5, 15)
             except TransientError as error:
                 self._note(name, key, 503, error.code)
-                await self.rest(1, max(30, error.retry_after_s or 0))
+                await self.rest(error.retry_after_s or 1, min(10 * 2**tries, PATIENCE_S_MAX))
             except FinalError as error:
                 status = _HTTP[type(error)]
                 self._note(name, key, status, error.code)

@@ -278,6 +278,16 @@ class World:
             facts.update(repr(row).encode())
         return facts.hexdigest()
 
+    def ends(self) -> dict[str, int]:
+        """How many payments stand where."""
+        rows = self._peek.execute("SELECT status, count(*) FROM payments GROUP BY status")
+        return {str(status): int(count) for status, count in rows}
+
+    def stripe_ids(self, stream: str) -> list[str]:
+        """Stripe's objects that are the stream's."""
+        rows = self._peek.execute("SELECT key FROM refs WHERE stream = ?", (stream,))
+        return [key.rpartition(":")[2] for (key,) in rows if key.startswith("stripe:")]
+
     def facts(self) -> int:
         return int(self._peek.execute("SELECT count(*) FROM journal").fetchone()[0])
 

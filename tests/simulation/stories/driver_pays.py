@@ -7,7 +7,8 @@ import contextlib
 import aiohttp
 
 from roadcall_payments.bootstrap import Service
-from roadcall_payments.domain.payment import Payment, Status
+from roadcall_payments.domain.errors import FinalError
+from roadcall_payments.domain.payment import Payment
 from roadcall_payments.workflows.idempotency import Answer, IdempotencyKey
 from tests.simulation.stories.approving import approved, cancel, process
 from tests.simulation.stripe_desk import form
@@ -78,10 +79,12 @@ async def _payer_acts(teller: Teller, payment: Payment, act: str) -> None:
 
 async def _by_phone(teller: Teller, intent: str) -> None:
     """The phone confirms at Stripe with the client secret, as Stripe's own libraries do."""
-    payment = await teller.payment()
-    if payment.status not in (Status.PROCESSING, Status.FAILED):
-        return
-    secret = await teller.read(lambda service: service.payments.client_secret(payment.id))
+    try:
+        secret = await teller.read(
+            lambda service: service.payments.client_secret(teller.payment_id)
+        )
+    except FinalError:
+        return  # paid or cancelled meanwhile: there is nothing left to confirm
     params = {"client_secret": secret, "payment_method": GOOD}
     teller.job.paid_by_phone += 1
     request = form(f"/v1/payment_intents/{intent}/confirm", params, "pk_test_simulated")

@@ -1,0 +1,111 @@
+"""One world from its seed to its audit, and what is said of it."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from roadcall_payments.ports import Store
+from roadcall_payments.workflows.verification import Verification
+from tests.simulation.alarms import unexpected_errors
+from tests.simulation.audit.our_books import OurBooks
+from tests.simulation.audit.publications import Publications
+from tests.simulation.audit.stripe_books import books_of
+from tests.simulation.audit.violations import Violation
+from tests.simulation.auditor import audit
+from tests.simulation.faults import Kind
+from tests.simulation.history import NeverQuiet, tell
+from tests.simulation.timeline import timeline
+from tests.simulation.turns import WorldStandsStill
+from tests.simulation.world import SOUND, Defect, World
+
+STORIES_MAX = 3
+# On Linux, memory's own file system: the database is written as in production, and fsync is free.
+_MEMORY = Path("/dev/shm")  # noqa: S108  # a fresh directory of its own is made in it
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """``struck``: how often each kind of fault came. ``ends``: payments by their last status.
+    ``stories``: what happened to the first payments that something is wrong with. ``seconds`` of
+    the processor's time."""
+
+    seed: str
+    payments: int
+    digest: str
+    facts: int
+    struck: Mapping[Kind, int]
+    ends: Mapping[str, int]
+    violations: Sequence[Violation]
+    stories: Sequence[str]
+    seconds: float
+
+    @property
+    def sound(self) -> bool:
+        return not self.violations
+
+
+def run_world(seed: str, payments: int, kinds: frozenset[Kind], defect: Defect = SOUND) -> Result:
+    """The whole history of one world, audited."""
+    started = time.process_time()
+    within = _MEMORY if _MEMORY.is_dir() else None
+    with tempfile.TemporaryDirectory(prefix="simulation-", dir=within) as directory:
+        world = World(seed, kinds, Path(directory), defect)
+        try:
+            violations = _lived(world, payments) + _audited(world)
+            return Result(
+                seed,
+                payments,
+                world.digest(),
+                world.facts(),
+                _struck(world),
+                world.ends(),
+                violations,
+                _stories(world, violations),
+                time.process_time() - started,
+            )
+        finally:
+            world.close()
+
+
+def _lived(world: World, payments: int) -> list[Violation]:
+    """Let the history happen; what went wrong beside the books."""
+    found: list[Violation] = []
+    with unexpected_errors(world.loop.problems):
+        try:
+            tell(world, payments)
+        except (NeverQuiet, WorldStandsStill) as error:
+            found.append(Violation("quiet", world.seed, str(error) or "everybody waits for ever"))
+    return found + [Violation("world", world.seed, problem) for problem in world.loop.problems]
+
+
+def _audited(world: World) -> list[Violation]:
+    async def judged(store: Store) -> list[Violation]:
+        faults = await Verification(store).verify(lambda _: None)
+        published = Publications(world.consumers.published)
+        ours = OurBooks(store, world.now(), faults, published, world.asked)
+        return await audit(books_of(world.stripe_state()), ours)
+
+    return world.inspected(judged)
+
+
+def _struck(world: World) -> Mapping[Kind, int]:
+    struck = Counter(world.faults.struck)
+    for kind in world.kinds:
+        struck[kind] += world.desk.struck(kind)
+    return struck
+
+
+def _stories(world: World, violations: Sequence[Violation]) -> list[str]:
+    stories: dict[str, str] = {}
+    for violation in violations:
+        payment_id = violation.subject.removeprefix("payment/")
+        if payment_id not in stories and len(stories) < STORIES_MAX:
+            told = timeline(world, payment_id)
+            if told:
+                stories[payment_id] = told
+    return list(stories.values())
