@@ -69,7 +69,8 @@ def _worlds(seed: str, payments: int) -> Iterator[tuple[str, int]]:
 def _line(result: Result) -> str:
     ends = ", ".join(f"{count} {status}" for status, count in sorted(result.ends.items()))
     verdict = "sound" if result.sound else f"{len(result.violations)} VIOLATIONS"
-    return f"  {result.seed}: {ends}; {result.facts:,} facts in {result.seconds:.1f} s of processor; {verdict}"
+    took = f"{result.facts:,} facts in {result.seconds:.1f} s of processor"
+    return f"  {result.seed}: {ends}; {took}; {verdict}"
 
 
 def _summed_up(results: Sequence[Result], kinds: frozenset[Kind], seconds: float) -> int:
