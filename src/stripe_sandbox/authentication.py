@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from stripe_sandbox.errors import RequestRefused
-from stripe_sandbox.records import AccessRecord
+from stripe_sandbox.own_records import AccessRecord
 
 
 @dataclass(frozen=True, slots=True)

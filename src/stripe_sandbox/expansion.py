@@ -20,10 +20,29 @@ _RESOLVERS: dict[str, Resolve] = {}
 
 EXPANDABLE: dict[str, dict[str, tuple[str, ...]]] = {
     "account": {"external_accounts": ("list:bank_account",)},
+    "application_fee": {
+        "account": ("account",),
+        "balance_transaction": ("balance_transaction",),
+        "charge": ("charge",),
+        "originating_transaction": ("charge",),
+    },
+    "fee_refund": {"balance_transaction": ("balance_transaction",), "fee": ("application_fee",)},
     "balance_transaction": {
-        "source": ("charge", "refund", "dispute", "payout", "transfer", "transfer_reversal")
+        "source": (
+            "application_fee",
+            "charge",
+            "dispute",
+            "fee_refund",
+            "payout",
+            "refund",
+            "transfer",
+            "transfer_reversal",
+        )
     },
     "charge": {
+        "application_fee": ("application_fee",),
+        "on_behalf_of": ("account",),
+        "transfer": ("transfer",),
         "balance_transaction": ("balance_transaction",),
         "customer": ("customer",),
         "failure_balance_transaction": ("balance_transaction",),
@@ -35,6 +54,7 @@ EXPANDABLE: dict[str, dict[str, tuple[str, ...]]] = {
     "payment_intent": {
         "customer": ("customer",),
         "latest_charge": ("charge",),
+        "on_behalf_of": ("account",),
         "payment_method": ("payment_method",),
     },
     "payment_method": {"customer": ("customer",)},
@@ -53,6 +73,7 @@ EXPANDABLE: dict[str, dict[str, tuple[str, ...]]] = {
         "source_transfer_reversal": ("transfer_reversal",),
         "transfer_reversal": ("transfer_reversal",),
     },
+    "capability": {"account": ("account",)},
     "bank_account": {"account": ("account",)},
     "transfer": {
         "balance_transaction": ("balance_transaction",),
@@ -73,13 +94,17 @@ that kind within the object."""
 
 _RESOURCE_KINDS = {
     "account": "account",
+    "application_fees": "application_fee",
     "accounts": "account",
     "balance_transactions": "balance_transaction",
+    "capabilities": "capability",
     "charges": "charge",
     "customers": "customer",
     "disputes": "dispute",
     "events": "event",
     "external_accounts": "bank_account",
+    "fee_refunds": "fee_refund",
+    "login_links": "login_link",
     "payment_intents": "payment_intent",
     "payment_methods": "payment_method",
     "payouts": "payout",
@@ -108,6 +133,8 @@ def resolver(kind: str, resolve: Resolve) -> None:
 
 def kind_of_answer(method: str, template: str) -> str:
     """The kind of object, or `list:` of a kind, that a route answers with; "" for any other."""
+    if template.startswith("/v1/application_fees/"):
+        template = template.replace("/refunds", "/fee_refunds")
     parts = template.split("/")
     for part in reversed(parts):
         kind = _RESOURCE_KINDS.get(part)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from stripe_sandbox.errors import RequestRefused, refused
 from stripe_sandbox.messages import Response
-from stripe_sandbox.records import IdempotencyRecord
+from stripe_sandbox.own_records import IdempotencyRecord
 
 if TYPE_CHECKING:
     from stripe_sandbox.world import World

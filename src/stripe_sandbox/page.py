@@ -10,7 +10,8 @@ from stripe_sandbox.clock import SandboxClock
 from stripe_sandbox.collection import Collection
 from stripe_sandbox.html_answers import html_response
 from stripe_sandbox.messages import Request, Response
-from stripe_sandbox.records import Delivery, Record
+from stripe_sandbox.own_records import Delivery
+from stripe_sandbox.records import Record
 from stripe_sandbox.visitor_pages import visit
 from stripe_sandbox.world import World
 

@@ -150,6 +150,11 @@ class PaymentIntent(Record, kw_only=True):
     description: str | None = None
     metadata: dict[str, str] = {}
     transfer_group: str | None = None
+    transfer_destination: str | None = None
+    transfer_amount: int | None = None
+    """How much of it the destination gets; None: all of it."""
+    application_fee_amount: int | None = None
+    on_behalf_of: str | None = None
     latest_charge: str | None = None
     amount_received: int = 0
     amount_capturable: int = 0
@@ -179,6 +184,13 @@ class Charge(Record, kw_only=True):
     description: str | None = None
     metadata: dict[str, str] = {}
     transfer_group: str | None = None
+    transfer_destination: str | None = None
+    transfer_amount: int | None = None
+    transfer: str | None = None
+    """The transfer that sent it on by itself (a destination charge)."""
+    application_fee_amount: int | None = None
+    application_fee: str | None = None
+    on_behalf_of: str | None = None
     captured: bool = True
     amount_captured: int = 0
     amount_refunded: int = 0
@@ -243,6 +255,8 @@ class Dispute(Record, kw_only=True):
 class BalanceTransaction(Record, kw_only=True):
     amount: int
     fee: int
+    application_fee: int = 0
+    """What of `fee` the platform gets; the rest is Stripe's."""
     currency: str
     type: str
     reporting_category: str
@@ -257,6 +271,27 @@ class BalanceTransaction(Record, kw_only=True):
     @property
     def net(self) -> int:
         return self.amount - self.fee
+
+
+class ApplicationFee(Record, kw_only=True):
+    """What a platform takes of a charge; `account` is the platform."""
+
+    amount: int
+    currency: str
+    paid_by: str
+    charge: str
+    """The connected account's own charge, or its side of a destination charge."""
+    originating_charge: str | None = None
+    amount_refunded: int = 0
+    balance_transaction: str
+
+
+class FeeRefund(Record, kw_only=True):
+    amount: int
+    currency: str
+    fee: str
+    metadata: dict[str, str] = {}
+    balance_transaction: str
 
 
 class Transfer(Record, kw_only=True):
@@ -328,56 +363,3 @@ class WebhookEndpoint(Record, kw_only=True):
     metadata: dict[str, str] = {}
     status: str = "enabled"
     api_version: str | None = None
-
-
-class Attempt(msgspec.Struct, kw_only=True):
-    at_ms: int
-    status: int | None
-    error: str | None
-    duration_ms: int
-
-
-class Delivery(Record, kw_only=True):
-    """One event on its way to one endpoint."""
-
-    event: str
-    endpoint: str
-    state: str = "pending"
-    """pending, delivered, failed (given up), dropped (by a fault)."""
-    due_ms: int
-    rank: int
-    """Breaks ties of `due_ms`; negative and falling where a fault reverses the order."""
-    in_order: bool = False
-    old_secret: bool = False
-    attempts: list[Attempt] = []
-
-
-class IdempotencyRecord(Record, kw_only=True):
-    """`id` is the account and the key; `request` the original request's id."""
-
-    fingerprint: str
-    path: str
-    status: int
-    body: bytes
-    expires_at: int
-
-
-class ClockRecord(Record, kw_only=True):
-    mode: str
-    standing_at_ms: int
-    offset_ms: int
-
-
-class StartRecord(Record, kw_only=True):
-    """What must stay the same over restarts of one state file."""
-
-    seed: str
-    boots: int
-    platform_account: str
-
-
-class AccessRecord(Record, kw_only=True):
-    """The API keys accepted (none: every test key) and those revoked."""
-
-    accepted: list[str]
-    revoked: list[str]

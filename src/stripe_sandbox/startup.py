@@ -4,14 +4,8 @@ from dataclasses import replace
 
 from stripe_sandbox.clock import ClockReading, SandboxClock
 from stripe_sandbox.ids import IdSource
-from stripe_sandbox.records import (
-    AccessRecord,
-    Account,
-    BankAccount,
-    ClockRecord,
-    Secret,
-    StartRecord,
-)
+from stripe_sandbox.own_records import AccessRecord, ClockRecord, StartRecord
+from stripe_sandbox.records import Account, BankAccount, Secret
 from stripe_sandbox.resources.balance import book, recall
 from stripe_sandbox.resources.disputes import schedule_dispute
 from stripe_sandbox.resources.payment_intent_life import AUTHORIZATION_KEPT_S

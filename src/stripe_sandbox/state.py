@@ -10,6 +10,7 @@ from stripe_sandbox.errors import invalid
 from stripe_sandbox.json_types import JsonObject, JsonValue
 from stripe_sandbox.records import BalanceTransaction, Record
 from stripe_sandbox.resources.account_view import render_account
+from stripe_sandbox.resources.application_fees import render_fee, render_fee_refund
 from stripe_sandbox.resources.balance import render_balance_transaction
 from stripe_sandbox.resources.charges import render_charge
 from stripe_sandbox.resources.disputes import render_dispute
@@ -24,6 +25,7 @@ R = TypeVar("R", bound=Record)
 
 DEFAULT_KINDS = (
     "accounts,balances,payment_intents,charges,refunds,disputes,transfers,transfer_reversals,"
+    "application_fees,fee_refunds,"
     "payouts,balance_transactions"
 )
 
@@ -71,6 +73,8 @@ def render_state(world: World, kinds: str | None) -> JsonObject:
         "disputes": lambda: _all(world, world.disputes, render_dispute),
         "transfers": lambda: _all(world, world.transfers, render_transfer),
         "transfer_reversals": lambda: _all(world, world.transfer_reversals, render_reversal),
+        "application_fees": lambda: _all(world, world.application_fees, render_fee),
+        "fee_refunds": lambda: _all(world, world.fee_refunds, render_fee_refund),
         "payouts": lambda: _all(world, world.payouts, render_payout),
         "balance_transactions": lambda: _all(world, world.balance_transactions, _booked),
         "events": lambda: _all(world, world.events, render_event),

@@ -10,7 +10,8 @@ from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
 from stripe_sandbox.faults import Fault, FaultKind
-from stripe_sandbox.records import Attempt, Delivery, Event, WebhookEndpoint
+from stripe_sandbox.own_records import Attempt, Delivery
+from stripe_sandbox.records import Event, WebhookEndpoint
 
 if TYPE_CHECKING:
     from stripe_sandbox.world import World

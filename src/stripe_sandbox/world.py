@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypedDict
 
+from stripe_sandbox import own_records as own
 from stripe_sandbox import records as r
 from stripe_sandbox.collection import Collection, Unsaved
 from stripe_sandbox.config import SandboxConfig
@@ -94,6 +95,15 @@ class World:
             unsaved,
             source=lambda record: record.source,
         )
+        self.application_fees = Collection(
+            "application_fee",
+            r.ApplicationFee,
+            unsaved,
+            charge=lambda record: record.charge,
+        )
+        self.fee_refunds = Collection(
+            "fee_refund", r.FeeRefund, unsaved, fee=lambda record: record.fee
+        )
         self.transfers = Collection(
             "transfer",
             r.Transfer,
@@ -108,17 +118,21 @@ class World:
             transfer=lambda record: record.transfer,
         )
         self.payouts = Collection("payout", r.Payout, unsaved)
+        self._make_deliveries(unsaved)
+
+    def _make_deliveries(self, unsaved: Unsaved) -> None:
+        """What tells of the objects, and what the sandbox keeps for itself."""
         self.events = Collection(
             "event", r.Event, unsaved, object_id=lambda record: record.object_id
         )
         self.webhook_endpoints = Collection("webhook_endpoint", r.WebhookEndpoint, unsaved)
         self.deliveries = Collection(
-            "delivery", r.Delivery, unsaved, event=lambda record: record.event
+            "delivery", own.Delivery, unsaved, event=lambda record: record.event
         )
-        self.idempotency = Collection("idempotency", r.IdempotencyRecord, unsaved)
-        self.clocks = Collection("clock", r.ClockRecord, unsaved)
-        self.starts = Collection("start", r.StartRecord, unsaved)
-        self.access = Collection("access", r.AccessRecord, unsaved)
+        self.idempotency = Collection("idempotency", own.IdempotencyRecord, unsaved)
+        self.clocks = Collection("clock", own.ClockRecord, unsaved)
+        self.starts = Collection("start", own.StartRecord, unsaved)
+        self.access = Collection("access", own.AccessRecord, unsaved)
 
     @property
     def platform(self) -> str:

@@ -49,6 +49,11 @@ def _nothing_beyond_what_is_there(state: State) -> None:
         reversed_by[reversal["transfer"]] += reversal["amount"]
     for transfer in state["transfers"]:
         assert transfer["amount_reversed"] == reversed_by[transfer["id"]] <= transfer["amount"]
+    returned: dict[str, int] = defaultdict(int)
+    for refund in state["fee_refunds"]:
+        returned[refund["fee"]] += refund["amount"]
+    for fee in state["application_fees"]:
+        assert fee["amount_refunded"] == returned[fee["id"]] <= fee["amount"], fee["id"]
     for (account, _), (available, pending) in balances(state).items():
         if account != state["platform"]:
             assert available >= 0, account
@@ -57,7 +62,12 @@ def _nothing_beyond_what_is_there(state: State) -> None:
 
 def _money_is_conserved(state: State, opening: int) -> None:
     """What all accounts hold is what came in less what went out, told by the objects."""
-    fees = {booked["id"]: booked["fee"] for booked in state["balance_transactions"]}
+    fees = {
+        booked["id"]: sum(
+            part["amount"] for part in booked["fee_details"] if part["type"] == "stripe_fee"
+        )
+        for booked in state["balance_transactions"]
+    }
     expected = opening
     for charge in state["charges"]:
         if charge["source_transfer"] is None and charge["balance_transaction"] is not None:

@@ -31,6 +31,7 @@ _COLLECTIONS = {
     "destination": "accounts",
     "dispute": "disputes",
     "intent": "payment_intents",
+    "on_behalf_of": "accounts",
     "payment_intent": "payment_intents",
     "payment_method": "payment_methods",
     "default_payment_method": "payment_methods",
@@ -47,6 +48,9 @@ _PATH_COLLECTIONS = {
     "/v1/transfers/{id}/reversals": ("transfers",),
     "/v1/transfers/{transfer}/reversals/{id}": ("transfers", "transfer_reversals"),
     "/v1/accounts/{account}/external_accounts/{id}": ("accounts", "bank_accounts"),
+    "/v1/application_fees/{id}": ("application_fees",),
+    "/v1/application_fees/{id}/refunds": ("application_fees",),
+    "/v1/application_fees/{fee}/refunds/{id}": ("application_fees", "fee_refunds"),
     "/v1/accounts/{account}/capabilities/{capability}": ("accounts", "capabilities"),
 }
 

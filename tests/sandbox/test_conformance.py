@@ -46,6 +46,9 @@ def populated() -> CoreClient:
         "/v1/transfers", {"amount": 900, "currency": "usd", "destination": vendor}
     )
     stripe.post(f"/v1/transfers/{transfer['id']}/reversals", {"amount": 100})
+    stripe.pay(transfer_data={"destination": vendor}, application_fee_amount=500)
+    [fee] = stripe.get("/v1/application_fees")["data"]
+    stripe.post(f"/v1/application_fees/{fee['id']}/refunds", {"amount": 20})
     stripe.post("/v1/payouts", {"amount": 100, "currency": "usd"})
     stripe.post("/v1/payouts", {"amount": 100, "currency": "usd"}, account=vendor)
     url = "http://127.0.0.1:9/hook"
@@ -189,6 +192,7 @@ def walk_connect(stripe: CoreClient) -> None:
     stripe.get(f"{path}/reversals/{reversal}")
     stripe.post(f"{path}/reversals/{reversal}", {"metadata": {"a": "1"}})
     stripe.get(f"{path}/reversals")
+    walk_destination_charge(stripe, receiver)
     transactions = stripe.get("/v1/balance_transactions", {"expand": ["data.source"]})["data"]
     stripe.get(f"/v1/balance_transactions/{transactions[0]['id']}")
     stripe.get("/v1/balance_transactions", {"type": "payment"}, account=receiver)
@@ -206,3 +210,24 @@ def walk_connect(stripe: CoreClient) -> None:
     stripe.get("/v1/webhook_endpoints")
     stripe.post(hook, {"disabled": True, "enabled_events": ["payout.paid"]})
     stripe.delete(hook)
+
+
+def walk_destination_charge(stripe: CoreClient, receiver: str) -> None:
+    data = {"destination": receiver}
+    intent = stripe.pay(transfer_data=data, application_fee_amount=500, on_behalf_of=receiver)
+    fees = stripe.get(
+        "/v1/application_fees",
+        {"charge": intent["latest_charge"], "expand": ["data.originating_transaction"]},
+    )
+    path = f"/v1/application_fees/{fees['data'][0]['id']}"
+    stripe.get(path, {"expand": ["account", "balance_transaction.source"]})
+    made = stripe.post(f"{path}/refunds", {"amount": 10, "expand": ["fee"]})["id"]
+    stripe.get(f"{path}/refunds")
+    stripe.get(f"{path}/refunds/{made}", {"expand": ["balance_transaction.source"]})
+    stripe.post(f"{path}/refunds/{made}", {"metadata": {"a": "1"}})
+    both = {"reverse_transfer": True, "refund_application_fee": True}
+    stripe.post(
+        "/v1/refunds", {"payment_intent": intent["id"], "expand": ["transfer_reversal"], **both}
+    )
+    charge = f"/v1/charges/{intent['latest_charge']}"
+    stripe.get(charge, {"expand": ["application_fee", "transfer.destination_payment"]})

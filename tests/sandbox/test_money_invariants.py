@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from stripe_sandbox import Manner
+from stripe_sandbox.resources.charges import processing_fee
 from stripe_sandbox.resources.disputes import can_escalate
 from tests.sandbox.auditor import audit
 from tests.sandbox.client import CoreClient
@@ -85,11 +86,36 @@ class Money(RuleBasedStateMachine):
         ids = [record.id for record in getattr(self.stripe.sandbox.world, collection)][-8:]
         return data.draw(st.sampled_from(ids)) if ids else None
 
-    @rule(amount=AMOUNTS, method=METHODS, manual=st.booleans())
-    def pay(self, amount: int, method: str, manual: bool) -> None:
-        params = {"amount": amount, "currency": "usd", "payment_method": method, "confirm": True}
-        capture = {"capture_method": "manual" if manual else "automatic"}
-        self.send("/v1/payment_intents", {**params, **capture})
+    @rule(data=st.data(), amount=AMOUNTS, method=METHODS, manual=st.booleans(), sent=st.booleans())
+    def pay(self, data: st.DataObject, amount: int, method: str, manual: bool, sent: bool) -> None:
+        params: dict[str, Any] = {"amount": amount, "currency": "usd", "payment_method": method}
+        params["capture_method"] = "manual" if manual else "automatic"
+        if sent:
+            parts = [{}, {"amount": amount // 2}, {"amount": amount}]
+            destination = data.draw(st.sampled_from(self.accounts[1:]))
+            share = data.draw(st.sampled_from(parts))
+            params["transfer_data"] = {"destination": destination, **share}
+            if not share:
+                params["application_fee_amount"] = data.draw(st.integers(1, amount))
+        self.send("/v1/payment_intents", {**params, "confirm": True})
+
+    @rule(data=st.data(), amount=AMOUNTS)
+    def pay_directly(self, data: st.DataObject, amount: int) -> None:
+        """A charge of the connected account's own, with a fee that may leave it little."""
+        account = data.draw(st.sampled_from(self.accounts[1:]))
+        params = {"amount": amount, "currency": "usd", "payment_method": "pm_card_visa"}
+        most = max(1, amount - processing_fee(self.stripe.sandbox.world, amount))
+        fee = data.draw(st.integers(1, most))
+        more = {"confirm": True, "application_fee_amount": fee}
+        self.send("/v1/payment_intents", {**params, **more}, account)
+
+    @rule(data=st.data())
+    def refund_fee(self, data: st.DataObject) -> None:
+        named = self.pick(data, "application_fees")
+        if named is not None:
+            fee = self.stripe.sandbox.world.application_fees[named]
+            part = draw_part(data, fee.amount - fee.amount_refunded)
+            self.send(f"/v1/application_fees/{named}/refunds", part)
 
     @rule(data=st.data(), action=st.sampled_from(["capture", "cancel", "confirm"]))
     def move_intent(self, data: st.DataObject, action: str) -> None:
@@ -98,7 +124,8 @@ class Money(RuleBasedStateMachine):
         if action == "capture" and data.draw(st.booleans()):
             params["amount_to_capture"] = data.draw(st.integers(1, 500))
         if intent is not None:
-            self.send(f"/v1/payment_intents/{intent}/{action}", params)
+            account = self.stripe.sandbox.world.payment_intents[intent].account
+            self.send(f"/v1/payment_intents/{intent}/{action}", params, account)
 
     @rule(data=st.data(), outcome=st.sampled_from(["succeed", "fail"]))
     def authenticate(self, data: st.DataObject, outcome: str) -> None:
@@ -118,8 +145,11 @@ class Money(RuleBasedStateMachine):
         if named is not None:
             charge = self.stripe.sandbox.world.charges[named]
             params = draw_part(data, charge.amount_captured - charge.amount_refunded)
-            email = {"instructions_email": "payer@example.com"}
-            self.send("/v1/refunds", {"charge": named, **email, **params}, charge.account)
+            more: dict[str, Any] = {"instructions_email": "payer@example.com"}
+            for share in ("reverse_transfer", "refund_application_fee"):
+                if data.draw(st.booleans()):
+                    more[share] = True
+            self.send("/v1/refunds", {"charge": named, **more, **params}, charge.account)
 
     @rule(data=st.data())
     def close_way_back(self, data: st.DataObject) -> None:
@@ -152,7 +182,9 @@ class Money(RuleBasedStateMachine):
         named = self.pick(data, "transfers")
         if named is not None:
             transfer = self.stripe.sandbox.world.transfers[named]
-            params = draw_part(data, transfer.amount - transfer.amount_reversed)
+            params: dict[str, Any] = draw_part(data, transfer.amount - transfer.amount_reversed)
+            if data.draw(st.booleans()):
+                params["refund_application_fee"] = True
             self.send(f"/v1/transfers/{named}/reversals", params)
 
     @rule(data=st.data())

@@ -3,6 +3,7 @@
 from stripe_sandbox.resources import (
     account_links,
     accounts,
+    application_fees,
     balance,
     bank_accounts,
     capabilities,
@@ -22,6 +23,7 @@ from stripe_sandbox.resources import (
 __all__ = [
     "account_links",
     "accounts",
+    "application_fees",
     "balance",
     "bank_accounts",
     "capabilities",

@@ -18,6 +18,8 @@ REPORTING_CATEGORIES = {
     "refund_failure": "refund_failure",
     "payment_failure_refund": "refund_failure",
     "payment_reversal": "charge_failure",
+    "application_fee": "platform_earning",
+    "application_fee_refund": "platform_earning_refund",
     "transfer": "transfer",
     "transfer_refund": "transfer_reversal",
     "payout": "payout",
@@ -41,11 +43,13 @@ def book(
     *,
     source: str | None,
     fee: int = 0,
+    application_fee: int = 0,
     available_on: int | None = None,
     description: str | None = None,
     category: str | None = None,
 ) -> BalanceTransaction:
-    """Move `amount` less `fee` (minor units, signed) on the account's books.
+    """Move `amount` less `fee` (minor units, signed) on the account's books; `application_fee` is
+    what of the fee a platform gets.
 
     It is available at once unless `available_on` (seconds) lies in the future; until then it is
     pending, and time releases it.
@@ -56,6 +60,7 @@ def book(
         **world.stamp("txn_", account),
         amount=amount,
         fee=fee,
+        application_fee=application_fee,
         currency=currency,
         type=kind,
         reporting_category=category or REPORTING_CATEGORIES.get(kind, kind),
@@ -146,17 +151,21 @@ def _amount(amount: int, currency: str) -> dict[str, JsonValue]:
 
 
 def render_balance_transaction(world: World, transaction: BalanceTransaction) -> JsonObject:
-    fees: list[JsonValue] = []
-    if transaction.fee:
-        fees.append(
-            {
-                "amount": transaction.fee,
-                "application": None,
-                "currency": transaction.currency,
-                "description": transaction.fee_description,
-                "type": "stripe_fee",
-            }
-        )
+    parts = (
+        ("stripe_fee", transaction.fee - transaction.application_fee, transaction.fee_description),
+        ("application_fee", transaction.application_fee, "Application fee"),
+    )
+    fees: list[JsonValue] = [
+        {
+            "amount": amount,
+            "application": None,
+            "currency": transaction.currency,
+            "description": description,
+            "type": kind,
+        }
+        for kind, amount, description in parts
+        if amount
+    ]
     return {
         "id": transaction.id,
         "object": "balance_transaction",

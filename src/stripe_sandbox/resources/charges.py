@@ -7,10 +7,12 @@ from stripe_sandbox.json_types import JsonObject
 from stripe_sandbox.lists import list_records
 from stripe_sandbox.parameters import merge_metadata
 from stripe_sandbox.records import Charge, Decline, PaymentIntent, PaymentMethod, Shipping
+from stripe_sandbox.resources.application_fees import collect_fee
 from stripe_sandbox.resources.balance import book
 from stripe_sandbox.resources.customers import render_shipping
 from stripe_sandbox.resources.events import changed, emit
 from stripe_sandbox.resources.payment_methods import fingerprint, render_contact
+from stripe_sandbox.resources.transfer_booking import make_transfer
 from stripe_sandbox.routes import Call, route
 from stripe_sandbox.world import World
 
@@ -37,6 +39,10 @@ def make_charge(
         description=intent.description,
         metadata=dict(intent.metadata),
         transfer_group=intent.transfer_group,
+        transfer_destination=intent.transfer_destination,
+        transfer_amount=intent.transfer_amount,
+        application_fee_amount=intent.application_fee_amount,
+        on_behalf_of=intent.on_behalf_of,
         captured=False,
         billing=method.billing,
         shipping=intent.shipping,
@@ -92,6 +98,8 @@ def _take(world: World, charge: Charge, amount: int) -> None:
     charge.captured = True
     charge.amount_captured = amount
     bypass = charge.card is not None and BY_NAME[charge.card].bypass_pending
+    available_on = world.now if bypass else world.now + world.config.settlement_s
+    direct_fee = 0 if charge.transfer_destination else charge.application_fee_amount or 0
     transaction = book(
         world,
         charge.account,
@@ -99,25 +107,51 @@ def _take(world: World, charge: Charge, amount: int) -> None:
         amount,
         charge.currency,
         source=charge.id,
-        fee=processing_fee(world, amount),
-        available_on=world.now if bypass else world.now + world.config.settlement_s,
+        fee=processing_fee(world, amount) + direct_fee,
+        application_fee=direct_fee,
+        available_on=available_on,
         description=charge.description,
     )
     charge.balance_transaction = transaction.id
+    world.charges.save(charge)
+    if charge.transfer_destination is not None:
+        _send_on(world, charge, charge.transfer_destination, available_on)
+    elif direct_fee:
+        collect_fee(world, charge, direct_fee, originating=None, available_on=available_on)
+
+
+def _send_on(world: World, charge: Charge, destination: str, available_on: int) -> None:
+    """A destination charge: its transfer, and the platform's fee out of that."""
+    wanted = charge.amount_captured if charge.transfer_amount is None else charge.transfer_amount
+    fee = charge.application_fee_amount or 0
+    transfer = make_transfer(
+        world,
+        destination,
+        min(wanted, charge.amount_captured),
+        charge.currency,
+        source=charge,
+        available_on=available_on,
+        application_fee=fee,
+    )
+    charge.transfer, charge.transfer_group = transfer.id, transfer.transfer_group
+    if fee:
+        payment = world.charges[transfer.destination_payment]
+        made = collect_fee(world, payment, fee, originating=charge, available_on=available_on)
+        charge.application_fee = made.id
     world.charges.save(charge)
 
 
 def render_charge(world: World, charge: Charge) -> JsonObject:
     refunded = charge.amount_refunded + charge.amount_released
-    return {
+    body: JsonObject = {
         "id": charge.id,
         "object": "charge",
         "amount": charge.amount,
         "amount_captured": charge.amount_captured,
         "amount_refunded": refunded,
         "application": None,
-        "application_fee": None,
-        "application_fee_amount": None,
+        "application_fee": charge.application_fee,
+        "application_fee_amount": charge.application_fee_amount,
         "balance_transaction": charge.balance_transaction,
         "billing_details": render_contact(charge.billing),
         "calculated_statement_descriptor": charge.statement_descriptor or "SANDBOX",
@@ -133,7 +167,7 @@ def render_charge(world: World, charge: Charge) -> JsonObject:
         "fraud_details": {},
         "livemode": False,
         "metadata": charge.metadata,
-        "on_behalf_of": None,
+        "on_behalf_of": charge.on_behalf_of,
         "outcome": _outcome(charge),
         "paid": charge.status == "succeeded",
         "payment_intent": charge.payment_intent,
@@ -152,6 +186,14 @@ def render_charge(world: World, charge: Charge) -> JsonObject:
         "transfer_data": None,
         "transfer_group": charge.transfer_group,
     }
+    if charge.transfer_destination is not None:
+        body["transfer_data"] = {
+            "amount": charge.transfer_amount,
+            "destination": charge.transfer_destination,
+        }
+    if charge.transfer is not None:
+        body["transfer"] = charge.transfer
+    return body
 
 
 def _outcome(charge: Charge) -> JsonObject | None:

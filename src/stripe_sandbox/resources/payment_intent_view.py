@@ -20,7 +20,7 @@ def render_payment_intent(world: World, intent: PaymentIntent) -> JsonObject:
         "amount_details": {"tip": {}},
         "amount_received": intent.amount_received,
         "application": None,
-        "application_fee_amount": None,
+        "application_fee_amount": intent.application_fee_amount,
         "automatic_payment_methods": automatic,
         "canceled_at": intent.canceled_at,
         "cancellation_reason": intent.cancellation_reason,
@@ -36,7 +36,7 @@ def render_payment_intent(world: World, intent: PaymentIntent) -> JsonObject:
         "livemode": False,
         "metadata": intent.metadata,
         "next_action": _next_action(world, intent),
-        "on_behalf_of": None,
+        "on_behalf_of": intent.on_behalf_of,
         "payment_method": intent.payment_method,
         "payment_method_configuration_details": None,
         "payment_method_options": {
@@ -56,9 +56,18 @@ def render_payment_intent(world: World, intent: PaymentIntent) -> JsonObject:
         "statement_descriptor": intent.statement_descriptor,
         "statement_descriptor_suffix": intent.statement_descriptor_suffix,
         "status": intent.status,
-        "transfer_data": None,
+        "transfer_data": _transfer_data(intent),
         "transfer_group": intent.transfer_group,
     }
+
+
+def _transfer_data(intent: PaymentIntent) -> JsonObject | None:
+    if intent.transfer_destination is None:
+        return None
+    data: JsonObject = {"destination": intent.transfer_destination}
+    if intent.transfer_amount is not None:
+        data["amount"] = intent.transfer_amount
+    return data
 
 
 def _last_error(world: World, error: Decline | None) -> JsonObject | None:

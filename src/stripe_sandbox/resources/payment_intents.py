@@ -6,8 +6,10 @@ from stripe_sandbox.errors import StripeError, invalid, missing_object, refused
 from stripe_sandbox.json_types import JsonObject
 from stripe_sandbox.lists import list_records
 from stripe_sandbox.parameters import Params, merge_metadata
-from stripe_sandbox.records import PaymentIntent, PaymentMethod, Shipping
+from stripe_sandbox.records import Charge, PaymentIntent, PaymentMethod, Shipping
+from stripe_sandbox.resources import connect_charges
 from stripe_sandbox.resources.charges import capture_charge
+from stripe_sandbox.resources.connect_charges import check_shares, wishes
 from stripe_sandbox.resources.customers import find_customer
 from stripe_sandbox.resources.disputes import open_dispute
 from stripe_sandbox.resources.events import emit
@@ -63,7 +65,7 @@ def _unexpected(world: World, intent: PaymentIntent, action: str, allowed: str) 
     "/v1/payment_intents",
     models=f"amount currency automatic_payment_methods.enabled "
     f"automatic_payment_methods.allow_redirects capture_method confirm confirmation_method "
-    f"transfer_group {_DETAILS} {_CONFIRMATION}",
+    f"transfer_group {connect_charges.ALL} {_DETAILS} {_CONFIRMATION}",
 )
 def create_payment_intent(call: Call) -> JsonObject:
     world, params = call.world, call.params
@@ -97,6 +99,7 @@ def create_payment_intent(call: Call) -> JsonObject:
     intent.client_secret = f"{intent.id}_secret_{world.ids.new('', 25)}"
     if confirming:
         _check_return_url(intent, params)
+    wishes(world, intent, params, amount).apply(intent)
     _apply_details(world, intent, params)
     method = _method_sent(world, intent, params)
     if confirming and method is None:
@@ -234,12 +237,19 @@ def retrieve_payment_intent(call: Call) -> JsonObject:
 @route(
     "POST",
     "/v1/payment_intents/{intent}",
-    models=f"amount currency capture_method transfer_group {_DETAILS}",
+    models=f"amount currency capture_method transfer_group {connect_charges.AMOUNTS} {_DETAILS}",
 )
 def update_payment_intent(call: Call) -> JsonObject:
     world, params = call.world, call.params
     intent = _find(call)
-    fixed = {"amount", "currency", "capture_method", "payment_method"}
+    fixed = {
+        "amount",
+        "application_fee_amount",
+        "capture_method",
+        "currency",
+        "payment_method",
+        "transfer_data",
+    }
     if intent.status in ("succeeded", "canceled", "requires_capture") and fixed & set(
         params.values
     ):
@@ -251,8 +261,10 @@ def update_payment_intent(call: Call) -> JsonObject:
         )
     currency = check_currency(params.text("currency") or intent.currency)
     amount = check_amount(params.integer("amount") or intent.amount, currency, charge=True)
+    connect = wishes(world, intent, params, amount)
     method = _method_sent(world, intent, params)
     _apply_details(world, intent, params)
+    connect.apply(intent)
     intent.amount, intent.currency = amount, currency
     intent.capture_method = params.text("capture_method") or intent.capture_method
     if "transfer_group" in params:
@@ -263,7 +275,11 @@ def update_payment_intent(call: Call) -> JsonObject:
     return render_payment_intent(world, intent)
 
 
-@route("POST", "/v1/payment_intents/{intent}/capture", models="amount_to_capture metadata")
+@route(
+    "POST",
+    "/v1/payment_intents/{intent}/capture",
+    models=f"amount_to_capture metadata {connect_charges.AMOUNTS}",
+)
 def capture_payment_intent(call: Call) -> JsonObject:
     world, params = call.world, call.params
     intent = _find(call)
@@ -278,11 +294,12 @@ def capture_payment_intent(call: Call) -> JsonObject:
             code="amount_too_large" if amount > 0 else "parameter_invalid_integer",
             param="amount_to_capture",
         )
+    charge = world.charges[intent.latest_charge]
+    _share_captured(world, intent, charge, amount, params)
     intent.metadata = merge_metadata(intent.metadata, params)
     intent.status = "succeeded"
     intent.amount_received, intent.amount_capturable = amount, 0
     world.payment_intents.save(intent)
-    charge = world.charges[intent.latest_charge]
     capture_charge(world, charge, amount)
     body = render_payment_intent(world, intent)
     emit(world, "payment_intent.succeeded", body, intent.account)
@@ -290,6 +307,23 @@ def capture_payment_intent(call: Call) -> JsonObject:
     if card.dispute is not None:
         open_dispute(world, charge, card.dispute, inquiry=card.inquiry)
     return body
+
+
+def _share_captured(
+    world: World, intent: PaymentIntent, charge: Charge, amount: int, params: Params
+) -> None:
+    """The fee or the share that a capture names instead; both must fit what is captured."""
+    fee, share = intent.application_fee_amount, intent.transfer_amount
+    if "application_fee_amount" in params:
+        fee = params.integer("application_fee_amount")
+    named = params.object("transfer_data").integer("amount")
+    if named is not None:
+        share = named
+    elif share is not None:
+        share = min(share, amount)
+    check_shares(world, intent, amount, intent.transfer_destination, fee, share)
+    intent.application_fee_amount = charge.application_fee_amount = fee
+    intent.transfer_amount = charge.transfer_amount = share
 
 
 @route("POST", "/v1/payment_intents/{intent}/cancel", models="cancellation_reason")

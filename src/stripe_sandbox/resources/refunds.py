@@ -10,6 +10,7 @@ from stripe_sandbox.records import Charge, Refund
 from stripe_sandbox.resources.balance import book, funds
 from stripe_sandbox.resources.charges import render_charge
 from stripe_sandbox.resources.events import changed, emit
+from stripe_sandbox.resources.refund_shares import MODELS, shares, take_shares
 from stripe_sandbox.routes import Call, route
 from stripe_sandbox.schedule import Duty
 from stripe_sandbox.world import World
@@ -81,7 +82,7 @@ resolver("list:refund", _refunds_of_charge)
 @route(
     "POST",
     "/v1/refunds",
-    models="amount charge instructions_email metadata payment_intent reason",
+    models=f"amount charge instructions_email metadata payment_intent reason {MODELS}",
 )
 def create_refund(call: Call) -> JsonObject:
     world, params = call.world, call.params
@@ -97,6 +98,7 @@ def create_refund(call: Call) -> JsonObject:
             f"Refund amount ({amount}) is greater than unrefunded amount on charge ({left})",
             param="amount",
         )
+    back = shares(world, charge, amount, params)
     refund = Refund(
         **world.stamp("re_", call.account),
         amount=amount,
@@ -108,6 +110,7 @@ def create_refund(call: Call) -> JsonObject:
         metadata=merge_metadata({}, params),
         instructions_email=_instructions_email(params, charge),
     )
+    take_shares(world, back, refund)
     _start(world, refund, charge)
     world.refunds.add(refund)
     charge.amount_refunded += amount

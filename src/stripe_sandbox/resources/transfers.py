@@ -5,10 +5,10 @@ from stripe_sandbox.errors import invalid, missing_object, refused
 from stripe_sandbox.json_types import JsonObject
 from stripe_sandbox.lists import list_records
 from stripe_sandbox.parameters import Params, merge_metadata
-from stripe_sandbox.records import Account, Charge, Transfer
-from stripe_sandbox.resources.account_view import can_receive
-from stripe_sandbox.resources.balance import book, funds
+from stripe_sandbox.records import Charge, Transfer
+from stripe_sandbox.resources.balance import funds
 from stripe_sandbox.resources.events import changed, emit
+from stripe_sandbox.resources.transfer_booking import find_destination, make_transfer
 from stripe_sandbox.resources.transfer_view import render_transfer
 from stripe_sandbox.routes import Call, route
 from stripe_sandbox.world import World
@@ -34,7 +34,7 @@ def create_transfer(call: Call) -> JsonObject:
         raise invalid("Transfers can only be created by a platform, on its own account.")
     currency = check_currency(params.required_text("currency"))
     source = _source_charge(call, params)
-    destination = _destination(call, params.required_text("destination"))
+    destination = find_destination(world, params.required_text("destination"), "destination")
     amount = params.integer("amount")
     if amount is None:
         if source is None:
@@ -50,47 +50,20 @@ def create_transfer(call: Call) -> JsonObject:
     else:
         _check_available(world, amount, currency)
         available_on = world.now
-    stamp = world.stamp("tr_", call.account)
-    group = params.text("transfer_group") or (source.transfer_group if source else None)
-    payment = _destination_payment(world, stamp["id"], destination, amount, currency)
-    transfer = Transfer(
-        **stamp,
-        amount=amount,
-        currency=currency,
-        destination=destination.id,
-        description=params.text("description"),
-        metadata=metadata,
-        transfer_group=group or (f"group_{source.payment_intent}" if source else None),
-        source_transaction=source.id if source else None,
-        balance_transaction=book(
-            world,
-            call.account,
-            "transfer",
-            -amount,
-            currency,
-            source=stamp["id"],
-            available_on=available_on,
-            description=params.text("description"),
-        ).id,
-        destination_payment=payment.id,
-    )
-    world.transfers.add(transfer)
-    if source is not None:
-        source.transferred += amount
-        world.charges.save(source)
-    payment.balance_transaction = book(
+    return render_transfer(
         world,
-        destination.id,
-        "payment",
-        amount,
-        currency,
-        source=payment.id,
-        available_on=available_on,
-    ).id
-    world.charges.save(payment)
-    body = render_transfer(world, transfer)
-    emit(world, "transfer.created", body, call.account)
-    return body
+        make_transfer(
+            world,
+            destination.id,
+            amount,
+            currency,
+            source=source,
+            available_on=available_on,
+            transfer_group=params.text("transfer_group"),
+            description=params.text("description"),
+            metadata=metadata,
+        ),
+    )
 
 
 def _source_charge(call: Call, params: Params) -> Charge | None:
@@ -131,41 +104,6 @@ def _check_available(world: World, amount: int, currency: str) -> None:
             "test card. See: https://stripe.com/docs/testing#available-balance",
             code="balance_insufficient",
         )
-
-
-def _destination(call: Call, account_id: str) -> Account:
-    account = call.world.accounts.get(account_id)
-    if account is None:
-        raise invalid(
-            f"No such destination: '{account_id}'", code="resource_missing", param="destination"
-        )
-    if account.id == call.account:
-        raise invalid(
-            "Cannot transfer to your own account.",
-            code="transfers_not_allowed",
-            param="destination",
-        )
-    if not can_receive(account):
-        raise invalid(
-            "Your destination account needs to have at least one of the following capabilities "
-            "enabled: transfers, crypto_transfers, legacy_payments",
-            code="insufficient_capabilities_for_transfer",
-        )
-    return account
-
-
-def _destination_payment(
-    world: World, transfer_id: str, destination: Account, amount: int, currency: str
-) -> Charge:
-    payment = Charge(
-        **world.stamp("py_", destination.id),
-        amount=amount,
-        currency=currency,
-        status="succeeded",
-        amount_captured=amount,
-        source_transfer=transfer_id,
-    )
-    return world.charges.add(payment)
 
 
 @route("GET", "/v1/transfers/{transfer}")
