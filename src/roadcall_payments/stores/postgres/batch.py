@@ -16,6 +16,7 @@ from roadcall_payments.commit import (
     InboxStatus,
     InboxUpdate,
 )
+from roadcall_payments.domain.payment import Payment
 from roadcall_payments.journal import Head
 from roadcall_payments.ports import Queue
 from roadcall_payments.stores.arbitration import (
@@ -26,7 +27,14 @@ from roadcall_payments.stores.arbitration import (
 )
 from roadcall_payments.stores.instants import to_micros
 from roadcall_payments.stores.postgres.queries import read_idempotency, read_inbox_event
-from roadcall_payments.stores.rows import Prepared, Row, idempotency_row, inbox_row, notice_row
+from roadcall_payments.stores.rows import (
+    Prepared,
+    Row,
+    idempotency_row,
+    inbox_row,
+    notice_row,
+    payment_row,
+)
 
 if TYPE_CHECKING:
     import asyncpg
@@ -71,7 +79,6 @@ def rows_of(batch: Sequence[Prepared], standing: Standing | None = None) -> Rows
         commit = prepared.commit
         rows["journal_added"] += prepared.journal
         rows["postings_added"] += prepared.postings
-        rows["payments_changed"] += prepared.payments
         _add_streams(rows, prepared)
         _add_refs(rows, commit, standing)
         if commit.inbox is not None:
@@ -95,18 +102,21 @@ def _key_columns(row: Row) -> tuple[str, str]:
 
 def _add_streams(rows: defaultdict[str, list[Row]], prepared: Prepared) -> None:
     for write, row in zip(prepared.commit.streams, prepared.streams, strict=True):
-        stream, _, seq, digest, state = row
-        first = write.entries[0]
+        stream, _, seq, digest, encoded = row
+        first, state = write.entries[0], write.state
+        searched: Row = (None, None, None)
+        if isinstance(state, Payment):
+            *fixed, status, flagged, on_review = payment_row(state)
+            searched = (status, flagged, on_review)
+            if write.expected_seq == 0:
+                rows["payments_opened"].append(tuple(fixed))
         if write.expected_seq == 0:
-            rows["streams_opened"].append(row)
+            rows["streams_opened"].append((*row, *searched))
         else:
-            rows["streams_moved"].append(
-                (stream, write.expected_seq, first.prev_hash, seq, digest, state)
-            )
+            place = (stream, write.expected_seq, first.prev_hash)
+            rows["streams_moved"].append((*place, seq, digest, encoded, *searched))
         # A new row begins where the stream stood: what came before is published.
-        rows["outbox_listed"].append(
-            (Queue.OUTBOX.value, stream, to_micros(first.at), 0, write.expected_seq, seq)
-        )
+        rows["outbox_listed"].append((stream, to_micros(first.at), write.expected_seq, seq))
         if write.due_at is not None or write.expected_seq:
             _add_work(rows, Queue.ATTENTION, write.stream, write.due_at)
 
@@ -147,7 +157,7 @@ def _add_work(
     if due_at is None:
         rows["work_done"].append((queue.value, key))
     else:
-        rows["work_listed"].append((queue.value, key, to_micros(due_at), attempts, 0, 0))
+        rows["work_listed"].append((queue.value, key, to_micros(due_at), attempts))
 
 
 async def read_standing(connection: Connection, commits: Sequence[Commit]) -> Standing:

@@ -55,8 +55,10 @@ async def _faults(connection: Connection, stream: str) -> list[str]:
     faults += outbox_faults(stream, seq, published_seq)
     state, unreadable = readable_state(stream, encoded)
     projection = await connection.fetchrow(
-        f"SELECT {PAYMENT_COLUMNS} FROM payments WHERE id = $1",  # noqa: S608  # constant columns
+        f"SELECT {PAYMENT_COLUMNS} FROM payments, streams"  # noqa: S608  # constant columns
+        " WHERE payments.id = $1 AND streams.stream = $2",
         stream.partition("/")[2],
+        stream,
     )
     return (
         faults

@@ -153,27 +153,30 @@ def payments_statement(query: PaymentQuery) -> tuple[str, list[Value]]:
         "p.vendor_id": query.vendor_id,
         "p.driver_id": query.driver_id,
         "p.incident_id": query.incident_id,
-        "p.status": query.status,
+        "s.status": query.status,
         "p.payer_type": query.payer_type,
     }
     asked = [(column, value) for column, value in wanted.items() if value is not None]
     conditions = [f"{column} = ${number}" for number, (column, _) in enumerate(asked, start=1)]
     values: list[Value] = [value for _, value in asked]
-    # The partial indexes are used by queries that repeat their WHERE.
-    if query.status not in (None, Status.COMPLETED):
-        conditions.append("p.status <> 'completed'")
-    for column, flag in (("p.flagged", query.flagged), ("p.on_review", query.on_review)):
+    for column, flag in (("s.flagged", query.flagged), ("s.on_review", query.on_review)):
         if flag is not None:
             conditions.append(column if flag else f"NOT {column}")
+    # The partial indexes are used by queries that repeat their WHERE, and ask for their order.
+    is_open = query.status not in (None, Status.COMPLETED)
+    if is_open:
+        conditions.append("s.status <> 'completed'")
+    order = "s.stream" if is_open or query.flagged or query.on_review else "p.id"
     if query.cursor is not None:
-        (position,) = read_cursor(_PAYMENTS, query.cursor)
-        values.append(str(position))
-        conditions.append(f"p.id < ${len(values)}")
+        (own_id,) = read_cursor(_PAYMENTS, query.cursor)
+        position = str(own_id)
+        values.append(stream_of("payment", position) if order == "s.stream" else position)
+        conditions.append(f"{order} < ${len(values)}")
     values.append(query.limit + 1)
     where = " AND ".join(conditions) or "TRUE"
     text = (
         "SELECT p.id, s.state FROM payments p JOIN streams s ON s.stream = 'payment/' || p.id"  # noqa: S608  # constants only
-        f" WHERE {where} ORDER BY p.id DESC LIMIT ${len(values)}"
+        f" WHERE {where} ORDER BY {order} DESC LIMIT ${len(values)}"
     )
     return text, values
 
@@ -195,7 +198,9 @@ def _payment(own_id: str, state: bytes) -> Payment:
 
 async def read_vendor_was_paid(connection: Connection, vendor_id: str) -> bool:
     found = await connection.fetchval(
-        "SELECT 1 FROM payments WHERE vendor_id = $1 AND status = 'completed' LIMIT 1", vendor_id
+        "SELECT 1 FROM payments p JOIN streams s ON s.stream = 'payment/' || p.id"
+        " WHERE p.vendor_id = $1 AND s.status = 'completed' ORDER BY p.id LIMIT 1",
+        vendor_id,
     )
     return found is not None
 

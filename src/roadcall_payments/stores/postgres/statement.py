@@ -16,7 +16,6 @@ from roadcall_payments.stores.rows import (
     INBOX_COLUMNS,
     JOURNAL_COLUMNS,
     NOTICE_COLUMNS,
-    PAYMENT_COLUMNS,
     Row,
     Value,
 )
@@ -40,17 +39,19 @@ def _insert(name: str, table: str, columns: str, types: str, tail: str = "") -> 
     return Part(name, tuple(types.split()), sql)
 
 
-_WORK = "queue, key, due_at, attempts, published_seq, head_seq"
-_WORK_TYPES = "text text bigint integer bigint bigint"
+# Those that never change; the others stand beside the state.
+_PAYMENT_COLUMNS = "id, company_id, vendor_id, driver_id, incident_id, payer_type"
 
 # Every process locks the tables in this order, and each table's rows in the order of their keys,
 # so that no two can wait for each other.
 PARTS: tuple[Part, ...] = (
     Part(
         "streams_moved",
-        ("text", "bigint", "text", "bigint", "text", "bytea"),
-        "UPDATE streams SET seq = given.seq, hash = given.hash, state = given.state"
-        " FROM {rows} AS given (stream, expected_seq, prev_hash, seq, hash, state)"
+        ("text", "bigint", "text", "bigint", "text", "bytea", "text", "boolean", "boolean"),
+        "UPDATE streams SET seq = given.seq, hash = given.hash, state = given.state,"
+        " status = given.status, flagged = given.flagged, on_review = given.on_review"
+        " FROM {rows} AS given"
+        " (stream, expected_seq, prev_hash, seq, hash, state, status, flagged, on_review)"
         " WHERE streams.stream = given.stream AND streams.seq = given.expected_seq"
         " AND streams.hash = given.prev_hash",
         all_found=True,
@@ -81,8 +82,9 @@ PARTS: tuple[Part, ...] = (
         " WHERE inbox.event_id = given.event_id AND inbox.status IN ('waiting', 'review')",
         all_found=True,
     ),
-    _insert("streams_opened", "streams", "stream, kind, seq, hash, state",
-            "text text bigint text bytea"),
+    _insert("streams_opened", "streams",
+            "stream, kind, seq, hash, state, status, flagged, on_review",
+            "text text bigint text bytea text boolean boolean"),
     Part(
         "refs_freed",
         ("text", "text"),
@@ -105,25 +107,31 @@ PARTS: tuple[Part, ...] = (
     _insert("postings_added", "postings",
             "stream, seq, line, book, account, currency, amount_cents",
             "text bigint integer text text text bigint"),
-    # The WHERE spares the indexes when nothing that is searched for has changed.
-    _insert("payments_changed", "payments", PAYMENT_COLUMNS,
-            "text text text text text text text boolean boolean",
-            "ON CONFLICT (id) DO UPDATE SET status = excluded.status, flagged = excluded.flagged,"
-            " on_review = excluded.on_review"
-            " WHERE (payments.status, payments.flagged, payments.on_review)"
-            " IS DISTINCT FROM (excluded.status, excluded.flagged, excluded.on_review)"),
+    _insert("payments_opened", "payments", _PAYMENT_COLUMNS, "text text text text text text"),
     _insert("texts_added", "texts", "id, stream, body, salt", "text text text text"),
     _insert("notices_added", "notices", NOTICE_COLUMNS,
             "text text text text text text bigint",
             "ON CONFLICT (id) DO NOTHING RETURNING id, due_at"),
     # A stream that is on the relay's list keeps its place, its lease and its dead letter.
-    _insert("outbox_listed", "work", _WORK, _WORK_TYPES,
-            "ON CONFLICT (queue, key) DO UPDATE SET head_seq = excluded.head_seq"),
+    Part(
+        "outbox_listed",
+        ("text", "bigint", "bigint", "bigint"),
+        "INSERT INTO work (queue, key, due_at, attempts, published_seq, head_seq)"
+        " SELECT 'outbox', key, due_at, 0, published_seq, head_seq"
+        " FROM {rows} AS given (key, due_at, published_seq, head_seq)"
+        " ON CONFLICT (queue, key) DO UPDATE SET head_seq = excluded.head_seq",
+    ),
     # A commit is a new beginning: whoever held the piece finds its claim spent.
-    _insert("work_listed", "work", _WORK, _WORK_TYPES,
-            "ON CONFLICT (queue, key) DO UPDATE SET due_at = excluded.due_at,"
-            " attempts = excluded.attempts, lease = NULL, leased_until = NULL, parked_at = NULL,"
-            " reason = NULL"),
+    Part(
+        "work_listed",
+        ("text", "text", "bigint", "integer"),
+        "INSERT INTO work (queue, key, due_at, attempts, published_seq, head_seq)"
+        " SELECT queue, key, due_at, attempts, 0, 0"
+        " FROM {rows} AS given (queue, key, due_at, attempts)"
+        " ON CONFLICT (queue, key) DO UPDATE SET due_at = excluded.due_at,"
+        " attempts = excluded.attempts, lease = NULL, leased_until = NULL, parked_at = NULL,"
+        " reason = NULL",
+    ),
     Part(
         "work_done",
         ("text", "text"),

@@ -135,6 +135,8 @@ class PostgresStore:
         """See ``Store``. A commit that the database refuses as broken raises once the others
         of the batch are settled."""
         answers = self._commits.submit_all([job_of(prepare(commit)) for commit in batch])
+        if len(answers) == 1:
+            return [await answers[0]]
         settled = await asyncio.gather(*answers, return_exceptions=True)
         for answer in settled:
             if isinstance(answer, BaseException):

@@ -76,9 +76,21 @@ _STATEMENTS = (
         kind text COLLATE "C" NOT NULL,
         seq bigint NOT NULL,
         hash text COLLATE "C" NOT NULL,
-        state bytea NOT NULL
+        state bytea NOT NULL,
+        status text COLLATE "C",
+        flagged boolean,
+        on_review boolean
     ) WITH (fillfactor = 60, toast_tuple_target = 8160)
     """,
+    # Most payments are completed: those are found by any other order as fast.
+    """
+    CREATE INDEX streams_by_status ON streams (status, stream)
+        WHERE status <> 'completed'
+    """,
+    "CREATE INDEX streams_flagged ON streams (stream) WHERE flagged",
+    "CREATE INDEX streams_on_review ON streams (stream) WHERE on_review",
+    # What a payment is found by and never changes; what does change stands beside its state, so
+    # that a change of status touches one row and one index of these.
     """
     CREATE TABLE payments (
         id text COLLATE "C" PRIMARY KEY,
@@ -86,24 +98,13 @@ _STATEMENTS = (
         vendor_id text COLLATE "C" NOT NULL,
         driver_id text COLLATE "C",
         incident_id text COLLATE "C" NOT NULL,
-        payer_type text COLLATE "C" NOT NULL,
-        status text COLLATE "C" NOT NULL,
-        flagged boolean NOT NULL,
-        on_review boolean NOT NULL
-    ) WITH (fillfactor = 80)
+        payer_type text COLLATE "C" NOT NULL
+    )
     """,
     "CREATE INDEX payments_by_company ON payments (company_id, id)",
     "CREATE INDEX payments_by_vendor ON payments (vendor_id, id)",
     "CREATE INDEX payments_by_driver ON payments (driver_id, id) WHERE driver_id IS NOT NULL",
     "CREATE INDEX payments_by_incident ON payments (incident_id, id)",
-    # Most payments are completed: those are found by any other order as fast.
-    """
-    CREATE INDEX payments_by_status ON payments (status, id, company_id)
-        WHERE status <> 'completed'
-    """,
-    "CREATE INDEX payments_flagged ON payments (id) WHERE flagged",
-    "CREATE INDEX payments_on_review ON payments (id) WHERE on_review",
-    "CREATE INDEX vendors_paid ON payments (vendor_id) WHERE status = 'completed'",
     """
     CREATE TABLE refs (
         key text COLLATE "C" PRIMARY KEY,
