@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import sqlite3
 import subprocess
 import sys
-from contextlib import closing
 
 from tests.flows.stack import Stack, wait_for
 
@@ -31,11 +29,12 @@ def verify(stack: Stack) -> None:
 
 def ledger(stack: Stack) -> dict[tuple[str, str, str], int]:
     """Sums of postings per (book, account, currency), zeros left out, by plain SQL."""
-    with closing(sqlite3.connect(stack.data_dir / "roadcall.sqlite")) as database:
-        rows = database.execute(
-            "SELECT book, account, currency, SUM(amount_cents) FROM postings GROUP BY 1, 2, 3"
-        ).fetchall()
-    return {(book, account, currency): cents for book, account, currency, cents in rows if cents}
+    rows = stack.database.query(
+        "SELECT book, account, currency, SUM(amount_cents) FROM postings GROUP BY 1, 2, 3"
+    )
+    return {
+        (book, account, currency): int(cents) for book, account, currency, cents in rows if cents
+    }
 
 
 def wait_booked(stack: Stack) -> None:

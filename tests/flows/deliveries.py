@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import hmac
 import json
-import sqlite3
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from hashlib import sha256
 
-from tests.flows.stack import WEBHOOK_SECRET, JsonValue, Reply, Stack, call, wait_for
+from tests.flows.stack import WEBHOOK_SECRET, Reply, Stack, call, wait_for
 
 PATH = "/payments/webhooks/stripe"
 Object = dict[str, object]
@@ -50,7 +48,7 @@ class Kept:
 
 
 def inbox(stack: Stack) -> dict[str, Kept]:
-    rows = query(stack, "SELECT event_id, type, status, reason, stream, body FROM inbox")
+    rows = stack.database.query("SELECT event_id, type, status, reason, stream, body FROM inbox")
     return {str(row[0]): Kept(*row) for row in rows}
 
 
@@ -62,12 +60,6 @@ def wait_in_inbox(stack: Stack, event_ids: Sequence[str]) -> list[Kept]:
         return [rows[one] for one in event_ids] if rows.keys() >= set(event_ids) else None
 
     return wait_for(f"{event_ids} in the inbox", all_there)
-
-
-def query(stack: Stack, sql: str, *parameters: JsonValue) -> list[tuple]:  # type: ignore[type-arg]  # the SQL names its columns
-    """Rows of the service's own database, read from outside."""
-    with closing(sqlite3.connect(stack.data_dir / "roadcall.sqlite", timeout=30)) as database:
-        return database.execute(sql, parameters).fetchall()
 
 
 def events_about(stack: Stack, object_id: str, *, account: str | None = None) -> list[Object]:

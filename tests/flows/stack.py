@@ -28,6 +28,7 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from roadcall_payments.api.local_issuer import LocalIssuer
 from roadcall_payments.domain.people import Actor, Role
+from tests.flows.databases import Database, sqlite_in
 
 Json = Mapping[str, "JsonValue"]
 JsonValue = str | int | float | bool | None | Sequence["JsonValue"] | Json
@@ -36,6 +37,8 @@ T = TypeVar("T")
 WEBHOOK_SECRET = "whsec_flows_platform"
 CONNECT_SECRET = "whsec_flows_connect"
 API_KEY = "sk_test_flows"
+SANDBOX_READY = "/_sandbox/clock"
+SERVICE_READY = "/health/ready"
 WAIT_S = 40
 
 
@@ -175,6 +178,7 @@ class Stack:
 
     directory: Path
     mailbox: Mailbox
+    database: Database
     settings: dict[str, str] = field(default_factory=dict)
     sandbox_port: int = field(default_factory=free_port)
     port: int = field(default_factory=free_port)
@@ -184,11 +188,15 @@ class Stack:
         self.secrets = self.directory / "stripe.json"
         self.write_secrets(self.api_key)
         self.others: list[ServerProcess] = []
-        self.sandbox = self.start_sandbox()
+        # Side by side: most of a start is imports. The sandbox, which the service's readiness
+        # asks for, is there first.
+        self.sandbox = self.launch_sandbox()
+        self.service = self.launch_service()
         try:
-            self.service = self.start_service()
+            self.sandbox.wait_ready(SANDBOX_READY)
+            self.service.wait_ready(SERVICE_READY)
         except BaseException:
-            self.sandbox.kill()
+            self.close()
             raise
 
     @property
@@ -209,6 +217,11 @@ class Stack:
         draft.replace(self.secrets)
 
     def start_sandbox(self) -> ServerProcess:
+        process = self.launch_sandbox()
+        process.wait_ready(SANDBOX_READY)
+        return process
+
+    def launch_sandbox(self) -> ServerProcess:
         hook = f"http://127.0.0.1:{self.port}/payments/webhooks/stripe"
         command = [sys.executable, "-m", "stripe_sandbox", "--port", str(self.sandbox_port)]
         command += ["--state", str(self.directory / "sandbox.sqlite"), "--api-key", API_KEY]
@@ -216,13 +229,16 @@ class Stack:
         command += ["--connect-webhook-url", hook, "--connect-webhook-secret", CONNECT_SECRET]
         command += ["--webhook-retries", "1,1,1,2,2,5,5,10,10,10,10,10"]
         log = self.directory / "sandbox.log"
-        process = ServerProcess(command, {}, log, f"http://127.0.0.1:{self.sandbox_port}")
-        process.wait_ready("/_sandbox/clock")
-        return process
+        return ServerProcess(command, {}, log, f"http://127.0.0.1:{self.sandbox_port}")
 
-    def start_service(self, ready: str = "/health/ready", **changed: str) -> ServerProcess:
+    def start_service(self, ready: str = SERVICE_READY, **changed: str) -> ServerProcess:
         """Start `serve` and wait until ``ready`` answers 200; ``changed`` overrides settings for
         this process alone."""
+        process = self.launch_service(**changed)
+        process.wait_ready(ready)
+        return process
+
+    def launch_service(self, **changed: str) -> ServerProcess:
         env = {
             "ROADCALL_DATA_DIR": str(self.data_dir),
             "ROADCALL_PORT": str(self.port),
@@ -236,15 +252,14 @@ class Stack:
             "ROADCALL_WORKER_POLL_INTERVAL_MS": "100",
             "ROADCALL_RATE_LIMIT_PER_MINUTE": "100000",
             "ROADCALL_RATE_LIMIT_SENSITIVE_PER_MINUTE": "100000",
+            **self.database.settings,
             **self.settings,
             **changed,
         }
         command = [sys.executable, "-m", "roadcall_payments.cli.main", "serve"]
         self.environment = env
         log = self.directory / "service.log"
-        process = ServerProcess(command, env, log, f"http://127.0.0.1:{self.port}")
-        process.wait_ready(ready)
-        return process
+        return ServerProcess(command, env, log, f"http://127.0.0.1:{self.port}")
 
     def restart_service(self, **changed: str) -> None:
         self.service = self.start_service(**changed)
@@ -344,13 +359,16 @@ class Stack:
 
 
 @contextlib.contextmanager
-def running_stack(directory: Path, **settings: str) -> Iterator[Stack]:
-    """A stack that is gone afterwards, whatever happened."""
+def running_stack(
+    directory: Path, database: Database | None = None, **settings: str
+) -> Iterator[Stack]:
+    """A stack that is gone afterwards, whatever happened; on a SQLite file unless told."""
+    kept_in = database or sqlite_in(directory)
     mailbox = Mailbox()
     mailbox.controller.start()
     stack: Stack | None = None
     try:
-        stack = Stack(directory, mailbox, settings)
+        stack = Stack(directory, mailbox, kept_in, settings)
         yield stack
     finally:
         if stack is not None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.flows.deliveries import Object, deliver, query, signature
+from tests.flows.deliveries import Object, deliver, signature
 from tests.flows.stack import Stack
 
 EVENT: Object = {
@@ -24,8 +24,8 @@ EVENT: Object = {
 
 def rows(stack: Stack) -> dict[str, int]:
     """How many rows each table of the database has."""
-    tables = query(stack, "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
-    return {name: query(stack, f"SELECT COUNT(*) FROM {name}")[0][0] for (name,) in tables}
+    count = "SELECT COUNT(*) FROM"
+    return {one: stack.database.query(f"{count} {one}")[0][0] for one in stack.database.tables()}
 
 
 def event_bytes(**changed: object) -> bytes:

@@ -1,8 +1,16 @@
 """Both kinds of payment, from creation to the vendor's notice, over real HTTP."""
 
+import pytest
+
 from tests.flows import payments
 from tests.flows.books import assert_books_agree, verify
 from tests.flows.stack import Stack, wait_for
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def database_kind(request: pytest.FixtureRequest) -> str:
+    kind: str = request.param
+    return kind
 
 
 def test_a_driver_pays_by_card_and_every_cent_is_explained(stack: Stack) -> None:

@@ -1,14 +1,21 @@
 """Declines, retries and races: one truth at the end, and money moved once."""
 
-import sqlite3
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from functools import partial
+
+import pytest
 
 from tests.flows import payments
 from tests.flows.books import assert_books_agree
+from tests.flows.deliveries import inbox
 from tests.flows.stack import Reply, Stack, wait_for
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def database_kind(request: pytest.FixtureRequest) -> str:
+    kind: str = request.param
+    return kind
 
 
 def test_m1_m3_a_declined_card_then_another_on_the_same_payment_intent(stack: Stack) -> None:
@@ -148,11 +155,7 @@ def heard(stack: Stack, event_type: str, object_id: str) -> bool:
     events = stack.form("GET", f"/v1/events?type={event_type}&limit=100").body["data"]
     assert isinstance(events, list)
     ids = [event["id"] for event in events if event["data"]["object"]["id"] == object_id]
-    with closing(sqlite3.connect(stack.data_dir / "roadcall.sqlite")) as database:
-        return any(
-            database.execute("SELECT 1 FROM inbox WHERE event_id = ?", (event_id,)).fetchone()
-            for event_id in ids
-        )
+    return not set(ids).isdisjoint(inbox(stack))
 
 
 def drain_platform(stack: Stack, *, leaving: int) -> str:

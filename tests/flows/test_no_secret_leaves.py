@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 import pytest
 
 from roadcall_payments.domain.people import Role
 from tests.flows import payments
 from tests.flows.books import command
-from tests.flows.deliveries import deliver, query, signature, wait_delivered
+from tests.flows.deliveries import deliver, signature, wait_delivered
 from tests.flows.stack import (
     API_KEY,
     CONNECT_SECRET,
@@ -18,7 +17,6 @@ from tests.flows.stack import (
     Reply,
     Stack,
     call,
-    running_stack,
     wait_for,
 )
 
@@ -28,14 +26,12 @@ GROUPED_CARD = "4000 0000 0000 9995"
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with running_stack(
-        tmp_path_factory.mktemp("leaks"),
-        ROADCALL_LOG_LEVEL="DEBUG",
-        ROADCALL_APPROVER_EMAILS="approver@fleet.example",
-        ROADCALL_OPERATIONS_EMAILS="operations@fleet.example",
-    ) as running:
-        yield running
+def stack_settings() -> dict[str, str]:
+    return {
+        "ROADCALL_LOG_LEVEL": "DEBUG",
+        "ROADCALL_APPROVER_EMAILS": "approver@fleet.example",
+        "ROADCALL_OPERATIONS_EMAILS": "operations@fleet.example",
+    }
 
 
 @pytest.fixture(scope="module")
@@ -171,10 +167,9 @@ def test_no_log_line_carries_a_secret(stack: Stack, secrets: dict[str, str]) -> 
 
 def test_nothing_stored_carries_a_secret(stack: Stack, secrets: dict[str, str]) -> None:
     """Every value of every table: journal, inbox, notices, idempotency records, all of it."""
-    tables = query(stack, "SELECT name FROM sqlite_master WHERE type = 'table'")
     seen = 0
-    for (table,) in tables:
-        for row in query(stack, f"SELECT * FROM {table}"):
+    for table in stack.database.tables():
+        for row in stack.database.query(f"SELECT * FROM {table}"):
             seen += 1
             text = " ".join(
                 value.decode(errors="replace") if isinstance(value, bytes) else str(value)

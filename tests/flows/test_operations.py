@@ -15,28 +15,25 @@ from aiosmtpd.controller import Controller
 from roadcall_payments.domain.people import Role
 from tests.flows import payments
 from tests.flows.books import assert_books_agree, command, verify
-from tests.flows.deliveries import query
 from tests.flows.stack import API_KEY, Reply, Stack, call, free_port, running_stack, wait_for
 
 ROTATED_KEY = "sk_test_flows_rotated"
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with running_stack(
-        tmp_path_factory.mktemp("operations"),
-        ROADCALL_STRIPE_BUDGET_S="2",
-        ROADCALL_RECOVERY_AFTER_S="3",
-        ROADCALL_NOTICES_ATTEMPTS_MAX="2",
-        ROADCALL_RETRY_BASE_S="1",
-        ROADCALL_RETRY_CAP_S="1",
-    ) as running:
-        yield running
+def stack_settings() -> dict[str, str]:
+    return {
+        "ROADCALL_STRIPE_BUDGET_S": "2",
+        "ROADCALL_RECOVERY_AFTER_S": "3",
+        "ROADCALL_NOTICES_ATTEMPTS_MAX": "2",
+        "ROADCALL_RETRY_BASE_S": "1",
+        "ROADCALL_RETRY_CAP_S": "1",
+    }
 
 
 def journal(stack: Stack) -> int:
     """How many facts there are."""
-    return int(query(stack, "SELECT COUNT(*) FROM journal")[0][0])
+    return int(stack.database.query("SELECT COUNT(*) FROM journal")[0][0])
 
 
 @contextmanager
@@ -147,7 +144,7 @@ def test_while_paused_recovery_looks_and_does_not_send(stack: Stack) -> None:
 def looks(stack: Stack, payment_id: str) -> int:
     """How often the worker attended to this payment and put it back."""
     sql = "SELECT attempts FROM work WHERE queue = 'attention' AND key = ?"
-    found = query(stack, sql, f"payment/{payment_id}")
+    found = stack.database.query(sql, f"payment/{payment_id}")
     return int(found[0][0]) if found else 0
 
 
@@ -190,8 +187,7 @@ def mail_server_away(stack: Stack) -> Iterator[None]:
 
 def parked(stack: Stack, payment_id: str) -> list[tuple[str]]:
     """The dead letters among the payment's notices."""
-    return query(
-        stack,
+    return stack.database.query(
         "SELECT key FROM work JOIN notices ON key = id WHERE parked_at IS NOT NULL AND stream = ?",
         f"payment/{payment_id}",
     )

@@ -16,7 +16,6 @@ from tests.flows.deliveries import (
     events_about,
     inbox,
     object_of,
-    query,
     wait_delivered,
     wait_in_inbox,
 )
@@ -73,7 +72,7 @@ def assert_kept(stack: Stack, object_id: str) -> None:
     assert told
     for kept in wait_in_inbox(stack, [str(event["id"]) for event in told]):
         assert (kept.status, kept.stream) == ("kept", None), kept
-    refs = query(stack, "SELECT key FROM refs WHERE key LIKE ?", f"%{object_id}")
+    refs = stack.database.query("SELECT key FROM refs WHERE key LIKE ?", f"%{object_id}")
     assert refs == []
 
 

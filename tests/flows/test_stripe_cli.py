@@ -11,7 +11,7 @@ import pytest
 
 from tests.flows import payments
 from tests.flows.books import command
-from tests.flows.deliveries import deliveries_of, query, wait_delivered
+from tests.flows.deliveries import deliveries_of, wait_delivered
 from tests.flows.stack import API_KEY, Stack, running_stack, wait_for
 from tests.sandbox.node_packages import cli_environment, stripe_cli
 
@@ -75,12 +75,14 @@ def test_what_the_cli_triggers_arrives_verifies_is_stored_and_answered_200(
         assert isinstance(attempts, list)
         assert [attempt["status"] for attempt in attempts] == [200]
     for event_id in made:
-        (kept,) = query(stack, "SELECT type, status FROM inbox WHERE event_id = ?", event_id)
+        (kept,) = stack.database.query(
+            "SELECT type, status FROM inbox WHERE event_id = ?", event_id
+        )
         assert kept == (event_type, "kept")
 
 
 def test_strangers_events_touched_no_stream_and_say_why(stack: Stack) -> None:
-    assert query(stack, "SELECT stream FROM streams") == []
+    assert stack.database.query("SELECT stream FROM streams") == []
     words = ("inbox", "list", "--status", "kept", "--limit", "100", "--json")
     listed = command(stack, *words)
     assert listed.returncode == 0, listed.stderr
@@ -104,7 +106,7 @@ def test_m13_a_trigger_in_our_metadata_is_kept_and_not_applied(stack: Stack, hom
     stripe(stack, home, *words, "--override", "payment_intent:amount=12500")
     wait_delivered(stack)
     (made,) = event_ids(stack, "payment_intent.succeeded") - before
-    told = query(stack, "SELECT status, stream FROM inbox WHERE event_id = ?", made)
+    told = stack.database.query("SELECT status, stream FROM inbox WHERE event_id = ?", made)
     assert told == [("kept", None)]
     payment = stack.payment(payment_id)
     assert (payment["status"], payment["stripePaymentIntentId"]) == ("processing", intent_id)

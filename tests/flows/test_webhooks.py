@@ -17,7 +17,6 @@ from tests.flows.deliveries import (
     events_about,
     inbox,
     published,
-    query,
     wait_delivered,
 )
 from tests.flows.stack import Stack, wait_for
@@ -147,8 +146,7 @@ def assert_each_event_was_taken_once(stack: Stack, object_id: str, fault: str) -
 def assert_the_vendor_was_told_once(stack: Stack, payment_id: str, email: str) -> None:
     """One e-mail, and one notice a channel: the bus carried one PaymentCompleted."""
     wait_for("the vendor's e-mail", lambda: stack.mailbox.to(email) or None)
-    planned = query(
-        stack,
+    planned = stack.database.query(
         "SELECT channel FROM notices WHERE stream = ? AND template IN "
         "('payment_received', 'transfer_sent') ORDER BY channel",
         f"payment/{payment_id}",

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.flows.databases import sqlite_in
 from tests.flows.stack import Mailbox, ServerProcess, Stack, running_stack
 
 STRIPE = "https://api.stripe.com"
@@ -22,6 +23,9 @@ class Elsewhere(ServerProcess):
 
     def __init__(self) -> None:
         self.url = STRIPE
+
+    def wait_ready(self, path: str) -> None:
+        return
 
     def kill(self) -> None:
         return
@@ -34,7 +38,7 @@ class Elsewhere(ServerProcess):
 class LiveStack(Stack):
     """The service with Stripe's test mode. No webhook reaches it: answers and recovery do all."""
 
-    def start_sandbox(self) -> ServerProcess:
+    def launch_sandbox(self) -> ServerProcess:
         return Elsewhere()
 
     def connected_account(self) -> str:
@@ -58,7 +62,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     mailbox.controller.start()
     live: LiveStack | None = None
     try:
-        live = LiveStack(directory, mailbox, patient, api_key=os.environ["STRIPE_API_KEY"])
+        key = os.environ["STRIPE_API_KEY"]
+        live = LiveStack(directory, mailbox, sqlite_in(directory), patient, api_key=key)
         yield live
     finally:
         if live is not None:
