@@ -80,7 +80,7 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
     secrets = _secret_source(settings)
     await _refuse_live_drills(settings, secrets)
     async with AsyncExitStack() as opened:
-        store = _open_store(settings)
+        store = await _open_store(settings)
         opened.push_async_callback(store.close)
         gateway = _open_gateway(settings, secrets, clock, ids)
         opened.push_async_callback(gateway.close)
@@ -152,15 +152,16 @@ def join(
     )
 
 
-def _open_store(settings: Settings) -> Store:
-    unsupported = {"DATABASE_URL": settings.postgres_url, "TABLE_NAME": settings.table_name}
-    for name, value in unsupported.items():
-        if value is not None:
-            raise InvalidInput(
-                name,
-                "This version keeps its data in SQLite: unset it, and set "
-                "ROADCALL_DATABASE_PATH to choose the file.",
-            )
+async def _open_store(settings: Settings) -> Store:
+    if settings.table_name is not None:
+        raise InvalidInput(
+            "TABLE_NAME",
+            "This version keeps its data in SQLite or PostgreSQL: unset it, and set DATABASE_URL.",
+        )
+    if settings.postgres_url is not None:
+        from roadcall_payments.stores.postgres import open_postgres
+
+        return await open_postgres(settings.postgres_url)
     from roadcall_payments.stores.sqlite.store import open_sqlite
 
     return open_sqlite(settings.sqlite_path)
