@@ -36,6 +36,8 @@ from roadcall_payments.workflows.payments import Payments
 from roadcall_payments.workflows.queries import Queries
 from roadcall_payments.workflows.reconciliation import Reconciliation
 from roadcall_payments.workflows.recovery import Recovery
+from roadcall_payments.workflows.refund_movement import RefundMovement
+from roadcall_payments.workflows.refunds import Refunds
 from roadcall_payments.workflows.rules_scorer import RulesScorer
 from roadcall_payments.workflows.vendors import Vendors
 from roadcall_payments.workflows.verification import Verification
@@ -56,6 +58,7 @@ class Service:
     intake: Intake
     approvals: Approvals
     payments: Payments
+    refunds: Refunds
     queries: Queries
     vendors: Vendors
     webhook_inbox: WebhookInbox
@@ -104,8 +107,18 @@ def join(
     switch = MovementsSwitch(write_path, store)
     scoring = Scoring(write_path, store, RulesScorer(settings.risk_rules))
     movement = Movement(write_path, gateway, switch, clock, settings.stripe_budget_s)
+    refund_movement = RefundMovement(write_path, gateway, switch, clock, settings.stripe_budget_s)
     vendors = Vendors(write_path, store, ids)
-    recovery = Recovery(write_path, store, gateway, movement, switch, scoring, settings.patience)
+    recovery = Recovery(
+        write_path,
+        store,
+        gateway,
+        movement,
+        refund_movement,
+        switch,
+        scoring,
+        settings.patience,
+    )
     webhook_inbox = WebhookInbox(write_path, store, gateway)
     notices = Notices(store, clock, vendors, _audience(settings), FileTemplates(), notifiers)
     bus = InProcessBus()
@@ -138,6 +151,7 @@ def join(
         intake=Intake(write_path, store, gateway, scoring, ids),
         approvals=Approvals(write_path, store, ids, settings.approval_policy),
         payments=Payments(write_path, store, gateway, movement, switch, settings.approval_policy),
+        refunds=Refunds(write_path, store, gateway, refund_movement, switch, ids),
         queries=Queries(store, gateway),
         vendors=vendors,
         webhook_inbox=webhook_inbox,

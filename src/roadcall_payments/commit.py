@@ -82,6 +82,11 @@ def job_ref(incident_id: str, vendor_id: str) -> str:
     return f"job:{len(incident_id)}:{incident_id}:{vendor_id}"
 
 
+def refund_ref(refund_id: str) -> str:
+    """The key under which a refund's payment is found."""
+    return f"refund:{refund_id}"
+
+
 class InboxStatus(StrEnum):
     """``applied``: took effect. ``kept``: nothing to apply, ever. ``waiting``: to be retried.
     ``review``: retries are used up, a person decides."""

@@ -12,6 +12,7 @@ from roadcall_payments.domain.errors import BrokenInvariant, InvalidInput
 from roadcall_payments.domain.events import PayerType
 from roadcall_payments.domain.money import Money
 from roadcall_payments.domain.payment import Payment
+from roadcall_payments.domain.refund import Refund, RefundStatus
 from roadcall_payments.domain.stripe_objects import Operation, StripeIdentity, StripeRequest
 from roadcall_payments.stripe_gateway import requests
 from roadcall_payments.stripe_gateway.requests import API_VERSION, Redirects
@@ -120,13 +121,16 @@ def test_a_payout_that_no_bank_takes_is_invalid() -> None:
 
 
 def test_a_refund_names_its_payment_and_itself() -> None:
-    request = requests.refund_request(
-        confirmable(), Money(500, "usd"), refund_id="re_ours", key="refund_re_ours", identity=US
+    asked = Refund(
+        "rf_1", Money(500, "usd"), "requested_by_customer", RefundStatus.APPROVED, NOON, NOON
     )
+    request = requests.refund_request(confirmable(), asked, key="refund_rf_1", identity=US)
     assert params(request) == {
         "payment_intent": "pi_1",
         "amount": 500,
-        "metadata": {"purpose": "refund", "paymentId": "p_1", "refundId": "re_ours"},
+        "reason": "requested_by_customer",
+        "metadata": {"purpose": "refund", "paymentId": "p_1", "refundId": "rf_1"},
+        "expand": ["balance_transaction"],
     }
 
 

@@ -17,6 +17,8 @@ from roadcall_payments.domain.errors import NotFound
 from roadcall_payments.domain.events import PayerType
 from roadcall_payments.domain.money import Money
 from roadcall_payments.domain.payment import Payment
+from roadcall_payments.domain.refund import Refund as OurRefund
+from roadcall_payments.domain.refund import RefundStatus as OurStatus
 from roadcall_payments.domain.stripe_objects import (
     IntentStatus,
     PaymentIntent,
@@ -304,17 +306,19 @@ async def test_a_vendors_balance_is_paid_out_as_the_vendor(
 async def test_a_refund_is_made_and_listed(gateway: StripeGateway) -> None:
     payment, intent = await opened(gateway)
     await confirmed(gateway, payment, "pm_card_visa")
+    asked = OurRefund("refund_ours", Money(500, "usd"), "duplicate", OurStatus.APPROVED, NOON, NOON)
     request = gateway.refund_request(
-        payment,
-        Money(500, "usd"),
-        refund_id="re_ours",
-        key=f"refund_{uuid.uuid4()}",
-        identity=await gateway.identity(),
+        payment, asked, key=f"refund_{uuid.uuid4()}", identity=await gateway.identity()
     )
     outcome = await send(gateway, request)
     assert isinstance(outcome, Answered), outcome
-    assert isinstance(outcome.object, Refund)
-    assert list(await gateway.refunds(intent.id)) == [outcome.object]
+    made = outcome.object
+    assert isinstance(made, Refund)
+    assert (made.metadata["refundId"], made.reason) == ("refund_ours", "duplicate")
+    assert made.drawn
+    assert made.balance_transaction is not None
+    assert made.balance_transaction.amount == Money(-500, "usd")
+    assert list(await gateway.refunds(intent.id)) == [made]
 
 
 async def test_accounts_are_described(gateway: StripeGateway, vendor_account: str) -> None:

@@ -168,6 +168,21 @@ class Api:
         assert reply.code == "payment_failed", reply.text
         return reply.json["payment"]
 
+    async def completed(self, **changes: Json) -> Json:
+        """A driver's payment whose card was charged."""
+        payment = await self.approved(**changes)
+        address = f"/payments/{payment['id']}"
+        assert (await self.post(f"{address}/process", SERVICE)).status == 200
+        reply = await self.post(f"{address}/confirm", DRIVER, {"paymentMethodId": "pm_card_visa"})
+        assert reply.json["payment"]["status"] == "completed", reply.text
+        return reply.json["payment"]
+
+    async def refund_requested(self, **changes: Json) -> Json:
+        payment = await self.completed()
+        reply = await self.post(f"/payments/{payment['id']}/refunds", DISPATCHER, changes)
+        assert reply.status == 201, reply.text
+        return reply.json
+
     async def processing(self) -> Json:
         payment = await self.approved()
         reply = await self.post(f"/payments/{payment['id']}/process", SERVICE)

@@ -51,6 +51,16 @@ async def processing(api: Api) -> dict[str, Any]:
     return payment
 
 
+async def completed(api: Api) -> dict[str, Any]:
+    payment: dict[str, Any] = await api.completed()
+    return payment
+
+
+async def refund(api: Api) -> dict[str, Any]:
+    asked: dict[str, Any] = await api.refund_requested()
+    return asked
+
+
 async def flagged(api: Api) -> dict[str, Any]:
     payment: dict[str, Any] = await api.created(
         vendorId=f"v_{uuid4()}",  # the first payment to a vendor
@@ -102,7 +112,7 @@ EVENT_OF_C1 = {
     "detail": NEW_OF_C1,
 }
 
-P = "/payments/{paymentId}"
+P, R = "/payments/{paymentId}", "/refunds/{refundId}"
 #                                         svc o.svc disp o.disp adm aud ven o.ven drv o.drv
 TABLE = [
     Row(("POST", "/payments"), nothing, " 201 403 201 403 201 403 403 403 403 403", NEW_OF_C1),
@@ -135,6 +145,12 @@ TABLE = [
     ),
     Row(("POST", f"{P}/cancel"), pending, "    403 403 200 404 200 403 403 403 403 403"),
     Row(("POST", f"{P}/retry"), failed_transfer, "403 403 200 404 200 403 403 403 403 403"),
+    Row(("POST", f"{P}/refunds"), completed, "  403 403 201 404 201 403 403 403 403 403", {}),
+    Row(("GET", f"{P}/refunds"), completed, "   200 404 200 404 200 200 200 404 200 404"),
+    Row(("GET", "/refunds/pending"), nothing, " 403 403 403 403 200 200 403 403 403 403"),
+    Row(("GET", R), refund, "                   200 404 200 404 200 200 200 404 200 404"),
+    Row(("POST", f"{R}/approve"), refund, "     403 403 403 403 200 403 403 403 403 403"),
+    Row(("POST", f"{R}/reject"), refund, "      403 403 403 403 200 403 403 403 403 403", {}),
     Row(
         ("PUT", "/vendors/{vendorId}"),
         vendor,

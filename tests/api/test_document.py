@@ -98,7 +98,7 @@ async def test_every_error_example_is_told_as_its_code_is(api: Api) -> None:
 
 
 async def test_an_operation_lists_its_own_errors_only(api: Api) -> None:
-    held = {"processPayment", "confirmPayment"}
+    held = {"processPayment", "confirmPayment", "approveRefund"}
     for method, path, operation in operations(api):
         codes = codes_of(api, method.lower(), path)
         assert ("movements_paused" in codes) == (operation["operationId"] in held), path
@@ -112,7 +112,8 @@ async def test_an_operation_lists_its_own_errors_only(api: Api) -> None:
 
 async def test_every_post_that_moves_money_takes_an_idempotency_key(api: Api) -> None:
     for method, path, operation in operations(api):
-        if method == "POST" and path.startswith("/payments") and "webhooks" not in path:
+        moving = path.startswith(("/payments", "/refunds")) and "webhooks" not in path
+        if method == "POST" and moving:
             headers = {p["name"] for p in operation["parameters"] if p["in"] == "header"}
             assert "Idempotency-Key" in headers, path
 

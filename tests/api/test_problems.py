@@ -29,6 +29,7 @@ EXAMPLES: dict[type[e.RoadcallError], e.RoadcallError] = {
     e.InvalidInput: e.InvalidInput("amountCents", "Too much."),
     e.DuplicateJob: e.DuplicateJob("There is one.", payment_id="p_1"),
     e.PaymentRefused: e.PaymentRefused("No.", stripe_code="card_declined", decline_code="lost"),
+    e.RefundRefused: e.RefundRefused("No.", stripe_code="declined"),
 }
 
 

@@ -16,7 +16,7 @@ from roadcall_payments.commit import Commit, InboxEvent, InboxInsert, InboxStatu
 from roadcall_payments.config import Settings
 from roadcall_payments.ports import Queue, Store
 from roadcall_payments.stores.sqlite.store import open_sqlite
-from roadcall_payments.workflows.webhook_inbox import ATTEMPTS_MAX
+from roadcall_payments.workflows.webhook_delivery import ATTEMPTS_MAX
 from tests.cli.conftest import Typed
 from tests.workflows.stories import World
 

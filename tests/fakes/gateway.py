@@ -15,7 +15,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections import defaultdict, deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -23,6 +23,7 @@ from enum import StrEnum
 from roadcall_payments.domain.errors import InvalidInput, NotFound, RoadcallError
 from roadcall_payments.domain.money import Money
 from roadcall_payments.domain.payment import Payment
+from roadcall_payments.domain.refund import Refund as OurRefund
 from roadcall_payments.domain.stripe_objects import (
     Account,
     BalanceFunds,
@@ -32,6 +33,7 @@ from roadcall_payments.domain.stripe_objects import (
     PaymentIntent,
     Payout,
     Refund,
+    RefundStatus,
     Reversal,
     StripeEvent,
     StripeFailure,
@@ -48,7 +50,7 @@ from roadcall_payments.ports import (
     Unknown,
     UnknownReason,
 )
-from roadcall_payments.stripe_gateway import requests
+from roadcall_payments.stripe_gateway import amounts, requests
 from roadcall_payments.stripe_gateway.requests import Redirects
 
 IDENTITY = StripeIdentity("acct_platform", livemode=False)
@@ -68,6 +70,7 @@ class Read(StrEnum):
 
     PAYMENT_INTENT = "payment_intent"
     TRANSFERS = "transfers"
+    REFUNDS = "refunds"
 
 
 class FakeGateway:
@@ -77,6 +80,7 @@ class FakeGateway:
         self.intents: dict[str, PaymentIntent] = {}
         self.made_transfers: dict[str, Transfer] = {}
         self.made_reversals: list[Reversal] = []
+        self.made_refunds: dict[str, Refund] = {}
         self.balance_lines: list[BalanceTransaction] = []
         self.events_by_body: dict[bytes, StripeEvent] = {}
         self.down: RoadcallError | None = None
@@ -121,6 +125,36 @@ class FakeGateway:
         transfer = replace(transfer, amount_reversed=Money(total, currency))
         self.made_transfers[transfer_id] = transfer
         return transfer
+
+    def refund(
+        self,
+        intent_id: str,
+        cents: int,
+        *,
+        status: RefundStatus = RefundStatus.SUCCEEDED,
+        metadata: Mapping[str, str] | None = None,
+    ) -> Refund:
+        """Give some of a charge back, as somebody does in Stripe's dashboard."""
+        intent = self.intents[intent_id]
+        refund_id = f"re_{next(self._numbers)}"
+        self.made_refunds[refund_id] = Refund(
+            refund_id,
+            status,
+            Money(cents, intent.amount.currency),
+            CREATED,
+            metadata or {},
+            intent_id,
+            intent.latest_charge,
+            "requested_by_customer",
+            drawn=True,
+        )
+        return self.made_refunds[refund_id]
+
+    def refund_becomes(self, refund_id: str, status: RefundStatus) -> Refund:
+        reason = "lost_or_stolen_card" if status is RefundStatus.FAILED else None
+        now = replace(self.made_refunds[refund_id], status=status, failure_reason=reason)
+        self.made_refunds[refund_id] = now
+        return now
 
     def event(
         self, event_id: str, kind: str, about: StripeObject, account: str | None = None
@@ -167,6 +201,9 @@ class FakeGateway:
     def refusal_of(self, amount: Money) -> str | None:
         return "It is more than Stripe carries." if amount.amount_cents > 99_999_999 else None
 
+    def refund_refusal_of(self, amount: Money) -> str | None:
+        return amounts.refund_refusal_of(amount)
+
     def payment_intent_request(
         self, payment: Payment, *, key: str, attempt: int, identity: StripeIdentity
     ) -> StripeRequest:
@@ -211,11 +248,9 @@ class FakeGateway:
         )
 
     def refund_request(
-        self, payment: Payment, amount: Money, *, refund_id: str, key: str, identity: StripeIdentity
+        self, payment: Payment, refund: OurRefund, *, key: str, identity: StripeIdentity
     ) -> StripeRequest:
-        return requests.refund_request(
-            payment, amount, refund_id=refund_id, key=key, identity=identity
-        )
+        return requests.refund_request(payment, refund, key=key, identity=identity)
 
     async def send(self, request: StripeRequest, *, first_try: bool, budget_s: float) -> Outcome:
         self.sent.append(request)
@@ -255,7 +290,13 @@ class FakeGateway:
         return [one for one in self.made_reversals if one.transfer == transfer_id]
 
     async def refunds(self, payment_intent: str) -> Sequence[Refund]:
-        return ()
+        self._must_be_up()
+        if self.lists_down is not None:
+            raise self.lists_down
+        made = self.made_refunds.values()
+        listed = [one for one in made if one.payment_intent == payment_intent]
+        await self._let_happen(Read.REFUNDS)
+        return listed
 
     async def payouts(self, account: str, created: CreatedWindow) -> Sequence[Payout]:
         return ()
@@ -315,7 +356,7 @@ class FakeGateway:
         if action is not None:
             await action()
 
-    def _made(self, request: StripeRequest) -> PaymentIntent | Transfer:
+    def _made(self, request: StripeRequest) -> PaymentIntent | Transfer | Refund:
         match request.operation:
             case Operation.CREATE_PAYMENT_INTENT:
                 return self._opened(request)
@@ -325,6 +366,8 @@ class FakeGateway:
                 return self._confirmed(request, IntentStatus.CANCELED)
             case Operation.CREATE_TRANSFER:
                 return self._transferred(request)
+            case Operation.CREATE_REFUND:
+                return self._refunded(request)
             case _:
                 raise NotImplementedError(request.operation)
 
@@ -369,6 +412,12 @@ class FakeGateway:
             Money(0, amount.currency),
         )
         return self.made_transfers[transfer_id]
+
+    def _refunded(self, request: StripeRequest) -> Refund:
+        params = json.loads(request.params)
+        intent = self.intents[params["payment_intent"]]
+        amount = Money(params["amount"], intent.amount.currency)
+        return self.refund(intent.id, amount.amount_cents, metadata=params["metadata"])
 
     def _must_be_up(self) -> None:
         if self.down is not None:

@@ -20,7 +20,14 @@ FOLDER = Path(notifications.__file__).parent / "templates"
 LANGUAGES = sorted(path.name for path in FOLDER.iterdir() if path.is_dir())
 NAMES = sorted(path.stem for path in (FOLDER / "en").iterdir())
 # The vendor may be told by SMS and push; staff have e-mail.
-TO_VENDORS = ["payment_received", "request_rejected", "transfer_reversed", "transfer_sent"]
+TO_VENDORS = [
+    "payment_received",
+    "refund_made",
+    "refund_returned",
+    "request_rejected",
+    "transfer_reversed",
+    "transfer_sent",
+]
 TEMPLATES = FileTemplates()
 
 DETAILS = NoticeDetails(
@@ -36,6 +43,7 @@ DETAILS = NoticeDetails(
     retryable=True,
     account="acct_1",
     object_id="tr_1",
+    refund_id="0199a1b2-1234-7567-8901-123456789013",
 )
 
 

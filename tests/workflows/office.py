@@ -12,15 +12,17 @@ from roadcall_payments.bootstrap import Service, join
 from roadcall_payments.clock import SystemIds
 from roadcall_payments.commit import Commit, CommitResult, stream_of
 from roadcall_payments.config import Settings
-from roadcall_payments.domain.events import PayerType
+from roadcall_payments.domain.events import PayerType, RefundReason
 from roadcall_payments.domain.money import Money
-from roadcall_payments.domain.payment import Payment
+from roadcall_payments.domain.payment import Payment, Status
 from roadcall_payments.domain.people import Actor, Role
+from roadcall_payments.domain.stripe_objects import StripeObject
 from roadcall_payments.ports import Channel, Queue, Store
 from roadcall_payments.stores.sqlite.store import SqliteStore, open_sqlite
 from roadcall_payments.workflows.intake import NewLineItem, NewPayment
+from roadcall_payments.workflows.refunds import NewRefund
 from roadcall_payments.workflows.vendors import Contacts, VendorRecord
-from tests.fakes.gateway import FakeGateway
+from tests.fakes.gateway import GOOD_SIGNATURE, FakeGateway
 from tests.fakes.manual_clock import ManualClock
 from tests.fakes.recording_notifier import RecordingNotifier
 
@@ -68,7 +70,12 @@ class Office:
         await self.service.vendors.put(ADMIN, vendor_id, VendorRecord(account, "en-US", contacts))
         return vendor_id
 
-    async def created(self, payer: PayerType, vendor_id: str | None = None) -> str:
+    async def created(
+        self,
+        payer: PayerType,
+        vendor_id: str | None = None,
+        amount: Money = Money(12_500, "usd"),  # noqa: B008 # frozen
+    ) -> str:
         vendor_id = vendor_id or await self.vendor()
         self.jobs += 1
         new = NewPayment(
@@ -77,8 +84,8 @@ class Office:
             vendor_id=vendor_id,
             driver_id="dr_1" if payer is PayerType.DRIVER_IC else None,
             payer_type=payer,
-            amount=Money(12_500, "usd"),
-            line_items=(NewLineItem("tow", 1, 12_500),),
+            amount=amount,
+            line_items=(NewLineItem("tow", 1, amount.amount_cents),),
         )
         return (await self.service.intake.create(DISPATCHER, new)).payment.id
 
@@ -92,6 +99,33 @@ class Office:
         payment_id = await self.approved(PayerType.DRIVER_IC)
         await self.service.payments.process(DISPATCHER, payment_id, None)
         return payment_id
+
+    async def completed(self, amount: Money = Money(12_500, "usd")) -> str:  # noqa: B008 # frozen
+        """A driver's payment whose card was charged."""
+        payment_id = await self.created(PayerType.DRIVER_IC, amount=amount)
+        if (await self.payment(payment_id)).flagged:
+            await self.service.approvals.review(ADMIN, payment_id, True, None)
+        answer = await self.service.approvals.approve(APPROVER, payment_id)
+        if answer.payment.status is Status.PENDING_APPROVAL:
+            await self.service.approvals.approve(ADMIN, payment_id)
+        await self.service.payments.process(DISPATCHER, payment_id, None)
+        await self.service.payments.confirm(DRIVER, payment_id, "pm_card_visa")
+        return payment_id
+
+    async def refund_requested(self, payment_id: str, cents: int | None = None) -> str:
+        new = NewRefund(cents, RefundReason.REQUESTED_BY_CUSTOMER)
+        answer = await self.service.refunds.request(DISPATCHER, payment_id, new)
+        return answer.payment.refunds[-1].id
+
+    async def refunded(self, payment_id: str, cents: int | None = None) -> str:
+        refund_id = await self.refund_requested(payment_id, cents)
+        await self.service.refunds.approve(ADMIN, refund_id)
+        return refund_id
+
+    async def told(self, event_id: str, kind: str, about: StripeObject) -> None:
+        """A webhook event about an object arrives."""
+        body = self.stripe.event(event_id, kind, about)
+        await self.service.webhook_inbox.take(body, GOOD_SIGNATURE)
 
     async def payment(self, payment_id: str) -> Payment:
         return await self.service.queries.payment(payment_id)

@@ -35,7 +35,7 @@ from roadcall_payments.domain.stripe_objects import (
 from roadcall_payments.ports import Queue
 from roadcall_payments.workflows.intake import NewLineItem, NewPayment
 from roadcall_payments.workflows.vendors import Contacts, VendorRecord
-from roadcall_payments.workflows.webhook_inbox import ATTEMPTS_MAX
+from roadcall_payments.workflows.webhook_delivery import ATTEMPTS_MAX
 from tests.fakes.gateway import CREATED, GOOD_SIGNATURE, IDENTITY, Read
 from tests.workflows.office import ACCOUNT, ADMIN, APPROVER, DISPATCHER, DRIVER, Office
 

@@ -69,6 +69,36 @@ def completed(payer_type: e.PayerType) -> e.PaymentCompleted:
     )
 
 
+FIFTY = Money(5_000, "usd")
+ASKED = e.RefundRequested("rf_1", FIFTY, e.RefundReason.DUPLICATE, None, "dispatcher:dana")
+
+
+def refund_made(refund_id: str) -> e.RefundSucceeded:
+    return e.RefundSucceeded(
+        refund_id, "re_1", FIFTY, "acct_p", False, "co_1", VENDOR, False, e.Source.WEBHOOK
+    )
+
+
+def refund_failed(refund_id: str) -> e.RefundFailed:
+    return e.RefundFailed(
+        refund_id=refund_id,
+        amount=FIFTY,
+        code="declined",
+        message="The payer's bank declined it.",
+        account="acct_p",
+        livemode=False,
+        vendor_id=VENDOR,
+        from_suspense=False,
+        returned=True,
+        drawn=False,
+        source=e.Source.WEBHOOK,
+        stripe_refund="re_1",
+    )
+
+
+PAID_BY_DRIVER: list[e.Fact] = [APPROVED, STARTED, completed(e.PayerType.DRIVER_IC)]
+
+
 @dataclass
 class Town:
     """A store, its one vendor, the people, and three recording channels."""
@@ -214,6 +244,26 @@ async def test_events_published_again_send_nothing_again(town: Town) -> None:
             "$",
         ),
         (
+            [*PAID_BY_DRIVER, ASKED],
+            ["approver@example.com", "second@example.com", "tow@example.com"],
+            "",
+        ),
+        (
+            [*PAID_BY_DRIVER, e.RefundObserved("re_1", FIFTY, None), refund_made("re_1")],
+            ["office@example.com", "tow@example.com", "tow@example.com"],
+            "",
+        ),
+        (
+            [
+                *PAID_BY_DRIVER,
+                e.RefundObserved("re_1", FIFTY, None),
+                refund_made("re_1"),
+                refund_failed("re_1"),
+            ],
+            [*["office@example.com"] * 2, *["tow@example.com"] * 3],
+            "",
+        ),
+        (
             [e.StrayMoneyObserved("ch_9", "charge", Money(700, "usd"), "acct_p", "why", "refund")],
             ["ops@example.com"],
             "ch_9",
@@ -249,6 +299,13 @@ async def test_nobody_is_asked_to_approve_what_is_decided(town: Town) -> None:
     await town.worker.work_off()
     assert town.sent() == []
     assert await town.store.dead_letters() == []
+
+
+async def test_nobody_is_asked_to_approve_a_refund_that_is_decided(town: Town) -> None:
+    rejected = e.RefundRejected("rf_1", "admin:ada", None)
+    await town.happened(*PAID_BY_DRIVER, ASKED, rejected, payer_type=e.PayerType.DRIVER_IC)
+    await town.worker.work_off()
+    assert town.mail() == []
 
 
 async def test_the_reader_is_written_to_in_their_language(town: Town) -> None:
@@ -346,4 +403,5 @@ def test_every_fact_that_somebody_hears_of_is_subscribed_to() -> None:
     assert set(EVENT_NAMES) - {kind.__name__ for kind in get_args(e.Fact)} == {
         "FraudDetected",
         "PaymentTransferReversed",
+        "RefundCompleted",
     }

@@ -31,6 +31,10 @@ class Action(StrEnum):
     READ_CLIENT_SECRET = "fetch client secrets"
     CANCEL = "cancel payments"
     RETRY = "retry payments"
+    READ_REFUND = "read refunds"
+    READ_PENDING_REFUNDS = "read all refunds that wait for approval"
+    REQUEST_REFUND = "ask for refunds"
+    DECIDE_REFUND = "approve and reject refunds"
     TAKE_EVENT = "deliver events"
     WRITE_VENDOR = "change vendors"
     READ_VENDOR = "read vendors"
@@ -87,6 +91,17 @@ RIGHTS: Mapping[Action, Mapping[Role, Reach]] = {
     Action.READ_CLIENT_SECRET: {Role.SERVICE: Reach.PAYER, Role.DRIVER: Reach.DRIVER},
     Action.CANCEL: {Role.DISPATCHER: Reach.COMPANY, Role.ADMIN: Reach.ALL},
     Action.RETRY: {Role.DISPATCHER: Reach.COMPANY, Role.ADMIN: Reach.ALL},
+    Action.READ_REFUND: {
+        Role.SERVICE: Reach.COMPANY,
+        Role.DISPATCHER: Reach.COMPANY,
+        Role.ADMIN: Reach.ALL,
+        Role.AUDITOR: Reach.ALL,
+        Role.VENDOR: Reach.VENDOR,
+        Role.DRIVER: Reach.DRIVER,
+    },
+    Action.READ_PENDING_REFUNDS: {Role.ADMIN: Reach.ALL, Role.AUDITOR: Reach.ALL},
+    Action.REQUEST_REFUND: {Role.DISPATCHER: Reach.COMPANY, Role.ADMIN: Reach.ALL},
+    Action.DECIDE_REFUND: {Role.ADMIN: Reach.ALL},
     Action.TAKE_EVENT: {Role.SERVICE: Reach.COMPANY},
     Action.WRITE_VENDOR: {Role.ADMIN: Reach.ALL},
     Action.READ_VENDOR: {
@@ -132,6 +147,12 @@ ROUTES: Mapping[tuple[str, str], Guarded] = {
     ("GET", "/payments/{paymentId}/client-secret"): Guarded(
         Action.READ_CLIENT_SECRET, sensitive=True
     ),
+    ("POST", "/payments/{paymentId}/refunds"): Guarded(Action.REQUEST_REFUND, sensitive=True),
+    ("GET", "/payments/{paymentId}/refunds"): Guarded(Action.READ_REFUND),
+    ("GET", "/refunds/pending"): Guarded(Action.READ_PENDING_REFUNDS),
+    ("GET", "/refunds/{refundId}"): Guarded(Action.READ_REFUND),
+    ("POST", "/refunds/{refundId}/approve"): Guarded(Action.DECIDE_REFUND, sensitive=True),
+    ("POST", "/refunds/{refundId}/reject"): Guarded(Action.DECIDE_REFUND, sensitive=True),
     ("PUT", "/vendors/{vendorId}"): Guarded(Action.WRITE_VENDOR),
     ("GET", "/vendors/{vendorId}"): Guarded(Action.READ_VENDOR),
     ("POST", "/events"): Guarded(Action.TAKE_EVENT),
@@ -169,6 +190,12 @@ def require_payment(caller: Actor, action: Action, payment: Payment) -> None:
     """Raises NotFound when this payment is none of the caller's business."""
     if not _reaches(caller, RIGHTS[action][caller.role], payment):
         raise NotFound(f"There is no payment {payment.id}.")
+
+
+def require_refund(caller: Actor, action: Action, payment: Payment, refund_id: str) -> None:
+    """The same for a refund of that payment."""
+    if not _reaches(caller, RIGHTS[action][caller.role], payment):
+        raise NotFound(f"There is no refund {refund_id}.")
 
 
 def may_read(caller: Actor, payment: Payment) -> bool:

@@ -17,6 +17,7 @@ from roadcall_payments.api import (
     payment_commands,
     payments,
     problems,
+    refunds,
     reviews,
     vendors,
 )
@@ -31,7 +32,17 @@ from roadcall_payments.api.wiring import Service
 from roadcall_payments.config import Settings
 from roadcall_payments.domain.errors import RoadcallError
 
-ROUTERS = (payments, payment_commands, vendors, events, reviews, movements, health, metrics)
+ROUTERS = (
+    payments,
+    payment_commands,
+    refunds,
+    vendors,
+    events,
+    reviews,
+    movements,
+    health,
+    metrics,
+)
 
 
 def create_app(service: Service, settings: Settings) -> ASGIApp:

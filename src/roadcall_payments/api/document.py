@@ -45,6 +45,7 @@ again; do not send another one.
 """
 _TAGS: Final = [
     {"name": "payments", "description": "From creation to the money's arrival."},
+    {"name": "refunds", "description": "Money back to the payer."},
     {"name": "vendors", "description": "Whom to pay."},
     {"name": "events", "description": "What others tell us."},
     {"name": "operations", "description": "For the people who run it."},

@@ -73,6 +73,7 @@ _OPENED: Final[Example] = {
     "awaiting": "payer",
     "stripePaymentIntentId": "pi_3Pgf3nLkdIwHu7ix",
 }
+_PAID: Final[Example] = {**_OPENED, "status": "completed", "awaiting": None}
 _RISKY: Final[Example] = {"score": 0.8, "level": "high", "reasons": ["amount"], "flagged": True}
 
 _EXAMPLES: Final[Mapping[str, Example]] = {
@@ -93,6 +94,12 @@ _EXAMPLES: Final[Mapping[str, Example]] = {
             stripeCode="card_declined",
             declineCode="generic_decline",
             payment={**PAYMENT_EXAMPLE, **_OPENED, "status": "failed", "awaiting": None},
+        ),
+        _example(
+            e.RefundRefused,
+            "The payer's bank declined it.",
+            stripeCode="declined",
+            payment={**PAYMENT_EXAMPLE, **_PAID},
         ),
         _example(Unauthenticated, "Send a token: Authorization: Bearer <JWT>."),
         _example(Unauthenticated, "The token has expired. Fetch a new one.", code="invalid_token"),
@@ -142,6 +149,22 @@ _EXAMPLES: Final[Mapping[str, Example]] = {
             "processing",
             code="stripe_account_changed",
             **_OPENED,
+        ),
+        forbidden(
+            "Nobody's card paid it: reverse its transfer in Stripe's dashboard; the reversal is "
+            "booked from there.",
+            "completed",
+            code="not_refundable",
+            payerType="back_office",
+            driverId=None,
+            stripeTransferId="tr_3Pgf3nLkdIwHu7ix",
+        ),
+        forbidden(
+            "A payment has at most 50 refunds: give the rest back in Stripe's dashboard; it is "
+            "booked from there.",
+            "completed",
+            code="too_many_refunds",
+            **{**_OPENED, "awaiting": None},
         ),
         _example(
             e.DuplicateJob,

@@ -46,6 +46,7 @@ KINDS: Mapping[type[e.RoadcallError], Kind] = {
     e.DestinationMismatch: Kind(422, "Another account was approved"),
     e.IdempotencyKeyReused: Kind(422, "The Idempotency-Key was used for another request"),
     e.PaymentRefused: Kind(400, "Stripe refused the payment"),
+    e.RefundRefused: Kind(400, "Stripe refused the refund"),
     e.BrokenInvariant: Kind(500, "Something on our side went wrong"),
     e.StripeUnavailable: Kind(503, "Stripe cannot be reached", retry_after_s=30),
     e.CredentialsRejected: Kind(503, "Stripe rejects our credentials", retry_after_s=60),
@@ -147,6 +148,8 @@ def problem_of(error: e.RoadcallError, request_id: str) -> Problem:
             return problem.model_copy(
                 update={"stripe_code": error.stripe_code, "decline_code": error.decline_code}
             )
+        case e.RefundRefused():
+            return problem.model_copy(update={"stripe_code": error.stripe_code})
         case _:
             return problem
 
@@ -242,7 +245,7 @@ async def _current_payment(request: Request, error: e.RoadcallError) -> PaymentV
     caller = record_of(request).caller
     match error:
         case e.StatusForbids():
-            payment_id = request.path_params.get("paymentId")
+            payment_id = request.path_params.get("paymentId") or record_of(request).payment_id
         case e.DuplicateJob():
             payment_id = error.payment_id
         case _:

@@ -121,4 +121,5 @@ Cursor = Annotated[
 
 # One payment for all examples, so that the document tells one story.
 PAYMENT_ID = "01938f6e-7d2a-7c31-9a55-0d6b3f2e8c11"
+REFUND_ID = "01938f72-1b40-7d02-8c3e-5a1f9b6d4e21"
 EXAMPLE_AT = "2026-11-22T20:18:12.000000Z"

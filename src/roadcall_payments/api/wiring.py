@@ -17,6 +17,7 @@ from roadcall_payments.workflows.intake import Intake
 from roadcall_payments.workflows.movements_switch import MovementsSwitch
 from roadcall_payments.workflows.payments import Payments
 from roadcall_payments.workflows.queries import Queries
+from roadcall_payments.workflows.refunds import Refunds
 from roadcall_payments.workflows.vendors import Vendors
 from roadcall_payments.workflows.webhook_inbox import WebhookInbox
 
@@ -36,6 +37,8 @@ class Service(Protocol):
     def approvals(self) -> Approvals: ...
     @property
     def payments(self) -> Payments: ...
+    @property
+    def refunds(self) -> Refunds: ...
     @property
     def queries(self) -> Queries: ...
     @property

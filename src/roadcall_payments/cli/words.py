@@ -37,6 +37,18 @@ def in_words(fact: e.Fact, texts: Texts) -> str:
         ):
             return _afterwards(fact)
         case (
+            e.RefundRequested()
+            | e.RefundApproved()
+            | e.RefundRejected()
+            | e.RefundSubmitted()
+            | e.RefundOutcomeUnknown()
+            | e.RefundObserved()
+            | e.RefundPending()
+            | e.RefundSucceeded()
+            | e.RefundFailed()
+        ):
+            return _refund(fact, texts)
+        case (
             e.PaymentScored()
             | e.ReviewCleared()
             | e.ReviewBlocked()
@@ -59,6 +71,7 @@ def stripe_ids(fact: e.Fact) -> str:
         "reversal_id",
         "transfer_id",
         "payout_id",
+        "stripe_refund",
         "destination",
         "stripe_account",
         "request_id",
@@ -167,6 +180,40 @@ def _afterwards(
             )
         case e.AnomalyRecorded():
             return f"Needs a person: {fact.code}, {fact.detail}"
+
+
+def _refund(fact: e.RefundFact, texts: Texts) -> str:
+    match fact:
+        case e.RefundRequested():
+            return (
+                f"Refund of {amount(fact.amount)} asked for by {fact.by} ({fact.reason})"
+                + _quoted(fact.note, texts)
+            )
+        case e.RefundApproved():
+            return f"Refund approved by {fact.by}"
+        case e.RefundRejected():
+            return f"Refund rejected by {fact.by}" + _quoted(fact.reason, texts)
+        case e.RefundSubmitted():
+            return "Refund: decided to ask Stripe for it"
+        case e.RefundOutcomeUnknown():
+            seen = "; nothing found at Stripe" if fact.absent else ""
+            return f"Refund: outcome unknown ({fact.reason}){seen}"
+        case e.RefundObserved():
+            return f"A refund of {amount(fact.amount)} was made at Stripe, not by this service"
+        case e.RefundPending():
+            return f"Refund is {fact.status} at Stripe{_learned(fact.source)}"
+        case e.RefundSucceeded():
+            from_where = " out of suspense" if fact.from_suspense else ""
+            return (
+                f"Refunded: {amount(fact.amount)} given back to the payer{from_where}"
+                f"{_learned(fact.source)}"
+            )
+        case e.RefundFailed():
+            again = ", after it had succeeded" if fact.returned else ""
+            return (
+                f"Refund of {amount(fact.amount)} failed{again}{_learned(fact.source)}: "
+                f"{fact.message} ({fact.code})"
+            )
 
 
 def _learned(source: e.Source | None) -> str:

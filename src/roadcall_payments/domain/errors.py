@@ -10,6 +10,7 @@
     │   ├── DestinationMismatch     another account than the one approved (M10)
     │   ├── IdempotencyKeyReused    same key, other request
     │   ├── PaymentRefused          Stripe definitely refused; the payment is failed
+    │   ├── RefundRefused           Stripe definitely refused; the refund is failed
     │   └── BrokenInvariant         our own fault: a rule of ours would be broken
     └── TransientError              the same request may succeed later
         ├── StripeUnavailable       circuit breaker open, or Stripe not reachable for a read
@@ -100,6 +101,16 @@ class PaymentRefused(FinalError):
         super().__init__(message)
         self.stripe_code = stripe_code
         self.decline_code = decline_code
+
+
+class RefundRefused(FinalError):
+    """Stripe definitely refused, or the bank did; a new try is a new refund (M9)."""
+
+    code = "refund_failed"
+
+    def __init__(self, message: str, *, stripe_code: str) -> None:
+        super().__init__(message)
+        self.stripe_code = stripe_code
 
 
 class BrokenInvariant(FinalError):

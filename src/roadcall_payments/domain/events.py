@@ -10,7 +10,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from roadcall_payments.domain.fact_parts import Source as Source
+from roadcall_payments.domain.fact_parts import TextRef as TextRef
 from roadcall_payments.domain.money import Money
+from roadcall_payments.domain.refund_events import RefundApproved as RefundApproved
+from roadcall_payments.domain.refund_events import RefundFact as RefundFact
+from roadcall_payments.domain.refund_events import RefundFailed as RefundFailed
+from roadcall_payments.domain.refund_events import RefundObserved as RefundObserved
+from roadcall_payments.domain.refund_events import RefundOutcomeUnknown as RefundOutcomeUnknown
+from roadcall_payments.domain.refund_events import RefundPending as RefundPending
+from roadcall_payments.domain.refund_events import RefundReason as RefundReason
+from roadcall_payments.domain.refund_events import RefundRejected as RefundRejected
+from roadcall_payments.domain.refund_events import RefundRequested as RefundRequested
+from roadcall_payments.domain.refund_events import RefundSubmitted as RefundSubmitted
+from roadcall_payments.domain.refund_events import RefundSucceeded as RefundSucceeded
 from roadcall_payments.domain.stripe_objects import BalanceTransaction, StripeRequest
 
 
@@ -24,22 +37,6 @@ class Awaiting(StrEnum):
 
     STRIPE = "stripe"
     PAYER = "payer"
-
-
-class Source(StrEnum):
-    """How we learned what Stripe did."""
-
-    ANSWER = "answer"
-    WEBHOOK = "webhook"
-    LOOKUP = "lookup"
-
-
-@dataclass(frozen=True, slots=True)
-class TextRef:
-    """A text kept beside the journal; ``digest`` is salted, hex SHA-256."""
-
-    id: str
-    digest: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,6 +325,7 @@ PaymentFact = (
     | TransferReversed
     | StrayMoneyObserved
     | AnomalyRecorded
+    | RefundFact
 )
 
 

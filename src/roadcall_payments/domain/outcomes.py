@@ -174,7 +174,7 @@ def _succeeded(p: Payment, intent: PaymentIntent, source: e.Source, answer: Answ
         request_id=answer.request_id if answer else None,
     )
     waits = Unbooked(intent.latest_charge or intent.id, intent.amount)
-    booked = _booking(p, waits, intent.balance_transaction)
+    booked = booking(p, waits, intent.balance_transaction)
     return (done, *booked)
 
 
@@ -270,7 +270,7 @@ def transfer_seen(
         request_id=request_id,
     )
     waits = Unbooked(transfer.id, -transfer.amount)
-    return (done, *_booking(payment, waits, transfer.balance_transaction))
+    return (done, *booking(payment, waits, transfer.balance_transaction))
 
 
 def reversals_seen(payment: Payment, reversals: Sequence[Reversal]) -> Facts:
@@ -338,17 +338,21 @@ def absent(payment: Payment, number: int, now: datetime) -> Facts:
 def book(payment: Payment, unbooked: Unbooked, line: BalanceTransaction) -> Facts:
     """Stripe's own line for one of our objects that waits for it, once (M17).
 
-    A line that does not fit, or a second one for the same object, is put before a person.
+    A line that does not fit, or a second one for the same object, is put before a person. A
+    refund that came back, or a dispute that was won, has two: one out, one in.
     """
     if line.id in payment.booked:
+        return ()
+    if (line.amount.amount_cents < 0) != (unbooked.moved.amount_cents < 0):
         return ()
     if unbooked not in payment.unbooked:
         detail = f"{line.id}: {unbooked.object_id} has its line already"
         return anomaly(payment, "second_balance_transaction", detail, unbooked.object_id)
-    return _booking(payment, unbooked, line)
+    return booking(payment, unbooked, line)
 
 
-def _booking(p: Payment, unbooked: Unbooked, line: BalanceTransaction | None) -> Facts:
+def booking(p: Payment, unbooked: Unbooked, line: BalanceTransaction | None) -> Facts:
+    """The booking of ``line`` where it is at hand and fits; a person's case where it does not."""
     if line is None or p.account is None:
         return ()
     moved = unbooked.moved

@@ -12,6 +12,7 @@ from enum import StrEnum
 
 from roadcall_payments.domain import events as e
 from roadcall_payments.domain.money import Money
+from roadcall_payments.domain.refund import Refund, RefundStatus
 from roadcall_payments.domain.stripe_objects import StripeRequest
 
 
@@ -30,6 +31,7 @@ _PENDING, _APPROVED, _PROCESSING = Status.PENDING_APPROVAL, Status.APPROVED, Sta
 _COMPLETED, _FAILED = Status.COMPLETED, Status.FAILED
 _CANCELLED, _REJECTED = Status.CANCELLED, Status.REJECTED
 _UNCHANGED: Mapping[Status | None, Status] = {status: status for status in Status}
+_AFTERWARDS: Mapping[Status | None, Status] = {_COMPLETED: _COMPLETED}
 
 # DESIGN's table: from which status a fact leads to which. What is not here cannot happen.
 TRANSITIONS: Mapping[type[e.PaymentFact], Mapping[Status | None, Status]] = {
@@ -62,6 +64,16 @@ TRANSITIONS: Mapping[type[e.PaymentFact], Mapping[Status | None, Status]] = {
     e.TransferReversed: {_COMPLETED: _COMPLETED},
     e.StrayMoneyObserved: _UNCHANGED,
     e.AnomalyRecorded: _UNCHANGED,
+    # A refund's own statuses are in refund.py. What Stripe did with one is taken always (M16).
+    e.RefundRequested: _AFTERWARDS,
+    e.RefundApproved: _AFTERWARDS,
+    e.RefundRejected: _AFTERWARDS,
+    e.RefundSubmitted: _AFTERWARDS,
+    e.RefundOutcomeUnknown: _AFTERWARDS,
+    e.RefundObserved: _UNCHANGED,
+    e.RefundPending: _UNCHANGED,
+    e.RefundSucceeded: _UNCHANGED,
+    e.RefundFailed: _UNCHANGED,
 }
 
 
@@ -167,6 +179,7 @@ class Payment:
     unbooked: tuple[Unbooked, ...] = ()
     strays: tuple[str, ...] = ()
     anomalies: tuple[str, ...] = ()
+    refunds: tuple[Refund, ...] = ()
 
     @property
     def flagged(self) -> bool:
@@ -188,7 +201,18 @@ class Payment:
     def on_review(self) -> bool:
         """Something about it waits for a person."""
         waiting = self.status is Status.PENDING_APPROVAL and self.flagged
-        return waiting or bool(self.strays) or bool(self.anomalies)
+        asked = any(one.status is RefundStatus.REQUESTED for one in self.refunds)
+        return waiting or asked or bool(self.strays) or bool(self.anomalies)
+
+    @property
+    def refundable(self) -> Money:
+        """What is neither given back nor asked for yet; a dashboard may have gone beyond."""
+        reserved = sum(one.amount.amount_cents for one in self.refunds if one.reserves)
+        left = self.amount.amount_cents - self.amount_refunded_cents - reserved
+        return Money(max(left, 0), self.amount.currency)
+
+    def refund(self, refund_id: str) -> Refund | None:
+        return next((one for one in self.refunds if one.id == refund_id), None)
 
 
 # The anomaly of an approved payment that nobody processes: a person is told, once.
@@ -204,6 +228,8 @@ class Patience:
     stripe: timedelta = timedelta(seconds=30)
     payer: timedelta = timedelta(days=7)
     approval: timedelta = timedelta(days=7)
+    # Stripe tells of a refund's end by an event: looking is for the event that never came.
+    refund_pending: timedelta = timedelta(hours=6)
 
 
 def due_at(payment: Payment, patience: Patience) -> datetime | None:
@@ -211,6 +237,7 @@ def due_at(payment: Payment, patience: Patience) -> datetime | None:
     times: list[datetime] = []
     if payment.unbooked:
         times.append(payment.updated_at)
+    times += [at for at in (refund_due_at(one, patience) for one in payment.refunds) if at]
     match payment.status:
         case Status.PENDING_APPROVAL:
             if payment.risk is None:
@@ -229,8 +256,21 @@ def due_at(payment: Payment, patience: Patience) -> datetime | None:
 def _stripe_due(payment: Payment, patience: Patience) -> datetime:
     attempt = payment.attempt
     if attempt and attempt.open and attempt.absences:
-        # The second empty list comes an hour later, and 25 h after the start (M8).
-        return max(
-            attempt.absences[-1] + timedelta(hours=1), attempt.started_at + timedelta(hours=25)
-        )
+        return _second_look(attempt.absences[-1], attempt.started_at)
     return payment.updated_at + patience.stripe
+
+
+def refund_due_at(refund: Refund, patience: Patience) -> datetime | None:
+    """When the worker must look at this refund again; None while nobody waits for us."""
+    if refund.status is not RefundStatus.SUBMITTED:
+        return None
+    if not refund.answer_open:
+        return refund.updated_at + patience.refund_pending
+    if refund.absences and refund.submitted_at:
+        return _second_look(refund.absences[-1], refund.submitted_at)
+    return refund.updated_at + patience.stripe
+
+
+def _second_look(first_look: datetime, started_at: datetime) -> datetime:
+    """The second empty list comes an hour later, and 25 h after the start (M8)."""
+    return max(first_look + timedelta(hours=1), started_at + timedelta(hours=25))

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from roadcall_payments.domain import events as e
+from roadcall_payments.domain import refund
 from roadcall_payments.domain.errors import BrokenInvariant
 from roadcall_payments.domain.payment import (
     TRANSITIONS,
@@ -82,13 +83,27 @@ def _evolved(p: Payment, fact: e.PaymentFact, at: datetime) -> Payment:
             return replace(
                 p,
                 booked=(*p.booked, fact.transaction.id),
-                unbooked=tuple(u for u in p.unbooked if u.object_id != fact.object_id),
+                unbooked=tuple(u for u in p.unbooked if u != Unbooked(fact.object_id, fact.moved)),
             )
         case e.StrayMoneyObserved():
             stray = Unbooked(fact.object_id, fact.amount)
             return replace(p, strays=(*p.strays, fact.object_id), unbooked=(*p.unbooked, stray))
         case e.AnomalyRecorded():
             return replace(p, anomalies=(*p.anomalies, fact.code))
+        case e.RefundSucceeded():
+            return _refunded(_with_refund(p, fact, at), fact)
+        case e.RefundFailed():
+            return _not_refunded(_with_refund(p, fact, at), fact)
+        case (
+            e.RefundRequested()
+            | e.RefundApproved()
+            | e.RefundRejected()
+            | e.RefundSubmitted()
+            | e.RefundOutcomeUnknown()
+            | e.RefundObserved()
+            | e.RefundPending()
+        ):
+            return _with_refund(p, fact, at)
         case _:
             return _moved(p, fact, at)
 
@@ -218,3 +233,34 @@ def _reversed(p: Payment, fact: e.TransferReversed) -> Payment:
         reversals=(*p.reversals, fact.reversal_id),
         unbooked=(*p.unbooked, Unbooked(fact.reversal_id, fact.amount)),
     )
+
+
+def _with_refund(p: Payment, fact: e.RefundFact, at: datetime) -> Payment:
+    return replace(p, refunds=refund.apply(p.refunds, fact, at))
+
+
+def _refunded(p: Payment, fact: e.RefundSucceeded) -> Payment:
+    given_back = 0 if fact.from_suspense else fact.amount.amount_cents
+    return replace(
+        p,
+        amount_refunded_cents=p.amount_refunded_cents + given_back,
+        unbooked=(*p.unbooked, Unbooked(fact.stripe_refund, -fact.amount)),
+    )
+
+
+def _not_refunded(p: Payment, fact: e.RefundFailed) -> Payment:
+    """Stripe's books have a line for each way that the money went, out and back."""
+    if fact.stripe_refund is None:
+        return p
+    out, back = (
+        Unbooked(fact.stripe_refund, -fact.amount),
+        Unbooked(fact.stripe_refund, fact.amount),
+    )
+    if fact.returned:
+        came_back = 0 if fact.from_suspense else fact.amount.amount_cents
+        return replace(
+            p,
+            amount_refunded_cents=p.amount_refunded_cents - came_back,
+            unbooked=(*p.unbooked, back),
+        )
+    return replace(p, unbooked=(*p.unbooked, out, back)) if fact.drawn else p

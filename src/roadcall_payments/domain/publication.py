@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from roadcall_payments.domain.events import ActionRequired, Fact, PaymentScored, TransferReversed
+from roadcall_payments.domain.events import (
+    ActionRequired,
+    Fact,
+    PaymentScored,
+    RefundSucceeded,
+    TransferReversed,
+)
 
 # The names that consumers know, where they differ from the fact's own.
 _PUBLISHED_AS: dict[type[Fact], str] = {
     ActionRequired: "PaymentRequiresAction",
     TransferReversed: "PaymentTransferReversed",
+    RefundSucceeded: "RefundCompleted",
 }
 
 

@@ -136,14 +136,39 @@ class Payout:
     failure_message: str | None
 
 
+class RefundStatus(StrEnum):
+    """Stripe's. ``succeeded`` may still become ``failed``."""
+
+    PENDING = "pending"
+    REQUIRES_ACTION = "requires_action"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELED = "canceled"
+
+
 @dataclass(frozen=True, slots=True)
 class Refund:
+    """``drawn``: Stripe's books have a line for it; ``balance_transaction`` where it came along."""
+
     id: str
-    status: str
+    status: RefundStatus
     amount: Money
+    created: datetime
+    metadata: Mapping[str, str]
     payment_intent: str | None
     charge: str | None
-    failure_reason: str | None
+    reason: str | None = None
+    failure_reason: str | None = None
+    drawn: bool = False
+    balance_transaction: BalanceTransaction | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """What an event about a charge says of it: where to look for its refunds."""
+
+    id: str
+    payment_intent: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +187,7 @@ class BalanceFunds:
     pending: tuple[Money, ...]
 
 
-StripeObject = PaymentIntent | Transfer | Payout | Refund
+StripeObject = PaymentIntent | Transfer | Payout | Refund | Charge
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,8 @@ from roadcall_payments.domain.events import (
     PaymentCompleted,
     PayoutFailed,
     PayoutPaid,
+    RefundFailed,
+    RefundSucceeded,
     StrayMoneyObserved,
     TransferReversed,
 )
@@ -61,6 +63,10 @@ def postings(fact: Fact) -> tuple[Posting, ...]:
             lines = _reversed(fact)
         case StrayMoneyObserved():
             lines = _pair(fact.account, "stripe_clearing", "suspense:stray", fact.amount)
+        case RefundSucceeded():
+            lines = _pair(fact.account, _given_back_by(fact), "stripe_clearing", fact.amount)
+        case RefundFailed(returned=True):
+            lines = _pair(fact.account, "stripe_clearing", _given_back_by(fact), fact.amount)
         case PayoutPaid():
             lines = _pair(fact.account, "bank", "stripe_balance", fact.amount)
         case PayoutFailed(was_paid=True):
@@ -96,6 +102,11 @@ def _completed(fact: PaymentCompleted) -> tuple[Posting, ...]:
     return _pair(fact.account, receivable, "stripe_clearing", fact.amount) + _pair(
         fact.destination, "stripe_balance", "earnings", fact.amount
     )
+
+
+def _given_back_by(fact: RefundSucceeded | RefundFailed) -> str:
+    """Who is owed less after a refund: the vendor, or nobody whom stray money belonged to."""
+    return "suspense:stray" if fact.from_suspense else f"vendor_payable:{fact.vendor_id}"
 
 
 def _reversed(fact: TransferReversed) -> tuple[Posting, ...]:

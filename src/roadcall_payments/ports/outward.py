@@ -57,6 +57,7 @@ class NoticeDetails:
     retryable: bool = False
     account: str | None = None
     object_id: str | None = None
+    refund_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

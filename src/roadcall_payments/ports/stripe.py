@@ -10,13 +10,13 @@ from typing import Protocol
 
 from roadcall_payments.domain.money import Money
 from roadcall_payments.domain.payment import Payment
+from roadcall_payments.domain.refund import Refund
 from roadcall_payments.domain.stripe_objects import (
     Account,
     BalanceFunds,
     BalanceTransaction,
     PaymentIntent,
     Payout,
-    Refund,
     Reversal,
     StripeEvent,
     StripeFailure,
@@ -25,6 +25,7 @@ from roadcall_payments.domain.stripe_objects import (
     StripeRequest,
     Transfer,
 )
+from roadcall_payments.domain.stripe_objects import Refund as StripeRefund
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +110,10 @@ class Gateway(Protocol):
         """Why Stripe cannot carry this amount, in words; None when it can."""
         ...
 
+    def refund_refusal_of(self, amount: Money) -> str | None:
+        """The same for giving some of a payment back, which knows no smallest amount."""
+        ...
+
     # Pure: what would be sent. ``identity`` goes into the stored request (M4, M18).
     def payment_intent_request(
         self, payment: Payment, *, key: str, attempt: int, identity: StripeIdentity
@@ -132,7 +137,7 @@ class Gateway(Protocol):
         self, payout_id: str, amount: Money, *, key: str, account: str, identity: StripeIdentity
     ) -> StripeRequest: ...
     def refund_request(
-        self, payment: Payment, amount: Money, *, refund_id: str, key: str, identity: StripeIdentity
+        self, payment: Payment, refund: Refund, *, key: str, identity: StripeIdentity
     ) -> StripeRequest: ...
 
     async def send(self, request: StripeRequest, *, first_try: bool, budget_s: float) -> Outcome:
@@ -151,7 +156,7 @@ class Gateway(Protocol):
     async def transfer(self, transfer_id: str) -> Transfer: ...
     async def transfers(self, transfer_group: str) -> Sequence[Transfer]: ...
     async def reversals(self, transfer_id: str) -> Sequence[Reversal]: ...
-    async def refunds(self, payment_intent: str) -> Sequence[Refund]: ...
+    async def refunds(self, payment_intent: str) -> Sequence[StripeRefund]: ...
     async def payouts(self, account: str, created: CreatedWindow) -> Sequence[Payout]: ...
     async def account(self, account_id: str | None = None) -> Account: ...
     async def balance(self, account: str | None = None) -> BalanceFunds: ...

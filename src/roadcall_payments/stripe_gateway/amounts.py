@@ -66,6 +66,11 @@ def refusal_of(amount: Money) -> str | None:
     return None
 
 
+def refund_refusal_of(amount: Money) -> str | None:
+    """The same for a refund, which knows no smallest amount, and whose largest is its payment."""
+    return _misfit(amount, _MULTIPLES)
+
+
 def payout_refusal_of(amount: Money) -> str | None:
     """The same for a payout to a bank, which knows no smallest amount but rounder ones."""
     if amount.amount_cents <= 0:

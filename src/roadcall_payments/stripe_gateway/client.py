@@ -16,19 +16,20 @@ from roadcall_payments.domain.errors import (
 )
 from roadcall_payments.domain.money import Money
 from roadcall_payments.domain.payment import Payment
+from roadcall_payments.domain.refund import Refund
 from roadcall_payments.domain.stripe_objects import (
     Account,
     BalanceFunds,
     BalanceTransaction,
     PaymentIntent,
     Payout,
-    Refund,
     Reversal,
     StripeEvent,
     StripeIdentity,
     StripeRequest,
     Transfer,
 )
+from roadcall_payments.domain.stripe_objects import Refund as StripeRefund
 from roadcall_payments.ports import (
     Answered,
     Clock,
@@ -118,6 +119,9 @@ class StripeGateway:
     def refusal_of(self, amount: Money) -> str | None:
         return amounts.refusal_of(amount)
 
+    def refund_refusal_of(self, amount: Money) -> str | None:
+        return amounts.refund_refusal_of(amount)
+
     # --- what would be sent ---
 
     def payment_intent_request(
@@ -164,11 +168,9 @@ class StripeGateway:
         )
 
     def refund_request(
-        self, payment: Payment, amount: Money, *, refund_id: str, key: str, identity: StripeIdentity
+        self, payment: Payment, refund: Refund, *, key: str, identity: StripeIdentity
     ) -> StripeRequest:
-        return requests.refund_request(
-            payment, amount, refund_id=refund_id, key=key, identity=identity
-        )
+        return requests.refund_request(payment, refund, key=key, identity=identity)
 
     # --- sending ---
 
@@ -266,12 +268,12 @@ class StripeGateway:
             mapping.read_reversals,
         )
 
-    async def refunds(self, payment_intent: str) -> Sequence[Refund]:
+    async def refunds(self, payment_intent: str) -> Sequence[StripeRefund]:
         return await self._reads.all(
             "refund.list",
             "/v1/refunds",
             mapping.read_refunds,
-            params={"payment_intent": payment_intent},
+            params={"payment_intent": payment_intent, "expand": ["data.balance_transaction"]},
         )
 
     async def payouts(self, account: str, created: CreatedWindow) -> Sequence[Payout]:

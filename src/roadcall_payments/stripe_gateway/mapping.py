@@ -14,6 +14,7 @@ from roadcall_payments.domain.stripe_objects import (
     Account,
     BalanceFunds,
     BalanceTransaction,
+    Charge,
     Operation,
     PaymentIntent,
     Payout,
@@ -116,10 +117,19 @@ def refund(w: wire.WireRefund) -> Refund:
         id=w.id,
         status=w.status,
         amount=from_stripe(w.amount, w.currency),
+        created=_time(w.created),
+        metadata=w.metadata or {},
         payment_intent=w.payment_intent,
         charge=w.charge,
+        reason=w.reason,
         failure_reason=w.failure_reason,
+        drawn=w.balance_transaction is not None,
+        balance_transaction=_expanded(w.balance_transaction),
     )
+
+
+def charge(w: wire.WireCharge) -> Charge:
+    return Charge(id=w.id, payment_intent=w.payment_intent)
 
 
 def balance_transaction(w: wire.WireBalanceTransaction) -> BalanceTransaction:
@@ -190,6 +200,7 @@ read_payment_intent = reader(wire.WirePaymentIntent, payment_intent)
 read_transfer = reader(wire.WireTransfer, transfer)
 read_payout = reader(wire.WirePayout, payout)
 read_refund = reader(wire.WireRefund, refund)
+read_charge = reader(wire.WireCharge, charge)
 read_balance = reader(wire.WireBalance, balance)
 
 read_payment_intents = page_reader(wire.WireList[wire.WirePaymentIntent], payment_intent)
@@ -217,6 +228,12 @@ READER_OF_EVENT: Mapping[str, Callable[[Json], StripeObject]] = {
     "payment_intent.requires_action": read_payment_intent,
     "transfer.created": read_transfer,
     "transfer.reversed": read_transfer,
+    "refund.created": read_refund,
+    "refund.updated": read_refund,
+    "refund.failed": read_refund,
+    # The names that endpoints of older API versions send.
+    "charge.refund.updated": read_refund,
+    "charge.refunded": read_charge,
     "payout.paid": read_payout,
     "payout.failed": read_payout,
 }

@@ -8,15 +8,17 @@ from dataclasses import dataclass
 from roadcall_payments.domain.errors import BrokenInvariant, InvalidInput
 from roadcall_payments.domain.money import Money
 from roadcall_payments.domain.payment import Payment
+from roadcall_payments.domain.refund import Refund
 from roadcall_payments.domain.stripe_objects import Operation, StripeIdentity, StripeRequest
 from roadcall_payments.stripe_gateway.amounts import payout_refusal_of, to_stripe
 
 API_VERSION = "2026-10-28.endive"
 """The version of Stripe's API that this adapter speaks, for requests and for answers."""
 
-# A transfer answers with the line it made in Stripe's books, a confirmation with the charge's.
+# A transfer or refund answers with the line it made in Stripe's books, a confirmation with the
+# charge's.
 _EXPAND_CHARGE = "latest_charge.balance_transaction"
-_EXPAND_TRANSFER = "balance_transaction"
+_EXPAND_OWN = "balance_transaction"
 
 Params = dict[str, object]
 
@@ -85,7 +87,7 @@ def transfer_request(
         "destination": destination,
         "transfer_group": payment.id,
         "metadata": _metadata("vendor_payment", payment, attempt),
-        "expand": [_EXPAND_TRANSFER],
+        "expand": [_EXPAND_OWN],
     }
     return _request(Operation.CREATE_TRANSFER, "/v1/transfers", params, key=key, identity=identity)
 
@@ -113,13 +115,15 @@ def payout_request(
 
 
 def refund_request(
-    payment: Payment, amount: Money, *, refund_id: str, key: str, identity: StripeIdentity
+    payment: Payment, refund: Refund, *, key: str, identity: StripeIdentity
 ) -> StripeRequest:
     """Give some or all of a driver payment back."""
     params: Params = {
         "payment_intent": _intent_of(payment),
-        "amount": to_stripe(amount),
-        "metadata": {"purpose": "refund", "paymentId": payment.id, "refundId": refund_id},
+        "amount": to_stripe(refund.amount),
+        "reason": refund.reason,
+        "metadata": {"purpose": "refund", "paymentId": payment.id, "refundId": refund.id},
+        "expand": [_EXPAND_OWN],
     }
     return _request(Operation.CREATE_REFUND, "/v1/refunds", params, key=key, identity=identity)
 

@@ -7,7 +7,7 @@ from typing import Annotated, Generic, Literal, TypeVar
 import msgspec
 from msgspec import Meta, Struct
 
-from roadcall_payments.domain.stripe_objects import IntentStatus
+from roadcall_payments.domain.stripe_objects import IntentStatus, RefundStatus
 
 T = TypeVar("T")
 
@@ -55,6 +55,7 @@ class WireBalanceTransaction(Struct):
 
 class WireCharge(Struct):
     id: str
+    payment_intent: str | None = None
     balance_transaction: WireBalanceTransaction | str | None = None
 
 
@@ -115,12 +116,16 @@ class WirePayout(Struct):
 class WireRefund(Struct):
     id: str
     object: Literal["refund"]
-    status: Literal["pending", "requires_action", "succeeded", "failed", "canceled"]
+    status: RefundStatus
     amount: int
     currency: str
+    created: UnixTime
+    metadata: dict[str, str] | None = None
     payment_intent: str | None = None
     charge: str | None = None
+    reason: str | None = None
     failure_reason: str | None = None
+    balance_transaction: WireBalanceTransaction | str | None = None
 
 
 class WireCapabilities(Struct):

@@ -49,7 +49,7 @@ from roadcall_payments.workflows.movements_switch import MovementsSwitch
 from roadcall_payments.workflows.write_path import Answers, WritePath, Written
 
 # Nothing more is learned by sending these again: look at Stripe instead (M5, M8).
-_LOOK_AT_ONCE = frozenset(
+LOOK_AT_ONCE = frozenset(
     {
         UnknownReason.REPLAYED_SERVER_ERROR,
         UnknownReason.UNPROVEN_REFUSAL,
@@ -127,7 +127,7 @@ class Movement:
         if not await self._may_send(attempt.started_at):
             return Carried(await self._still_absent(payment, attempt, looked=not first_try))
         outcome = await self._send(call)
-        if isinstance(outcome, Unknown) and outcome.reason in _LOOK_AT_ONCE:
+        if isinstance(outcome, Unknown) and outcome.reason in LOOK_AT_ONCE:
             # Where looking fails too, the outcome stays unknown, and recovery looks again.
             with contextlib.suppress(*UNREACHABLE):
                 found = await self._look_in_time(payment, call)

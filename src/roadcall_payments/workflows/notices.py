@@ -17,6 +17,7 @@ from roadcall_payments.commit import Commit, Committed, NoticeInsert, stream_of
 from roadcall_payments.domain import events as e
 from roadcall_payments.domain.errors import BrokenInvariant, NotFound, StoreUnavailable
 from roadcall_payments.domain.payment import Payment, Status
+from roadcall_payments.domain.refund import RefundStatus
 from roadcall_payments.domain.vendor import Vendor
 from roadcall_payments.ports import (
     Channel,
@@ -32,6 +33,7 @@ from roadcall_payments.ports import (
 from roadcall_payments.workflows.vendors import Contacts, Vendors
 
 APPROVAL_NEEDED = "approval_needed"
+REFUND_REQUESTED = "refund_requested"
 _VENDOR = "vendor"
 _PER_COMMIT = 40  # a notice is two of a commit's 90 items (M28)
 
@@ -100,6 +102,10 @@ _CONCERNING: Mapping[type[e.Fact], tuple[_Planned, ...]] = {
         _Planned(_VENDOR, "transfer_reversed"),
         _Planned("back_office", "transfer_reversed_staff"),
     ),
+    e.RefundRequested: (_Planned("approvers", REFUND_REQUESTED),),
+    e.RefundObserved: (_Planned("back_office", "refund_observed"),),
+    e.RefundSucceeded: (_Planned(_VENDOR, "refund_made"),),
+    e.RefundFailed: (_Planned("back_office", "refund_failed"),),
     e.PayoutFailed: (_Planned("back_office", "payout_failed"),),
     e.StrayMoneyObserved: (_Planned("operations", "stray_money"),),
     e.AnomalyRecorded: (_Planned("operations", "anomaly"),),
@@ -108,6 +114,7 @@ _COMPLETED = {
     e.PayerType.DRIVER_IC: (_Planned(_VENDOR, "payment_received"),),
     e.PayerType.BACK_OFFICE: (_Planned(_VENDOR, "transfer_sent"),),
 }
+_RETURNED = (_Planned("back_office", "refund_failed"), _Planned(_VENDOR, "refund_returned"))
 _FLAGGED = (_Planned("reviewers", "payment_flagged"),)
 
 # What to subscribe ``Notices.plan`` to: the published names of the facts above.
@@ -123,6 +130,10 @@ EVENT_NAMES = (
     "AttemptVoided",
     "PaymentRejected",
     "PaymentTransferReversed",
+    "RefundRequested",
+    "RefundObserved",
+    "RefundCompleted",
+    "RefundFailed",
     "PayoutFailed",
     "StrayMoneyObserved",
     "AnomalyRecorded",
@@ -238,11 +249,16 @@ class Notices:
 
     async def _still_true(self, insert: NoticeInsert) -> bool:
         """Nobody is asked to approve what has been decided meanwhile."""
-        if insert.template != APPROVAL_NEEDED:
+        if insert.template not in (APPROVAL_NEEDED, REFUND_REQUESTED):
             return True
         loaded = await self._store.load(insert.stream)
         payment = loaded.state if loaded else None
-        return isinstance(payment, Payment) and payment.status is Status.PENDING_APPROVAL
+        if not isinstance(payment, Payment):
+            return False
+        if insert.template == APPROVAL_NEEDED:
+            return payment.status is Status.PENDING_APPROVAL
+        refund = payment.refund(_details.decode(insert.params).refund_id or "")
+        return refund is not None and refund.status is RefundStatus.REQUESTED
 
 
 def _planned(fact: e.Fact) -> tuple[_Planned, ...]:
@@ -251,6 +267,11 @@ def _planned(fact: e.Fact) -> tuple[_Planned, ...]:
             return _COMPLETED[fact.payer_type]
         case e.PaymentScored(flagged=True):
             return _FLAGGED
+        case e.RefundSucceeded(from_suspense=True):
+            # What it gives back was nobody's: no vendor bears it.
+            return ()
+        case e.RefundFailed(returned=True, from_suspense=False):
+            return _RETURNED
     return _CONCERNING.get(type(fact), ())
 
 
@@ -275,6 +296,16 @@ def _details_of(fact: e.Fact, payment: Payment | None) -> NoticeDetails:
             return replace(details, code="attempt_voided", message=fact.reason, retryable=True)
         case e.TransferReversed():
             return replace(details, amount=fact.amount, object_id=fact.transfer_id)
+        case e.RefundRequested() | e.RefundObserved() | e.RefundSucceeded():
+            return replace(details, amount=fact.amount, refund_id=fact.refund_id)
+        case e.RefundFailed():
+            return replace(
+                details,
+                amount=fact.amount,
+                code=fact.code,
+                message=fact.message,
+                refund_id=fact.refund_id,
+            )
         case e.PayoutFailed():
             return replace(
                 details,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Sequence
 
-from roadcall_payments.commit import stream_of, stripe_ref
+from roadcall_payments.commit import refund_ref, stream_of, stripe_ref
 from roadcall_payments.domain.errors import NotFound, TransientError
 from roadcall_payments.domain.events import TextRef
 from roadcall_payments.domain.payment import Payment
@@ -47,23 +47,24 @@ class Queries:
         return await self._store.texts(ids) if ids else {}
 
     async def find(self, any_id: str) -> Sequence[str]:
-        """The streams that an id leads to: our own, Stripe's, a webhook event's or an
+        """The streams that an id leads to: our own, a refund's, Stripe's, a webhook event's or an
         incident's; empty when it leads nowhere."""
         candidates = [any_id] if "/" in any_id else [stream_of(kind, any_id) for kind in _KINDS]
         found = [name for name in candidates if await self._store.load(name) is not None]
         if not found:
-            found = await self._by_stripe_id(any_id)
+            found = await self._by_ref(any_id)
         if not found:
             page = await self._store.payments(PaymentQuery(incident_id=any_id))
             found = [stream_of("payment", payment.id) for payment in page.items]
         return list(dict.fromkeys(found))
 
-    async def _by_stripe_id(self, stripe_id: str) -> list[str]:
-        event = await self._store.inbox_event(stripe_id)
+    async def _by_ref(self, any_id: str) -> list[str]:
+        event = await self._store.inbox_event(any_id)
         if event is not None:
             return [event.stream] if event.stream else []
-        keys = [
-            stripe_ref(account, livemode, stripe_id)
+        keys = [refund_ref(any_id)]
+        keys += [
+            stripe_ref(account, livemode, any_id)
             for account in await self._accounts()
             for livemode in (True, False)
         ]
@@ -87,6 +88,10 @@ def _text_refs(payment: Payment) -> Iterator[TextRef]:
     for item in payment.line_items:
         if item.description is not None:
             yield item.description
+    for refund in payment.refunds:
+        for ref in (refund.note, refund.rejection):
+            if ref is not None:
+                yield ref
 
 
 async def _journal(store: Store, stream: str) -> AsyncIterator[JournalEntry]:

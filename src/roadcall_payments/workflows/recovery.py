@@ -20,6 +20,7 @@ from roadcall_payments.domain.payment import (
     Payment,
     Status,
     Unbooked,
+    refund_due_at,
 )
 from roadcall_payments.domain.people import WORKER
 from roadcall_payments.domain.stripe_objects import BalanceTransaction, StripeIdentity
@@ -32,6 +33,7 @@ from roadcall_payments.workflows.movement import (
     intent_of,
 )
 from roadcall_payments.workflows.movements_switch import MovementsSwitch
+from roadcall_payments.workflows.refund_movement import RefundMovement
 from roadcall_payments.workflows.write_path import WritePath, Written
 
 FIRST_WAIT_S = 5
@@ -47,6 +49,7 @@ class Recovery:
         store: Store,
         gateway: Gateway,
         movement: Movement,
+        refunds: RefundMovement,
         switch: MovementsSwitch,
         scoring: Scoring,
         patience: Patience,
@@ -55,6 +58,7 @@ class Recovery:
         self._store = store
         self._gateway = gateway
         self._movement = movement
+        self._refunds = refunds
         self._switch = switch
         self._scoring = scoring
         self._patience = patience
@@ -85,6 +89,7 @@ class Recovery:
                 return await self._account_changed(payment, identity)
         if payment.unbooked:
             payment = await self._book(payment)
+        payment = await self._settle_refunds(payment)
         if payment.status is Status.PROCESSING and payment.awaiting is Awaiting.STRIPE:
             return await self._settle(payment)
         if payment.status in (Status.PROCESSING, Status.FAILED) and payment.payment_intent:
@@ -123,6 +128,19 @@ class Recovery:
         if payment.attempt and payment.attempt.open:
             return (await self._movement.carry_attempt(payment, first_try=False)).payment
         return await self._movement.see_intent(payment)
+
+    async def _settle_refunds(self, payment: Payment) -> Payment:
+        """Those whose fate is open, and those that Stripe has had for long without a word."""
+        for refund in payment.refunds:
+            due_at = refund_due_at(refund, self._patience)
+            if due_at is None or due_at > self._write_path.clock.now():
+                continue
+            if refund.answer_open:
+                carried = await self._refunds.carry(payment, refund.id, first_try=False)
+                payment = carried.payment
+            else:
+                payment = await self._refunds.look(payment)
+        return payment
 
     async def _payer_silent(self, payment: Payment) -> Payment:
         """Look first; a payer who stays silent for days has the PaymentIntent cancelled (M33)."""

@@ -6,20 +6,7 @@ tried again a bounded number of times; then a person decides (M19).
 
 from __future__ import annotations
 
-import re
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-
-from roadcall_payments.commit import (
-    InboxEvent,
-    InboxInsert,
-    InboxStatus,
-    InboxUpdate,
-    Unique,
-    stream_of,
-    stripe_ref,
-)
+from roadcall_payments.commit import InboxStatus, Unique, stream_of, stripe_ref
 from roadcall_payments.domain import outcomes, payouts_seen
 from roadcall_payments.domain.errors import (
     NotFound,
@@ -32,69 +19,20 @@ from roadcall_payments.domain.payment_fold import apply
 from roadcall_payments.domain.payout import Payout
 from roadcall_payments.domain.people import STRIPE
 from roadcall_payments.domain.stripe_objects import (
+    Charge,
     IntentStatus,
     PaymentIntent,
-    StripeEvent,
     StripeIdentity,
     Transfer,
 )
 from roadcall_payments.domain.stripe_objects import Payout as StripePayout
+from roadcall_payments.domain.stripe_objects import Refund as StripeRefund
 from roadcall_payments.ports import Claim, Gateway, Store
+from roadcall_payments.workflows.webhook_delivery import Changed, Deliveries, Delivery, NotNow
+from roadcall_payments.workflows.webhook_refunds import RefundEvents
 from roadcall_payments.workflows.write_path import AlreadyTaken, WritePath, Written
 
-# With waits of up to an hour that is three days, as long as Stripe itself delivers again.
-ATTEMPTS_MAX = 80
 REASON_CHARS_MAX = 500
-FIRST_WAIT_S = 5
-WAIT_MAX_S = 3_600
-# A payment that keeps changing while it is fetched will be fetched again by the worker.
-FETCHES_MAX = 5
-
-# A PaymentIntent's event carries its secret, as a field and inside addresses.
-_CLIENT_SECRET = re.compile(rb'("client_secret"\s*:\s*)"[^"\\]*"|(client_secret=)[^"&\\]*')
-
-
-@dataclass(frozen=True, slots=True)
-class _Delivery:
-    """One event on its way into the books: a fresh one, or one that waited."""
-
-    event: StripeEvent
-    body: bytes
-    received_at: datetime
-    attempts: int
-    fresh: bool
-
-    def row(
-        self,
-        status: InboxStatus,
-        *,
-        reason: str | None = None,
-        stream: str | None = None,
-        due_at: datetime | None = None,
-    ) -> InboxInsert | InboxUpdate:
-        if not self.fresh:
-            return InboxUpdate(self.event.id, status, reason, self.attempts, stream, due_at)
-        origin = self.event.connected_account or "platform"
-        event = InboxEvent(
-            self.event.id,
-            self.event.type,
-            origin,
-            self.received_at,
-            _without_client_secrets(self.body),
-            status,
-            reason,
-            self.attempts,
-            stream,
-        )
-        return InboxInsert(event, due_at)
-
-
-class _NotNow(Exception):
-    """The event cannot be applied as things stand; it waits."""
-
-
-class _Changed(Exception):
-    """The stream is not what it was when Stripe was asked."""
 
 
 class WebhookInbox:
@@ -102,6 +40,8 @@ class WebhookInbox:
         self._write_path = write_path
         self._store = store
         self._gateway = gateway
+        self._deliveries = Deliveries(write_path, store)
+        self._refunds = RefundEvents(self._deliveries, store, gateway)
 
     async def take(self, body: bytes, signature: str) -> str:
         """Verify, keep and apply one delivery; the event's id, also for a repeat.
@@ -109,9 +49,9 @@ class WebhookInbox:
         Raises InvalidInput (``bad_signature``, ``bad_event``) with nothing written, and
         StoreUnavailable when the inbox itself cannot be written (M19).
         """
-        now = self._write_path.clock.now()
+        now = self._deliveries.now()
         event = await self._gateway.verified_event(body, signature, now=now)
-        delivery = _Delivery(event, body, now, attempts=0, fresh=True)
+        delivery = Delivery(event, body, now, attempts=0, fresh=True)
         try:
             await self._deliver(delivery)
         except AlreadyTaken as taken:
@@ -135,7 +75,7 @@ class WebhookInbox:
             return False
         event = self._gateway.stored_event(kept.body)
         attempts = kept.attempts + 1
-        delivery = _Delivery(event, kept.body, kept.received_at, attempts, fresh=False)
+        delivery = Delivery(event, kept.body, kept.received_at, attempts, fresh=False)
         try:
             await self._deliver(delivery)
         except AlreadyTaken as taken:
@@ -145,7 +85,7 @@ class WebhookInbox:
             return False
         return True
 
-    async def _deliver(self, delivery: _Delivery) -> None:
+    async def _deliver(self, delivery: Delivery) -> None:
         """Apply or keep; a failure while applying commits the inbox row alone (M19)."""
         if delivery.fresh and await self._store.inbox_event(delivery.event.id) is not None:
             return
@@ -156,22 +96,24 @@ class WebhookInbox:
         except AlreadyTaken as taken:
             if taken.unique is Unique.INBOX:
                 raise
-            await self._wait(delivery, f"{taken.unique} {taken.key} is another stream's")
-        except _NotNow as reason:
-            await self._wait(delivery, str(reason))
+            await self._deliveries.wait(delivery, f"{taken.unique} {taken.key} is another stream's")
+        except NotNow as reason:
+            await self._deliveries.wait(delivery, str(reason))
         except RoadcallError as failure:
-            await self._wait(delivery, f"{failure.code}: {failure.message}")
+            await self._deliveries.wait(delivery, f"{failure.code}: {failure.message}")
         except Exception as fault:  # noqa: BLE001 # M19: whatever it is, it is ours to keep
-            await self._wait(delivery, f"{type(fault).__name__}: {fault}"[:REASON_CHARS_MAX])
+            await self._deliveries.wait(
+                delivery, f"{type(fault).__name__}: {fault}"[:REASON_CHARS_MAX]
+            )
 
-    async def _apply(self, delivery: _Delivery) -> None:
+    async def _apply(self, delivery: Delivery) -> None:
         event = delivery.event
         identity = await self._gateway.identity()
         if event.livemode != identity.livemode:
-            await self._keep(delivery, "it is of the other mode (test or live)")
+            await self._deliveries.keep(delivery, "it is of the other mode (test or live)")
             return
         if event.untranslatable is not None:
-            await self._wait(delivery, event.untranslatable)
+            await self._deliveries.wait(delivery, event.untranslatable)
             return
         match event.payload:
             case StripePayout() as seen:
@@ -182,28 +124,30 @@ class WebhookInbox:
                 await self._apply_intent(delivery, identity, intent)
             case Transfer() as transfer if event.connected_account is None:
                 await self._apply_transfer(delivery, identity, transfer)
+            case StripeRefund() | Charge() as told if event.connected_account is None:
+                await self._refunds.apply(delivery, identity, told)
             case None:
-                await self._keep(delivery, "nothing of ours changes with this type")
+                await self._deliveries.keep(delivery, "nothing of ours changes with this type")
             case _:
-                await self._keep(delivery, "its account does not fit its type (M14)")
+                await self._deliveries.keep(delivery, "its account does not fit its type (M14)")
 
     async def _apply_intent(
-        self, delivery: _Delivery, identity: StripeIdentity, intent: PaymentIntent
+        self, delivery: Delivery, identity: StripeIdentity, intent: PaymentIntent
     ) -> None:
         payment = await self._owner(identity, intent)
         if payment is None:
-            await self._keep(delivery, "its PaymentIntent is none of ours (M13)")
+            await self._deliveries.keep(delivery, "its PaymentIntent is none of ours (M13)")
         elif intent.status is IntentStatus.SUCCEEDED:
 
             def decide(current: Payment) -> outcomes.Facts:
-                now = self._write_path.clock.now()
+                now = self._deliveries.now()
                 return outcomes.payment_intent_seen(current, intent, Source.WEBHOOK, now)
 
-            await self._write(delivery, payment, decide)
+            await self._deliveries.write(delivery, payment, decide)
         else:
             await self._fetch_and_apply(delivery, payment.id, intent.id)
 
-    async def _fetch_and_apply(self, delivery: _Delivery, payment_id: str, intent: str) -> None:
+    async def _fetch_and_apply(self, delivery: Delivery, payment_id: str, intent: str) -> None:
         """Anything but success applies from the object fetched after the stream was read (M15)."""
 
         async def once(read: Payment) -> None:
@@ -211,20 +155,20 @@ class WebhookInbox:
 
             def decide(current: Payment) -> outcomes.Facts:
                 if current != read:
-                    raise _Changed
-                now = self._write_path.clock.now()
+                    raise Changed
+                now = self._deliveries.now()
                 return outcomes.payment_intent_seen(current, seen, Source.WEBHOOK, now)
 
-            await self._write(delivery, read, decide)
+            await self._deliveries.write(delivery, read, decide)
 
-        await self._while_changing(delivery, payment_id, once)
+        await self._deliveries.while_changing(delivery, payment_id, once)
 
     async def _apply_transfer(
-        self, delivery: _Delivery, identity: StripeIdentity, transfer: Transfer
+        self, delivery: Delivery, identity: StripeIdentity, transfer: Transfer
     ) -> None:
         payment = await self._owner(identity, transfer)
         if payment is None:
-            await self._keep(delivery, "its transfer is none of ours (M13)")
+            await self._deliveries.keep(delivery, "its transfer is none of ours (M13)")
             return
         if delivery.event.type == "transfer.reversed":
             await self._apply_reversals(delivery, payment.id, transfer)
@@ -233,10 +177,10 @@ class WebhookInbox:
         def decide(current: Payment) -> outcomes.Facts:
             return outcomes.transfer_seen(current, transfer, Source.WEBHOOK)
 
-        await self._write(delivery, payment, decide)
+        await self._deliveries.write(delivery, payment, decide)
 
     async def _apply_reversals(
-        self, delivery: _Delivery, payment_id: str, transfer: Transfer
+        self, delivery: Delivery, payment_id: str, transfer: Transfer
     ) -> None:
         """Also before the transfer's own answer came: what was reversed was made."""
         listed = await self._gateway.reversals(transfer.id)
@@ -245,18 +189,18 @@ class WebhookInbox:
             made = outcomes.transfer_seen(current, transfer, Source.WEBHOOK)
             after = current
             for fact in made:
-                after = apply(after, fact, self._write_path.clock.now())
+                after = apply(after, fact, self._deliveries.now())
             if after.status is not Status.COMPLETED:
-                raise _NotNow("The payment has not completed yet.")
+                raise NotNow("The payment has not completed yet.")
             return (*made, *outcomes.reversals_seen(after, listed))
 
         payment = await self._payment(payment_id)
         while len(listed) - len(payment.reversals) > outcomes.REVERSALS_A_COMMIT:
             before = payment
-            payment = await self._write(None, payment, decide)
+            payment = await self._deliveries.write(None, payment, decide)
             if payment == before:
                 break
-        await self._write(delivery, payment, decide)
+        await self._deliveries.write(delivery, payment, decide)
 
     async def _payment(self, payment_id: str) -> Payment:
         loaded = await self._store.load(stream_of("payment", payment_id))
@@ -264,7 +208,7 @@ class WebhookInbox:
             raise NotFound(f"There is no payment {payment_id}.")
         return loaded.state
 
-    async def _apply_payout(self, delivery: _Delivery, account: str, seen: StripePayout) -> None:
+    async def _apply_payout(self, delivery: Delivery, account: str, seen: StripePayout) -> None:
         stream = stream_of("payout", seen.id)
         event = delivery.event
 
@@ -274,24 +218,10 @@ class WebhookInbox:
         loaded = await self._store.load(stream)
         current = loaded.state if loaded and isinstance(loaded.state, Payout) else None
         if current is None and not decide(None):
-            await self._keep(delivery, "a payout's news that needs no entry")
+            await self._deliveries.keep(delivery, "a payout's news that needs no entry")
             return
         row = delivery.row(InboxStatus.APPLIED, stream=stream)
         _: Written[Payout] = await self._write_path.write(stream, decide, actor=STRIPE, inbox=row)
-
-    async def _while_changing(
-        self, delivery: _Delivery, payment_id: str, once: Callable[[Payment], Awaitable[None]]
-    ) -> None:
-        for _ in range(FETCHES_MAX):
-            loaded = await self._store.load(stream_of("payment", payment_id))
-            if loaded is None or not isinstance(loaded.state, Payment):
-                break
-            try:
-                await once(loaded.state)
-                return
-            except _Changed:
-                continue
-        await self._wait(delivery, "the payment kept changing while it was fetched")
 
     async def _owner(
         self, identity: StripeIdentity, found: PaymentIntent | Transfer
@@ -310,7 +240,7 @@ class WebhookInbox:
             return None
         payment = loaded.state
         if claimed and payment.account not in (None, identity.account):
-            raise _NotNow("The payment is another Stripe account's than the present key's (M18).")
+            raise NotNow("The payment is another Stripe account's than the present key's (M18).")
         if not claimed or outcomes.is_open_attempts(payment, found, identity.account):
             return payment
         # Between the two reads the attempt may have learned its object: then it is in the refs.
@@ -320,40 +250,5 @@ class WebhookInbox:
         if not has_object and outcomes.is_ours(payment, found, identity.account):
             # Its attempt was taken for failed. The next one looks and adopts it (M6); if none
             # comes, a person decides.
-            raise _NotNow("The payment's attempt was closed without it.")
+            raise NotNow("The payment's attempt was closed without it.")
         return None
-
-    async def _write(
-        self,
-        delivery: _Delivery | None,
-        payment: Payment,
-        decide: Callable[[Payment], outcomes.Facts],
-    ) -> Payment:
-        stream = stream_of("payment", payment.id)
-
-        def on_current(current: Payment | None) -> outcomes.Facts:
-            return decide(current or payment)
-
-        row = delivery.row(InboxStatus.APPLIED, stream=stream) if delivery else None
-        written: Written[Payment] = await self._write_path.write(
-            stream, on_current, actor=STRIPE, inbox=row
-        )
-        return written.state
-
-    async def _keep(self, delivery: _Delivery, reason: str) -> None:
-        await self._write_path.write_inbox_alone(delivery.row(InboxStatus.KEPT, reason=reason))
-
-    async def _wait(self, delivery: _Delivery, reason: str) -> None:
-        if delivery.attempts >= ATTEMPTS_MAX:
-            row = delivery.row(InboxStatus.REVIEW, reason=reason)
-        else:
-            wait_s = min(FIRST_WAIT_S * 2**delivery.attempts, WAIT_MAX_S)
-            due_at = self._write_path.clock.now() + timedelta(seconds=wait_s)
-            row = delivery.row(InboxStatus.WAITING, reason=reason, due_at=due_at)
-        await self._write_path.write_inbox_alone(row)
-
-
-def _without_client_secrets(body: bytes) -> bytes:
-    """The event as it is kept: a client secret is stored nowhere (M33), and nothing applied
-    needs it."""
-    return _CLIENT_SECRET.sub(lambda found: found[1] + b"null" if found[1] else found[2], body)
