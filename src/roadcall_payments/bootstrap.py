@@ -10,7 +10,7 @@ from datetime import timedelta
 
 from roadcall_payments.clock import SystemClock, SystemIds
 from roadcall_payments.config import Settings
-from roadcall_payments.domain.errors import InvalidInput
+from roadcall_payments.domain.errors import InvalidInput, StoreUnavailable
 from roadcall_payments.event_bus import InProcessBus, Subscriber
 from roadcall_payments.ports import (
     Channel,
@@ -73,8 +73,10 @@ class Service:
 
 
 @asynccontextmanager
-async def open_service(settings: Settings) -> AsyncIterator[Service]:
+async def open_service(settings: Settings, *, migrates: bool = True) -> AsyncIterator[Service]:
     """Open everything, hand it over, and close it in reverse order.
+
+    ``migrates``: whether a PostgreSQL database is brought to this version's schema, if need be.
 
     Raises StoreUnavailable, or InvalidInput naming the setting that cannot be.
     """
@@ -83,7 +85,7 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
     secrets = _secret_source(settings)
     await _refuse_live_drills(settings, secrets)
     async with AsyncExitStack() as opened:
-        store = await _open_store(settings)
+        store = await _open_store(settings, migrates=migrates)
         opened.push_async_callback(store.close)
         gateway = _open_gateway(settings, secrets, clock, ids)
         opened.push_async_callback(gateway.close)
@@ -166,7 +168,13 @@ def join(
     )
 
 
-async def _open_store(settings: Settings) -> Store:
+async def migrate_database(settings: Settings) -> None:
+    """Bring the database to this version's schema. Raises StoreUnavailable."""
+    store = await _open_store(settings, migrates=True)
+    await store.close()
+
+
+async def _open_store(settings: Settings, *, migrates: bool) -> Store:
     if settings.table_name is not None:
         raise InvalidInput(
             "TABLE_NAME",
@@ -175,7 +183,10 @@ async def _open_store(settings: Settings) -> Store:
     if settings.postgres_url is not None:
         from roadcall_payments.stores.postgres import open_postgres
 
-        return await open_postgres(settings.postgres_url)
+        try:
+            return await open_postgres(settings.postgres_url, migrates=migrates)
+        except StoreUnavailable as error:
+            raise StoreUnavailable(f"{settings.database_place}: {error.message}") from error
     from roadcall_payments.stores.sqlite.store import open_sqlite
 
     return open_sqlite(settings.sqlite_path)

@@ -6,6 +6,7 @@ import click
 
 from roadcall_payments.cli.checkpoint import checkpoint
 from roadcall_payments.cli.doctor import doctor
+from roadcall_payments.cli.migrate import migrate
 from roadcall_payments.cli.movements import pause, resume
 from roadcall_payments.cli.payments import find, timeline
 from roadcall_payments.cli.queues import dead_letters, inbox
@@ -33,6 +34,7 @@ for command in (
     demo,
     serve,
     worker,
+    migrate,
     timeline,
     find,
     verify,

@@ -40,7 +40,7 @@ def with_service(use: Callable[[Service], Awaitable[T]], settings: Settings | No
     _must_have_database(chosen)
 
     async def opened() -> T:
-        async with open_service(chosen) as service:
+        async with open_service(chosen, migrates=False) as service:
             return await use(service)
 
     try:
@@ -52,7 +52,7 @@ def with_service(use: Callable[[Service], Awaitable[T]], settings: Settings | No
 def _must_have_database(settings: Settings) -> None:
     # A database that a mistyped directory brought forth would be called clean.
     path = settings.sqlite_path
-    elsewhere = settings.database_url is not None or settings.table_name is not None
+    elsewhere = settings.postgres_url is not None or settings.table_name is not None
     if not elsewhere and not path.exists():
         raise Failed(
             f"There is no database at {path}: set ROADCALL_DATA_DIR to the service's directory; "

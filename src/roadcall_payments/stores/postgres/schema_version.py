@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import asyncpg
 from asyncpg.connect_utils import SessionAttribute
@@ -31,13 +33,30 @@ async def migrate(url: str) -> None:
     Raises StoreUnavailable for a server or database that cannot be used, with what to do, and
     for one that a newer version wrote.
     """
+    async with _connected(url) as connection:
+        if not await _is_current(connection):
+            await _upgrade_once(connection, url)
+
+
+async def must_be_current(url: str) -> None:
+    """Change nothing. Raises StoreUnavailable, with what to do, unless the database can be used
+    as it is."""
+    async with _connected(url) as connection:
+        if not await _is_current(connection):
+            raise StoreUnavailable(
+                f"The database has not this version's schema, {VERSIONS[-1]}."
+                " Run: roadcall-payments migrate"
+            )
+
+
+@asynccontextmanager
+async def _connected(url: str) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
     connection = await asyncpg.connect(
         url, timeout=CONNECT_SECONDS_MAX, target_session_attrs=SessionAttribute.primary
     )
     try:
         _must_be_usable(connection)
-        if not await _is_current(connection):
-            await _upgrade_once(connection, url)
+        yield connection
     finally:
         await connection.close(timeout=CONNECT_SECONDS_MAX)
 

@@ -40,7 +40,7 @@ from roadcall_payments.stores.postgres.counters import Counted, RequestCounters
 from roadcall_payments.stores.postgres.faults import orphan_faults, stream_faults
 from roadcall_payments.stores.postgres.lane import Lane
 from roadcall_payments.stores.postgres.lookups import Lookups
-from roadcall_payments.stores.postgres.schema_version import migrate
+from roadcall_payments.stores.postgres.schema_version import migrate, must_be_current
 from roadcall_payments.stores.postgres.writer import GroupWriter
 from roadcall_payments.stores.rows import prepare
 
@@ -70,15 +70,18 @@ _WRITER_SETTINGS = {
 }
 
 
-async def open_postgres(url: str, *, wait_seconds_max: float = WAIT_SECONDS_MAX) -> PostgresStore:
+async def open_postgres(
+    url: str, *, migrates: bool = True, wait_seconds_max: float = WAIT_SECONDS_MAX
+) -> PostgresStore:
     """Open the database at ``postgresql://...``, at this code's schema.
 
+    ``migrates``: bring an older or empty database up to it, instead of refusing it.
     ``wait_seconds_max``: how long a call waits for a server that is gone before StoreUnavailable.
     Raises StoreUnavailable when it cannot be reached or used, with what to do, or when a newer
     version wrote it.
     """
     try:
-        await migrate(url)
+        await (migrate(url) if migrates else must_be_current(url))
     except FAILED as error:
         raise classified(error) from error
     store = PostgresStore(url, wait_seconds_max)
