@@ -1,6 +1,11 @@
-"""The contracts' own modules speak with ``assert`` too."""
+"""The contracts' own modules speak with ``assert`` too; one PostgreSQL serves all of them."""
+
+from collections.abc import Iterator
 
 import pytest
+
+from tests.contracts.postgres_database import emptied
+from tests.postgres_server import PostgresServer, running_postgres
 
 pytest.register_assert_rewrite(
     "tests.contracts.store_contract_commits",
@@ -10,3 +15,22 @@ pytest.register_assert_rewrite(
     "tests.contracts.store_contract_rows",
     "tests.contracts.store_contract_unique",
 )
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    with running_postgres() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def one_database(postgres: PostgresServer) -> str:
+    """The address of a database that the tests use one after the other."""
+    return postgres.url(postgres.create_database())
+
+
+@pytest.fixture
+async def url(one_database: str) -> str:
+    """The address of a database at the present schema, without a row."""
+    await emptied(one_database)
+    return one_database

@@ -22,6 +22,7 @@ from roadcall_payments.commit import (
     TextWrite,
 )
 from roadcall_payments.ports import Store
+from roadcall_payments.stores.postgres import open_postgres
 from roadcall_payments.stores.sqlite import open_sqlite
 from tests.builders import NOON, new_payment_write
 
@@ -65,10 +66,11 @@ async def _write_without_end(store: Store) -> None:
         sys.stdout.flush()
 
 
-async def _main(path: Path) -> None:
-    store = open_sqlite(path)
+async def _main(place: str) -> None:
+    is_postgres = place.startswith("postgresql://")
+    store: Store = await open_postgres(place) if is_postgres else open_sqlite(Path(place))
     await asyncio.gather(*[_write_without_end(store) for _ in range(WRITERS)])
 
 
 if __name__ == "__main__":
-    asyncio.run(_main(Path(sys.argv[1])))
+    asyncio.run(_main(sys.argv[1]))

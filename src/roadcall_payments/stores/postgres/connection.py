@@ -152,14 +152,17 @@ class Connections:
             self._pool.terminate()
 
     async def _acquire(self, deadline: float) -> Connection:
+        last: Exception | None = None
         while True:
             try:
                 async with asyncio.timeout_at(deadline):
                     return await self._pool.acquire()
             except FAILED as error:
+                # The deadline's own error says least.
+                last = last if last and isinstance(error, TimeoutError) else error
                 if not await may_try_again(deadline):
                     raise StoreUnavailable(
-                        f"No connection to the database: {_told(error)}", retry_after_s=1
+                        f"No connection to the database: {_told(last)}", retry_after_s=1
                     ) from error
 
     async def _set_up(self, connection: asyncpg.Connection[asyncpg.Record]) -> None:
