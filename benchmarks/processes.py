@@ -90,7 +90,7 @@ def started(
     inherited = {
         name: value
         for name, value in os.environ.items()
-        if name in ("PATH", "HOME", "LANG", "TMPDIR", "LD_LIBRARY_PATH")
+        if name in ("PATH", "HOME", "LANG", "TMPDIR", "PYTHONPATH")
     }
     with log.open("w") as errors:
         process = subprocess.Popen(

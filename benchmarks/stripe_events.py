@@ -103,9 +103,7 @@ def body(number: int) -> bytes:
 
 
 _BODY = body(0)
-_MARKED = {
-    stripe_id(prefix, 0).encode(): prefix for prefix in ("evt", "pi", "ch", "pm")
-}
+_MARKED = {stripe_id(prefix, 0).encode(): prefix for prefix in ("evt", "pi", "ch", "pm")}
 
 
 def bodies(first: int, count: int) -> list[bytes]:

@@ -60,9 +60,7 @@ def _payment_intent(body: bytes, key: str) -> bytes:
     params = dict(parse_qsl(body.decode()))
     digest = hashlib.md5(key.encode(), usedforsecurity=False).hexdigest()
     intent = f"pi_{digest[:24]}"
-    metadata = {
-        name[9:-1]: value for name, value in params.items() if name.startswith("metadata[")
-    }
+    metadata = {name[9:-1]: value for name, value in params.items() if name.startswith("metadata[")}
     text = json.dumps(
         {
             "id": intent,

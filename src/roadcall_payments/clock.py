@@ -7,7 +7,6 @@ import random
 import secrets
 import threading
 import time
-import uuid
 from datetime import UTC, datetime, timedelta
 
 from roadcall_payments.ports import Clock
@@ -51,7 +50,7 @@ class SystemIds:
             if fresh >> _TAIL_BITS <= self._last >> _TAIL_BITS:
                 fresh = self._last + 1 + secrets.randbelow(_STEP_MAX)
             self._last = fresh
-        return str(_as_uuid7(fresh))
+        return _as_uuid7(fresh)
 
     def salt(self) -> str:
         return secrets.token_hex(16)
@@ -60,8 +59,10 @@ class SystemIds:
         return random.random()
 
 
-def _as_uuid7(value: int) -> uuid.UUID:
-    """48 bits of time, version 7, 12 bits, variant 10, 62 bits."""
+def _as_uuid7(value: int) -> str:
+    """48 bits of time, version 7, 12 bits, variant 10, 62 bits; written without a ``UUID``, whose
+    making costs more than the rest."""
     high, low = value >> 62, value & ((1 << 62) - 1)
     time_part, first = high >> 12, high & 0xFFF
-    return uuid.UUID(int=time_part << 80 | 7 << 76 | first << 64 | 0b10 << 62 | low)
+    digits = f"{time_part << 80 | 7 << 76 | first << 64 | 0b10 << 62 | low:032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"

@@ -93,7 +93,8 @@ def decode_fact(type_name: str, data: bytes) -> Fact:
 
 def instant(at: datetime) -> str:
     """RFC 3339 in UTC with microseconds: the one spelling that goes into a hash."""
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    # strftime costs ten times as much, once for every entry.
+    return f"{at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
 
 
 def entry_hash(entry: JournalEntry) -> str:

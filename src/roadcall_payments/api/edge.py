@@ -6,11 +6,12 @@ import itertools
 import re
 import secrets
 import time
+from functools import lru_cache
 from typing import Final, cast
 from urllib.parse import unquote_to_bytes
 
 import structlog
-from starlette.datastructures import Headers
+from prometheus_client import Counter, Histogram
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -49,8 +50,11 @@ class Edge:
                 exchange.tell()
 
     def _request_id(self, scope: Scope) -> str:
-        given = Headers(scope=scope).get("x-request-id", "")
-        return given if _REQUEST_ID.fullmatch(given) else self._new_id()
+        for name, value in scope["headers"]:
+            if name == b"x-request-id":
+                given = value.decode("latin-1")
+                return given if _REQUEST_ID.fullmatch(given) else self._new_id()
+        return self._new_id()
 
     def _new_id(self) -> str:
         return f"{self._process}-{next(self._numbers)}"
@@ -101,8 +105,8 @@ class _Exchange:
         seconds = time.perf_counter() - self._started_s
         method = self.scope["method"] if self.scope["method"] in _METHODS else "other"
         route = _route(self.scope)
-        HTTP_REQUESTS.labels(method, route, str(self.status)).inc()
-        HTTP_SECONDS.labels(method, route).observe(seconds)
+        _requests(method, route, self.status).inc()
+        _seconds(method, route).observe(seconds)
         record = self.record
         known = {
             "caller": record.caller and record.caller.id,
@@ -118,6 +122,17 @@ class _Exchange:
             duration_ms=round(seconds * 1_000, 1),
             **{name: value for name, value in known.items() if value is not None},
         )
+
+
+# The children of a metric are few, and finding one costs more than counting.
+@lru_cache(maxsize=1024)
+def _requests(method: str, route: str, status: int) -> Counter:
+    return HTTP_REQUESTS.labels(method, route, str(status))
+
+
+@lru_cache(maxsize=1024)
+def _seconds(method: str, route: str) -> Histogram:
+    return HTTP_SECONDS.labels(method, route)
 
 
 def _route(scope: Scope) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 
 from roadcall_payments.domain import events as e
@@ -19,6 +18,7 @@ from roadcall_payments.domain.payment import (
     Status,
     Unbooked,
 )
+from roadcall_payments.domain.records import replace
 
 
 def next_status(status: Status | None, fact: e.PaymentFact) -> Status:
@@ -184,6 +184,8 @@ def _closed_attempt(p: Payment) -> Attempt | None:
 def _answered(p: Payment) -> Payment:
     """The open confirmation and cancellation have their answer."""
     confirmation, cancellation = p.confirmation, p.cancellation
+    if not (confirmation and confirmation.open) and not (cancellation and cancellation.open):
+        return p
     if confirmation and confirmation.open:
         confirmation = replace(confirmation, open=False)
     if cancellation and cancellation.open:

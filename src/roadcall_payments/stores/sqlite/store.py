@@ -31,7 +31,7 @@ from roadcall_payments.ports import (
     QueueAge,
     Stored,
 )
-from roadcall_payments.stores.lane import Lane, LaneMaker, Submits
+from roadcall_payments.stores.lane import AtOnce, Lane, LaneMaker, Submits
 from roadcall_payments.stores.rows import prepare
 from roadcall_payments.stores.sqlite import queries, work
 from roadcall_payments.stores.sqlite.connection import BUSY_SECONDS_MAX
@@ -69,7 +69,13 @@ class SqliteStore:
     Belongs to one event loop at a time. ``close`` drains.
     """
 
-    def __init__(self, path: Path, busy_seconds_max: float, lanes: LaneMaker = Lane) -> None:
+    def __init__(
+        self,
+        path: Path,
+        busy_seconds_max: float,
+        lanes: LaneMaker = Lane,
+        lookups_lane: LaneMaker = AtOnce,
+    ) -> None:
         writer = GroupWriter(path, busy_seconds_max)
         lookups, scans = Reader(path), Reader(path)
         counters = RequestCounters(path.with_name(path.name + "-requests"))
@@ -80,7 +86,7 @@ class SqliteStore:
             batch_max=BATCH_MAX,
             at_end=writer.close,
         )
-        self._lookups: Submits[ReadJob, object] = lanes(
+        self._lookups: Submits[ReadJob, object] = lookups_lane(
             "store-lookups",
             lookups.work,
             waiting_max=WAITING_MAX,
