@@ -83,7 +83,7 @@ bench-sandbox: setup ## PaymentIntents a second that the sandbox creates on one 
 	@$(PY) benchmarks/bench_sandbox.py
 
 .PHONY: test-live
-test-live: setup ## the flow tests against Stripe's own test mode (STRIPE_API_KEY=sk_test_... STRIPE_DESTINATION=acct_...)
+test-live: setup ## the flow tests against Stripe's own test mode; needs a key, and was never run for want of one (STRIPE_API_KEY=sk_test_... STRIPE_DESTINATION=acct_...)
 	@case "$(STRIPE_API_KEY)" in sk_test_*) ;; *) \
 	    echo 'Name a test key: make test-live STRIPE_API_KEY=sk_test_...' >&2; exit 1;; esac
 	@export ROADCALL_TEST_LIVE=1 STRIPE_API_KEY='$(STRIPE_API_KEY)'; \
@@ -105,5 +105,5 @@ lock: setup ## renew the lock files (LOCK_FLAGS='--upgrade' for the newest versi
 
 .PHONY: clean
 clean: ## remove what set-up and the tools made; data in var/ stays
-	@rm -rf $(VENV) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf $(VENV) .cache build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	@find src tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,14 +1,11 @@
 """Idempotency keys, as Stripe's: the first answer again, for 24 hours, errors included."""
 
 from hashlib import blake2b
-from typing import TYPE_CHECKING
 
 from stripe_sandbox.errors import RequestRefused, refused
 from stripe_sandbox.messages import Response
 from stripe_sandbox.own_records import IdempotencyRecord
-
-if TYPE_CHECKING:
-    from stripe_sandbox.world import World
+from stripe_sandbox.world import World
 
 KEY_LENGTH_MAX = 255
 
@@ -21,7 +18,7 @@ def fingerprint(path: str, query: str, body: bytes) -> str:
 class IdempotencyKeys:
     """The saved answers, and the keys in flight, by acting account and key."""
 
-    def __init__(self, world: "World") -> None:
+    def __init__(self, world: World) -> None:
         self._world = world
         self._in_flight: dict[str, str] = {}
 

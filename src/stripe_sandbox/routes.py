@@ -4,21 +4,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import TYPE_CHECKING
 
 from stripe_sandbox.errors import not_modelled, refused
 from stripe_sandbox.json_types import JsonObject
 from stripe_sandbox.parameters import Params
-
-if TYPE_CHECKING:
-    from stripe_sandbox.world import World
+from stripe_sandbox.world import World
 
 
 @dataclass(slots=True)
 class Call:
     """One request on its way into a resource. `account` is the one that acts."""
 
-    world: "World"
+    world: World
     account: str
     params: Params
     path_ids: tuple[str, ...]

@@ -6,15 +6,11 @@ Nothing here opens a connection: a carrier takes what is due, sends it and repor
 import hmac
 from dataclasses import dataclass
 from hashlib import sha256
-from heapq import heappop, heappush
-from typing import TYPE_CHECKING
 
 from stripe_sandbox.faults import Fault, FaultKind
 from stripe_sandbox.own_records import Attempt, Delivery
 from stripe_sandbox.records import Event, WebhookEndpoint
-
-if TYPE_CHECKING:
-    from stripe_sandbox.world import World
+from stripe_sandbox.world import World
 
 NEVER_VALID_SECRET = "whsec_never_valid"
 """Signs where a fault asks for the old secret of an endpoint that never had another one."""
@@ -31,32 +27,7 @@ class Parcel:
     in_order: bool
 
 
-class DeliveryQueue:
-    """Deliveries by due time (milliseconds); a reported failure comes back later."""
-
-    def __init__(self) -> None:
-        self._heap: list[tuple[int, int, str]] = []
-        self.early: list[str] = []
-        """Those to be carried out before the current request is answered."""
-
-    def push(self, delivery: Delivery) -> None:
-        heappush(self._heap, (delivery.due_ms, delivery.rank, delivery.id))
-
-    def next_ms(self) -> int | None:
-        return self._heap[0][0] if self._heap else None
-
-    def pop(self, now_ms: int) -> str | None:
-        if self._heap and self._heap[0][0] <= now_ms:
-            return heappop(self._heap)[2]
-        return None
-
-    def take_early(self) -> tuple[str, ...]:
-        early = tuple(self.early)
-        self.early.clear()
-        return early
-
-
-def fan_out(world: "World", event: Event) -> None:
+def fan_out(world: World, event: Event) -> None:
     """Make a delivery of `event` to each endpoint that wants it."""
     endpoints = [endpoint for endpoint in world.webhook_endpoints if _wants(endpoint, event)]
     if not endpoints:
@@ -68,7 +39,7 @@ def fan_out(world: "World", event: Event) -> None:
             _schedule(world, event, endpoint, faults)
 
 
-def resend(world: "World", event: Event, endpoint: WebhookEndpoint | None = None) -> list[Delivery]:
+def resend(world: World, event: Event, endpoint: WebhookEndpoint | None = None) -> list[Delivery]:
     """Deliver an event again, now, to one endpoint or to all that want it; no fault strikes."""
     endpoints = [endpoint] if endpoint is not None else list(world.webhook_endpoints)
     return [_schedule(world, event, target, {}) for target in endpoints if _wants(target, event)]
@@ -83,7 +54,7 @@ def _wants(endpoint: WebhookEndpoint, event: Event) -> bool:
 
 
 def _schedule(
-    world: "World", event: Event, endpoint: WebhookEndpoint, faults: dict[FaultKind, Fault]
+    world: World, event: Event, endpoint: WebhookEndpoint, faults: dict[FaultKind, Fault]
 ) -> Delivery:
     stamp = world.stamp("whd_", event.account)
     delivery = Delivery(
@@ -117,7 +88,7 @@ def _mirror(delivery: Delivery, fault: Fault) -> None:
     delivery.in_order = True
 
 
-def parcel(world: "World", delivery: Delivery, body: bytes, now_ms: int) -> Parcel | None:
+def parcel(world: World, delivery: Delivery, body: bytes, now_ms: int) -> Parcel | None:
     """The attempt to make now; None where the endpoint is gone or disabled."""
     endpoint = world.webhook_endpoints.get(delivery.endpoint)
     if endpoint is None or endpoint.status != "enabled":
@@ -151,7 +122,7 @@ def signature(body: bytes, secret: str, timestamp: int) -> str:
 
 
 def report(
-    world: "World", delivery: Delivery, status: int | None, error: str | None, duration_ms: int
+    world: World, delivery: Delivery, status: int | None, error: str | None, duration_ms: int
 ) -> None:
     """Record what came of an attempt; schedule the next one unless it was a 2xx."""
     delivery.attempts.append(

@@ -8,10 +8,10 @@ from stripe_sandbox import own_records as own
 from stripe_sandbox import records as r
 from stripe_sandbox.collection import Collection, Unsaved
 from stripe_sandbox.config import SandboxConfig
+from stripe_sandbox.delivery_queue import DeliveryQueue
 from stripe_sandbox.faults import FaultPlan
 from stripe_sandbox.ids import IdSource
 from stripe_sandbox.schedule import Schedule
-from stripe_sandbox.webhooks import DeliveryQueue
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,11 +55,12 @@ class CoreClient:
     clock: SandboxClock = field(default_factory=lambda: SandboxClock(standing_at_ms=START_MS))
     key: str = "sk_test_core"
     judged: bool = True
-    """Whether the specification is asked."""
+    """Whether the specification is asked, where it is at hand."""
     succeeded: set[str] = field(default_factory=set)
     """The routes that answered 200."""
 
     def __post_init__(self) -> None:
+        self.judged = self.judged and conformance.witness_is_here()
         self.sandbox = Sandbox(self.clock, self.storage, self.config)
         self.sandbox.commit()
 

