@@ -21,6 +21,8 @@ from tests.simulation.turns import SeededLoop
 Reply = tuple[bytes, int, Mapping[str, str]]
 
 LATENCY_S = (0.02, 0.4)
+# What has been on its way for longer lost its connection: all clocks moved on meanwhile.
+ON_ITS_WAY_S_MAX = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,7 @@ class Network:
     def send(self, by: str, request: Request) -> asyncio.Future[Reply]:
         """Raises OSError or aiohttp.ClientError in the future where no whole answer comes."""
         reply: asyncio.Future[Reply] = self._loop.create_future()
-        self._later(self._latency(), self._arrive, by, request, reply)
+        self._later(self._latency(), self._arrive, by, request, reply, self._loop.time())
         return reply
 
     def ask_now(self, request: Request) -> bytes:
@@ -78,7 +80,13 @@ class Network:
         """Whether Stripe cannot be reached now."""
         return self._loop.time() < self.out_until
 
-    def _arrive(self, by: str, request: Request, reply: asyncio.Future[Reply]) -> None:
+    def _arrive(
+        self, by: str, request: Request, reply: asyncio.Future[Reply], sent_at: float
+    ) -> None:
+        if self._loop.time() - sent_at > ON_ITS_WAY_S_MAX:
+            self._note(by, request, "connection lost on the way")
+            self._lose(reply, ConnectionResetError("simulated"))
+            return
         if self.out or self._faults.strikes(Kind.REFUSED_CONNECTION):
             self._note(by, request, "connection refused")
             self._lose(reply, ConnectionRefusedError("simulated"))
