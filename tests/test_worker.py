@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from roadcall_payments import telemetry
 from roadcall_payments.clock import SystemIds
 from roadcall_payments.domain.errors import (
     MovementsPaused,
@@ -323,19 +322,6 @@ async def test_the_loop_outlives_a_store_that_is_away(clock: ManualClock, tmp_pa
     worker.stop()
     await running
     await opened.close()
-
-
-async def test_the_gauges_say_what_waits_and_for_how_long(store: Store, clock: ManualClock) -> None:
-    await write_due(store, count=3)
-    clock.advance(90)
-    worker = worker_of(store, clock, {})
-    await worker.measure()
-
-    def gauge(name: str) -> float | None:
-        return telemetry.REGISTRY.get_sample_value(f"roadcall_queue_{name}", {"queue": "attention"})
-
-    assert (gauge("waiting"), gauge("parked"), gauge("oldest_age_seconds")) == (3, 0, 90)
-    assert telemetry.REGISTRY.get_sample_value("roadcall_movements_paused") == 0
 
 
 async def test_expected_failures_are_warnings_and_faults_of_ours_are_errors(

@@ -6,27 +6,33 @@ import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from roadcall_payments.clock import SystemClock, SystemIds
+from roadcall_payments.commit import Commit
 from roadcall_payments.config import Settings
 from roadcall_payments.domain.errors import InvalidInput, StoreUnavailable
-from roadcall_payments.event_bus import InProcessBus, Subscriber
+from roadcall_payments.domain.people import Actor
+from roadcall_payments.event_bus import InProcessBus
+from roadcall_payments.measures import Measures, count
 from roadcall_payments.ports import (
     Channel,
     Clock,
     Gateway,
     Ids,
     Notifier,
-    OutgoingEvent,
     Queue,
     SecretSource,
     Store,
 )
-from roadcall_payments.telemetry import PaymentMeter
-from roadcall_payments.worker import Duty, Worker, pace_of, retry_rules_of
+from roadcall_payments.telemetry import traces_wanted
+from roadcall_payments.worker import Duty, Handler, Worker, pace_of, retry_rules_of
 from roadcall_payments.workflows.approvals import Approvals
 from roadcall_payments.workflows.checkpoints import Checkpoints
+from roadcall_payments.workflows.drift_repair import DriftRepair
+from roadcall_payments.workflows.inquiry import Inquiry
 from roadcall_payments.workflows.intake import Intake, Scoring
 from roadcall_payments.workflows.movement import Movement
 from roadcall_payments.workflows.movements_switch import MovementsSwitch
@@ -38,11 +44,16 @@ from roadcall_payments.workflows.reconciliation import Reconciliation
 from roadcall_payments.workflows.recovery import Recovery
 from roadcall_payments.workflows.refund_movement import RefundMovement
 from roadcall_payments.workflows.refunds import Refunds
+from roadcall_payments.workflows.restore_guard import RestoreGuard
 from roadcall_payments.workflows.rules_scorer import RulesScorer
 from roadcall_payments.workflows.vendors import Vendors
 from roadcall_payments.workflows.verification import Verification
 from roadcall_payments.workflows.webhook_inbox import WebhookInbox
 from roadcall_payments.workflows.write_path import WritePath
+
+if TYPE_CHECKING:
+    from roadcall_payments.stores.sqlite.backup import Copied
+    from roadcall_payments.tracing import Tracing
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +66,7 @@ class Service:
     clock: Clock
     ids: Ids
     bus: InProcessBus
+    measures: Measures
     intake: Intake
     approvals: Approvals
     payments: Payments
@@ -69,7 +81,11 @@ class Service:
     reconciliation: Reconciliation
     verification: Verification
     checkpoints: Checkpoints
+    inquiry: Inquiry
+    restore_guard: RestoreGuard
+    drift_repair: DriftRepair
     worker: Worker
+    tracing: Tracing | None
 
 
 @asynccontextmanager
@@ -89,7 +105,12 @@ async def open_service(settings: Settings, *, migrates: bool = True) -> AsyncIte
         opened.push_async_callback(store.close)
         gateway = _open_gateway(settings, secrets, clock, ids)
         opened.push_async_callback(gateway.close)
-        yield join(settings, store, gateway, clock, ids, _notifiers(settings, clock))
+        notifiers = _notifiers(settings, clock)
+        tracing = _open_tracing()
+        if tracing is not None:
+            opened.push_async_callback(tracing.close)
+            store, gateway = tracing.store(store), tracing.gateway(gateway)
+        yield join(settings, store, gateway, clock, ids, notifiers, tracing)
 
 
 def join(
@@ -99,13 +120,16 @@ def join(
     clock: Clock,
     ids: Ids,
     notifiers: Mapping[Channel, Notifier],
+    tracing: Tracing | None = None,
 ) -> Service:
     """The service on the given adapters. Tests and simulations bring their own."""
     from roadcall_payments.notifications.rendering import FileTemplates
 
-    write_path = WritePath(
-        store, clock, ids, settings.patience, after_commit=lambda: worker.nudge()
-    )
+    def committed(commit: Commit) -> None:
+        count(commit)
+        worker.nudge()
+
+    write_path = WritePath(store, clock, ids, settings.patience, after_commit=committed)
     switch = MovementsSwitch(write_path, store)
     scoring = Scoring(write_path, store, RulesScorer(settings.risk_rules))
     movement = Movement(write_path, gateway, switch, clock, settings.stripe_budget_s)
@@ -126,23 +150,23 @@ def join(
     bus = InProcessBus()
     relay = OutboxRelay(store, bus, settings.relay_batch_size)
     checkpoints = _checkpoints(settings, store, clock)
-    worker = Worker(
-        store,
-        clock,
-        ids,
-        {
-            Queue.OUTBOX: relay.relay,
-            Queue.INBOX: webhook_inbox.retry,
-            Queue.ATTENTION: recovery.attend,
-            Queue.NOTICES: notices.send,
-        },
-        retry_rules_of(settings),
-        pace_of(settings),
-        [Duty("checkpoint", checkpoints.attend, checkpoints.make_or_raise)],
-    )
+    guard = RestoreGuard(store, checkpoints, switch)
+    handlers: Mapping[Queue, Handler] = {
+        Queue.OUTBOX: relay.relay,
+        Queue.INBOX: webhook_inbox.retry,
+        Queue.ATTENTION: recovery.attend,
+        Queue.NOTICES: notices.send,
+    }
+    if tracing is not None:
+        handlers = {queue: tracing.handler(queue, work, store) for queue, work in handlers.items()}
+    measures = Measures(store, clock)
+    duties = [
+        Duty("checkpoint", guard.attend, guard.at_end),
+        Duty("ledger_balance", measures.balance, measures.at_end),
+    ]
+    rules, pace = retry_rules_of(settings), pace_of(settings)
+    worker = Worker(store, clock, ids, handlers, rules, pace, duties)
     bus.subscribe(notices.plan, *EVENT_NAMES)
-    # Last, so that a publish that failed before it is not counted.
-    bus.subscribe(_metered(PaymentMeter()))
     return Service(
         settings=settings,
         store=store,
@@ -150,8 +174,9 @@ def join(
         clock=clock,
         ids=ids,
         bus=bus,
+        measures=measures,
         intake=Intake(write_path, store, gateway, scoring, ids),
-        approvals=Approvals(write_path, store, ids, settings.approval_policy),
+        approvals=Approvals(write_path, store, ids, switch, settings.approval_policy),
         payments=Payments(write_path, store, gateway, movement, switch, settings.approval_policy),
         refunds=Refunds(write_path, store, gateway, refund_movement, switch, ids),
         queries=Queries(store, gateway),
@@ -164,8 +189,53 @@ def join(
         reconciliation=Reconciliation(store, gateway),
         verification=Verification(store),
         checkpoints=checkpoints,
+        inquiry=Inquiry(write_path, store, gateway, movement),
+        restore_guard=guard,
+        drift_repair=DriftRepair(write_path, store, gateway, movement, webhook_inbox, switch),
         worker=worker,
+        tracing=tracing,
     )
+
+
+def back_up_database(settings: Settings, file: Path) -> Copied:
+    """Copy the SQLite database to ``file``; the service may run. Raises InvalidInput for another
+    database, and for a file that is there."""
+    _must_be_sqlite(settings)
+    from roadcall_payments.stores.sqlite.backup import back_up
+
+    return back_up(settings.sqlite_path, file)
+
+
+async def restore_database(settings: Settings, file: Path, actor: Actor) -> datetime:
+    """Put a backup in the SQLite database's place, held (M18); the time at which its books end.
+
+    Raises InvalidInput for another database and for no sound backup, StatusForbids while a
+    process has the database open.
+    """
+    _must_be_sqlite(settings)
+    from roadcall_payments.stores.sqlite.backup import restoring
+    from roadcall_payments.stores.sqlite.store import open_sqlite
+
+    clock = SystemClock(settings.clock_offset_s)
+    with restoring(file, settings.sqlite_path) as draft:
+        store = open_sqlite(draft)
+        try:
+            switch = MovementsSwitch(WritePath(store, clock, SystemIds(clock)), store)
+            guard = RestoreGuard(store, _checkpoints(settings, store, clock), switch)
+            return await guard.hold(actor, f"restored from {file.name}")
+        finally:
+            await store.close()
+
+
+def _must_be_sqlite(settings: Settings) -> None:
+    for name, value in (
+        ("DATABASE_URL", settings.postgres_url),
+        ("TABLE_NAME", settings.table_name),
+    ):
+        if value is not None:
+            raise InvalidInput(
+                name, "Its own tools back this database up and restore it: docs/operating.md."
+            )
 
 
 async def migrate_database(settings: Settings) -> None:
@@ -243,6 +313,14 @@ def _open_gateway(settings: Settings, secrets: SecretSource, clock: Clock, ids: 
     )
 
 
+def _open_tracing() -> Tracing | None:
+    if not traces_wanted(os.environ):
+        return None
+    from roadcall_payments.tracing import open_tracing
+
+    return open_tracing()
+
+
 def _notifiers(settings: Settings, clock: Clock) -> Mapping[Channel, Notifier]:
     from roadcall_payments.notifications.log_channel import LogChannel
 
@@ -263,10 +341,3 @@ def _audience(settings: Settings) -> Audience:
         operations=settings.operations_emails,
         locale=settings.staff_locale,
     )
-
-
-def _metered(meter: PaymentMeter) -> Subscriber:
-    async def observe(event: OutgoingEvent) -> None:
-        meter.observe(event.name, event.stream, event.at)
-
-    return observe

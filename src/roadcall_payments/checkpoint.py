@@ -42,13 +42,15 @@ class StreamHead:
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
     """What is signed. ``number`` counts from 1; ``previous`` is the hash of the checkpoint before
-    (zeros for the first); ``root`` is the Merkle root over ``size`` heads."""
+    (zeros for the first); ``root`` is the Merkle root over ``size`` heads. ``restart``: the
+    database was restored before it, so what earlier ones say of its streams holds no more."""
 
     number: int
     at: datetime
     previous: str
     size: int
     root: str
+    restart: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +66,12 @@ class SignedCheckpoint:
 _Count = Annotated[int, msgspec.Meta(ge=1, le=2**53 - 1)]
 
 
-class _Statement(msgspec.Struct, forbid_unknown_fields=True):
+class _Statement(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     # In alphabetical order, as RFC 8785 sorts them; so below.
     at: str
     number: _Count
     previous: str
+    restart: bool = False
     root: str
     size: _Count
 
@@ -83,7 +86,7 @@ _documents = msgspec.json.Decoder(_Document)
 
 
 def draw_up(
-    last: Checkpoint | None, at: datetime, heads: Sequence[StreamHead]
+    last: Checkpoint | None, at: datetime, heads: Sequence[StreamHead], *, restart: bool = False
 ) -> tuple[Checkpoint, tuple[StreamHead, ...]]:
     """The checkpoint that follows ``last``, and its heads in their order.
 
@@ -100,6 +103,7 @@ def draw_up(
         previous=GENESIS if last is None else checkpoint_hash(last),
         size=len(ordered),
         root=root_of(ordered),
+        restart=restart,
     )
     return checkpoint, ordered
 
@@ -169,6 +173,7 @@ def decode_checkpoint(data: bytes) -> SignedCheckpoint:
             previous=document.checkpoint.previous,
             size=document.checkpoint.size,
             root=document.checkpoint.root,
+            restart=document.checkpoint.restart,
         ),
         tuple(StreamHead(stream, Head(seq, digest)) for stream, seq, digest in document.heads),
         bytes.fromhex(document.signature),
@@ -190,6 +195,7 @@ def _statement(checkpoint: Checkpoint) -> _Statement:
         at=instant(checkpoint.at),
         number=checkpoint.number,
         previous=checkpoint.previous,
+        restart=checkpoint.restart,
         root=checkpoint.root,
         size=checkpoint.size,
     )

@@ -13,18 +13,20 @@ from roadcall_payments.domain.errors import BrokenInvariant
 from roadcall_payments.domain.movements import Movements
 from roadcall_payments.domain.payment import Payment
 from roadcall_payments.domain.payout import Payout
+from roadcall_payments.domain.stray import Stray
 from roadcall_payments.domain.vendor import Vendor
 from roadcall_payments.journal import JournalEntry
 
 STREAMS_MAX = 3
 ITEMS_MAX = 90
 
-State = Payment | Vendor | Payout | Movements
+State = Payment | Vendor | Payout | Stray | Movements
 
 _KINDS: dict[str, type[State]] = {
     "payment": Payment,
     "vendor": Vendor,
     "payout": Payout,
+    "stray": Stray,
     "control": Movements,
 }
 _encoder = msgspec.json.Encoder(order="deterministic")

@@ -246,6 +246,13 @@ class Settings(BaseSettings):
     notices_attempts_max: int = Field(
         12, ge=1, le=1_000, description="Tries to send a notice before it is parked."
     )
+    worker_metrics_port: int | None = Field(
+        None,
+        ge=1,
+        le=65_535,
+        description="Loopback port on which `worker` alone serves `/metrics`; unset: none. `serve` "
+        "shows them on its own port.",
+    )
     retry_base_s: int = Field(
         2, ge=1, le=600, description="Wait after a first failure, in seconds; doubles each time."
     )

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -20,15 +19,12 @@ import structlog
 from roadcall_payments import telemetry
 from roadcall_payments.config import Settings
 from roadcall_payments.domain.errors import FinalError, TransientError
-from roadcall_payments.domain.movements import Movements
 from roadcall_payments.ports import Claim, Clock, Ids, Queue, Store
-from roadcall_payments.workflows.movements_switch import MOVEMENTS
 
 T = TypeVar("T")
 
 Handler = Callable[[Claim], Awaitable[None]]
 
-MEASURE_EVERY_S = 15
 AFTER_FAILURE_S = 5
 DUTY_AFTER_FAILURE_S = 300
 REASON_CHARS_MAX = 500
@@ -148,7 +144,6 @@ class Worker:
         the next start, takes it up."""
         stopped = asyncio.create_task(self._stopping.wait(), name="stopped")
         tasks = [asyncio.create_task(self._tend(queue), name=queue) for queue in self._handlers]
-        tasks.append(asyncio.create_task(self._measure(), name="measure"))
         tasks += [asyncio.create_task(self._keep(duty), name=duty.name) for duty in self._duties]
         try:
             ended, _ = await asyncio.wait((stopped, *tasks), return_when=asyncio.FIRST_COMPLETED)
@@ -291,25 +286,3 @@ class Worker:
             for task in (woken, rested):
                 task.cancel()
             await asyncio.gather(woken, rested, return_exceptions=True)
-
-    async def _measure(self) -> None:
-        while not self._stopping.is_set():
-            await self._outlived(self.measure(), "measure")
-            await self._rest(self._stopping, MEASURE_EVERY_S)
-
-    async def measure(self) -> None:
-        """Set the gauges of queues, ledger and switch from what the store says now."""
-        now = self._clock.now()
-        for age in await self._store.queue_ages():
-            telemetry.QUEUE_WAITING.labels(age.queue).set(age.waiting)
-            telemetry.QUEUE_PARKED.labels(age.queue).set(age.parked)
-            oldest = (now - age.oldest_due_at).total_seconds() if age.oldest_due_at else 0.0
-            telemetry.QUEUE_OLDEST_SECONDS.labels(age.queue).set(max(oldest, 0.0))
-        totals: Counter[str] = Counter()
-        for balance in await self._store.balances():
-            totals[balance.currency] += balance.amount_cents
-        for currency, cents in totals.items():
-            telemetry.LEDGER_IMBALANCE_CENTS.labels(currency).set(cents)
-        switch = await self._store.load(MOVEMENTS)
-        paused = switch is not None and isinstance(switch.state, Movements) and switch.state.paused
-        telemetry.MOVEMENTS_PAUSED.set(paused)

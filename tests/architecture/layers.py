@@ -35,6 +35,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "cli": _EDGE | {"bootstrap", "api", "worker"},
     "lambdas": _EDGE | {"bootstrap", "api"},
     "worker": _EDGE | {"bootstrap"},
+    "measures": _PORTS | {"workflows", "telemetry"},
+    "tracing": _PORTS | {"telemetry"},
     "config": {"domain", "approval_bands", "database_url"},
     "approval_bands": {"domain"},
     "database_url": set(),

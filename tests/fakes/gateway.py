@@ -286,6 +286,10 @@ class FakeGateway:
         await self._let_happen(Read.TRANSFERS)
         return listed
 
+    async def transfers_created(self, created: CreatedWindow) -> Sequence[Transfer]:
+        self._must_be_up()
+        return list(self.made_transfers.values())
+
     async def reversals(self, transfer_id: str) -> Sequence[Reversal]:
         return [one for one in self.made_reversals if one.transfer == transfer_id]
 

@@ -203,6 +203,13 @@ _EXAMPLES: Final[Mapping[str, Example]] = {
             "Outgoing movements are paused (Stripe reports an incident.): an admin has to resume "
             "them.",
         ),
+        _example(
+            e.MovementsPaused,
+            "Held after a restore (restored from monday.sqlite): what Stripe did since may be "
+            "missing in the books. An operator has to run roadcall-payments repair-drift, then "
+            "release.",
+            code="held_after_restore",
+        ),
         _example(e.StoreUnavailable, "Another process held the database for 5 s."),
         _example(
             e.StoreUnavailable,

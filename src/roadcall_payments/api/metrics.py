@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
+from starlette.routing import Route, Router
+from starlette.types import ASGIApp
 
 from roadcall_payments.api import documented
 from roadcall_payments.api.access import Action, require_role
 from roadcall_payments.api.guarded_route import gate_of
 from roadcall_payments.api.loopback import is_loopback
-from roadcall_payments.api.wiring import Wired, record_of
-from roadcall_payments.telemetry import (
-    QUEUE_OLDEST_SECONDS,
-    QUEUE_PARKED,
-    QUEUE_WAITING,
-    metrics_page,
-)
+from roadcall_payments.api.wiring import Service, Wired, record_of
+from roadcall_payments.telemetry import metrics_page
 
 router = APIRouter(tags=["operations"])
 
@@ -44,11 +41,19 @@ async def metrics(request: Request, service: Wired) -> Response:
         caller = await gate_of(request).identify(request)
         record_of(request).caller = caller
         require_role(caller, Action.READ_METRICS)
-    now = service.clock.now()
-    for age in await service.store.queue_ages():
-        oldest_s = (now - age.oldest_due_at).total_seconds() if age.oldest_due_at else 0
-        QUEUE_WAITING.labels(age.queue.value).set(age.waiting)
-        QUEUE_PARKED.labels(age.queue.value).set(age.parked)
-        QUEUE_OLDEST_SECONDS.labels(age.queue.value).set(max(oldest_s, 0))
+    return await _page(service)
+
+
+def worker_app(service: Service) -> ASGIApp:
+    """What a worker alone serves, on a loopback address: the same page."""
+
+    async def page(_request: Request) -> Response:
+        return await _page(service)
+
+    return Router(routes=[Route("/metrics", page)])
+
+
+async def _page(service: Service) -> Response:
+    await service.measures.refresh()
     page, content_type = metrics_page()
     return Response(page, headers={"Content-Type": content_type})

@@ -189,7 +189,8 @@ async def approve(
     summary="Reject a payment",
     response_model=PaymentView,
     responses=documented.decides(
-        documented.forbidden("A payment that is approved cannot be rejected.", "approved")
+        documented.forbidden("A payment that is approved cannot be rejected.", "approved"),
+        "held_after_restore",
     ),
 )
 async def reject(
@@ -217,6 +218,7 @@ async def reject(
         documented.forbidden(
             "Only a flagged payment that waits for approval can be reviewed.", "approved"
         ),
+        "held_after_restore",
     ),
 )
 async def review(
@@ -249,6 +251,7 @@ async def review(
             documented.forbidden("A payment that is completed cannot be processed.", "completed"),
             "destination_mismatch",
             "movements_paused",
+            "held_after_restore",
             *documented.STRIPE,
         ),
         **_UNKNOWN_YET,
@@ -290,6 +293,7 @@ async def process(
             ),
             "stripe_account_changed",
             "movements_paused",
+            "held_after_restore",
             *documented.STRIPE,
         ),
         **_UNKNOWN_YET,
@@ -351,6 +355,7 @@ async def client_secret(
             "outcome_unknown",
             "not_cancelled",
             "stripe_account_changed",
+            "held_after_restore",
             *documented.STRIPE,
         ),
         202: {

@@ -177,6 +177,7 @@ async def get(refund_id: RefundId, service: Wired, caller: Caller) -> RefundView
             _TOO_MUCH,
             "stripe_account_changed",
             "movements_paused",
+            "held_after_restore",
             *documented.STRIPE,
         ),
         202: {

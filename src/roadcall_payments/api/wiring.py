@@ -22,6 +22,12 @@ from roadcall_payments.workflows.vendors import Vendors
 from roadcall_payments.workflows.webhook_inbox import WebhookInbox
 
 
+class Measures(Protocol):
+    """What sets the gauges before they are shown."""
+
+    async def refresh(self) -> None: ...
+
+
 class Service(Protocol):
     """The wired parts that routes call; ``bootstrap`` makes them."""
 
@@ -31,6 +37,8 @@ class Service(Protocol):
     def gateway(self) -> Gateway: ...
     @property
     def clock(self) -> Clock: ...
+    @property
+    def measures(self) -> Measures: ...
     @property
     def intake(self) -> Intake: ...
     @property

@@ -29,6 +29,9 @@ class ScratchHeadIndex:
     async def find(self, streams: Sequence[str]) -> Mapping[str, LastSigned]:
         return await asyncio.to_thread(self._find, streams)
 
+    async def clear(self) -> None:
+        await asyncio.to_thread(self._db.execute, "DELETE FROM signed")
+
     @property
     def _db(self) -> sqlite3.Connection:
         # Opened when first needed: most processes make no checkpoint.

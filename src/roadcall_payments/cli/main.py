@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import click
 
+from roadcall_payments.cli.backup import backup, restore
 from roadcall_payments.cli.checkpoint import checkpoint
 from roadcall_payments.cli.doctor import doctor
+from roadcall_payments.cli.hold import hold, release, repair_drift
 from roadcall_payments.cli.migrate import migrate
 from roadcall_payments.cli.movements import pause, resume
 from roadcall_payments.cli.payments import find, timeline
 from roadcall_payments.cli.queues import dead_letters, inbox
 from roadcall_payments.cli.serve import serve, worker
 from roadcall_payments.cli.settings import settings
+from roadcall_payments.cli.settle import settle
 from roadcall_payments.cli.token import token
 from roadcall_payments.cli.verify import verify
 from roadcall_payments.cli.walkthrough.commands import demo, run
@@ -43,6 +46,12 @@ for command in (
     dead_letters,
     pause,
     resume,
+    settle,
+    backup,
+    restore,
+    hold,
+    repair_drift,
+    release,
     token,
     doctor,
     settings,

@@ -10,9 +10,11 @@ from collections.abc import Coroutine
 import click
 import structlog
 import uvloop
+from uvicorn import Server
 
 from roadcall_payments.api.app import create_app, local_issuer
 from roadcall_payments.api.local_issuer import EXAMPLE_CALLERS, LocalIssuerExposed
+from roadcall_payments.api.metrics import worker_app
 from roadcall_payments.api.server import http_server
 from roadcall_payments.bootstrap import open_service
 from roadcall_payments.cli.listening import listen
@@ -21,6 +23,8 @@ from roadcall_payments.config import Settings
 from roadcall_payments.domain.errors import RoadcallError
 from roadcall_payments.telemetry import configure_logging
 from roadcall_payments.worker import Worker
+
+LOOPBACK = "127.0.0.1"
 
 _log = structlog.get_logger()
 
@@ -62,7 +66,16 @@ def worker() -> None:
     Any number may run, beside any number of `serve --no-worker`. SIGTERM and Ctrl-C finish the
     work in hand, and stop.
     """
-    _run(_work(read_settings()))
+    settings = read_settings()
+    port = settings.worker_metrics_port
+    if port is None:
+        _run(_work(settings, None))
+        return
+    bound = listen(LOOPBACK, port, "Choose another with ROADCALL_WORKER_METRICS_PORT.")
+    try:
+        _run(_work(settings, bound))
+    finally:
+        bound.close()
 
 
 def _run(process: Coroutine[None, None, None]) -> None:
@@ -78,26 +91,40 @@ def _run(process: Coroutine[None, None, None]) -> None:
 async def _serve(settings: Settings, bound: socket.socket, *, with_worker: bool) -> None:
     configure_logging(settings.log_level)
     async with open_service(settings) as service:
-        server = http_server(create_app(service, settings), settings.host, settings.port)
-        stopping = _stop_signals()
-        working = asyncio.create_task(_attended(service.worker, stopping)) if with_worker else None
-        if working is not None:
-            # An API whose worker has died would take payments that nobody finishes.
-            working.add_done_callback(lambda _: setattr(server, "should_exit", True))
+        await service.restore_guard.examine()
+        app = create_app(service, settings)
+        if service.tracing is not None:
+            app = service.tracing.app(app)
+        server = http_server(app, settings.host, settings.port)
         _log.info("serving", host=settings.host, port=settings.port, worker=with_worker)
-        # uvicorn takes the signals while it serves, and hands them on when it has drained.
-        await server.serve(sockets=[bound])
-        stopping.set()
-        if working is not None:
-            await working
+        await _served(server, bound, service.worker if with_worker else None)
     _log.info("stopped")
 
 
-async def _work(settings: Settings) -> None:
+async def _served(server: Server, bound: socket.socket, worker: Worker | None) -> None:
+    """Serve, and work beside it, until told to stop."""
+    stopping = _stop_signals()
+    working = asyncio.create_task(_attended(worker, stopping)) if worker else None
+    if working is not None:
+        # An API whose worker has died would take payments that nobody finishes.
+        working.add_done_callback(lambda _: setattr(server, "should_exit", True))
+    # uvicorn takes the signals while it serves, and hands them on when it has drained.
+    await server.serve(sockets=[bound])
+    stopping.set()
+    if working is not None:
+        await working
+
+
+async def _work(settings: Settings, metrics: socket.socket | None) -> None:
     configure_logging(settings.log_level)
     async with open_service(settings) as service:
-        _log.info("working")
-        await _attended(service.worker, _stop_signals())
+        await service.restore_guard.examine()
+        _log.info("working", metrics_port=settings.worker_metrics_port)
+        if metrics is None:
+            await _attended(service.worker, _stop_signals())
+        else:
+            server = http_server(worker_app(service), LOOPBACK, metrics.getsockname()[1])
+            await _served(server, metrics, service.worker)
     _log.info("stopped")
 
 

@@ -37,7 +37,7 @@ def with_service(use: Callable[[Service], Awaitable[T]], settings: Settings | No
     """Open the service, use it, close it. Raises Failed for every error that has a name, and where
     there is no database: only the service makes one."""
     chosen = settings or read_settings()
-    _must_have_database(chosen)
+    must_have_database(chosen)
 
     async def opened() -> T:
         async with open_service(chosen, migrates=False) as service:
@@ -49,7 +49,8 @@ def with_service(use: Callable[[Service], Awaitable[T]], settings: Settings | No
         raise failed(error) from None
 
 
-def _must_have_database(settings: Settings) -> None:
+def must_have_database(settings: Settings) -> None:
+    """Raises Failed where there is none: only the service makes one."""
     # A database that a mistyped directory brought forth would be called clean.
     path = settings.sqlite_path
     elsewhere = settings.postgres_url is not None or settings.table_name is not None

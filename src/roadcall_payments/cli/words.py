@@ -29,6 +29,17 @@ def in_words(fact: e.Fact, texts: Texts) -> str:
             return f"Every outgoing movement held: {fact.reason}"
         case e.MovementsResumed():
             return "Movements go again"
+        case e.MovementsHeld():
+            return f"Every outgoing movement held after a restore: {fact.reason}"
+        case e.DriftRepaired():
+            return f"Drift repaired: {fact.adopted} adopted, {fact.strays} to suspense"
+        case e.HoldReleased():
+            return "The hold after a restore was lifted"
+        case e.LostMovementFound():
+            return (
+                f"Stripe moved {amount(fact.amount)} ({fact.kind}) for a payment that is not in "
+                f"the books, booked to suspense: {fact.reason}; proposed: {fact.proposed}"
+            )
         case (
             e.BalanceTransactionBooked()
             | e.TransferReversed()
@@ -129,6 +140,11 @@ def _moved(fact: e.Fact) -> str:
     match fact:
         case e.ProcessingStarted():
             return f"Attempt {fact.attempt}: decided to ask Stripe for {fact.request.operation}"
+        case e.AttemptAdopted():
+            return f"Attempt {fact.attempt} found at Stripe and adopted: its facts were lost"
+        case e.OutcomeInquired():
+            evidence = f" and at {fact.object_id}" if fact.object_id else ""
+            return f"Asked by {fact.by} to look at Stripe{evidence} for the outcome"
         case e.PaymentIntentOpened():
             return f"PaymentIntent opened{_learned(fact.source)}; the payer may confirm it"
         case e.ConfirmationStarted():

@@ -1,4 +1,4 @@
-"""The facts of the switch that holds every outgoing movement: by an operator, or after a restore."""
+"""The facts of the switch that holds every movement: by an operator, or after a restore."""
 
 from __future__ import annotations
 

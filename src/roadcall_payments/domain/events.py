@@ -10,9 +10,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from roadcall_payments.domain.control_events import ControlFact as ControlFact
+from roadcall_payments.domain.control_events import DriftRepaired as DriftRepaired
+from roadcall_payments.domain.control_events import HoldReleased as HoldReleased
+from roadcall_payments.domain.control_events import MovementsHeld as MovementsHeld
+from roadcall_payments.domain.control_events import MovementsPaused as MovementsPaused
+from roadcall_payments.domain.control_events import MovementsResumed as MovementsResumed
+from roadcall_payments.domain.drift_events import AttemptAdopted as AttemptAdopted
+from roadcall_payments.domain.drift_events import LostMovementFound as LostMovementFound
+from roadcall_payments.domain.drift_events import OutcomeInquired as OutcomeInquired
 from roadcall_payments.domain.fact_parts import Source as Source
 from roadcall_payments.domain.fact_parts import TextRef as TextRef
 from roadcall_payments.domain.money import Money
+from roadcall_payments.domain.payout_events import PayoutFact as PayoutFact
+from roadcall_payments.domain.payout_events import PayoutFailed as PayoutFailed
+from roadcall_payments.domain.payout_events import PayoutPaid as PayoutPaid
 from roadcall_payments.domain.refund_events import RefundApproved as RefundApproved
 from roadcall_payments.domain.refund_events import RefundFact as RefundFact
 from roadcall_payments.domain.refund_events import RefundFailed as RefundFailed
@@ -25,6 +37,9 @@ from roadcall_payments.domain.refund_events import RefundRequested as RefundRequ
 from roadcall_payments.domain.refund_events import RefundSubmitted as RefundSubmitted
 from roadcall_payments.domain.refund_events import RefundSucceeded as RefundSucceeded
 from roadcall_payments.domain.stripe_objects import BalanceTransaction, StripeRequest
+from roadcall_payments.domain.vendor_events import VendorChanged as VendorChanged
+from roadcall_payments.domain.vendor_events import VendorFact as VendorFact
+from roadcall_payments.domain.vendor_events import VendorRegistered as VendorRegistered
 
 
 class PayerType(StrEnum):
@@ -311,6 +326,8 @@ PaymentFact = (
     | PaymentRejected
     | PaymentCancelled
     | ProcessingStarted
+    | AttemptAdopted
+    | OutcomeInquired
     | PaymentIntentOpened
     | ConfirmationStarted
     | ActionRequired
@@ -329,65 +346,9 @@ PaymentFact = (
 )
 
 
-# --- vendor, payout, control -------------------------------------------------------------------
+# --- vendor, payout, stray, control ------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class VendorRegistered:
-    """``contacts`` is the text that holds name, e-mail and phone."""
+StrayFact = LostMovementFound | BalanceTransactionBooked
 
-    vendor_id: str
-    stripe_account: str | None
-    locale: str
-    contacts: TextRef | None
-    by: str
-
-
-@dataclass(frozen=True, slots=True)
-class VendorChanged:
-    stripe_account: str | None
-    locale: str
-    contacts: TextRef | None
-    by: str
-
-
-VendorFact = VendorRegistered | VendorChanged
-
-
-@dataclass(frozen=True, slots=True)
-class PayoutPaid:
-    payout_id: str
-    account: str
-    amount: Money
-    event_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class PayoutFailed:
-    payout_id: str
-    account: str
-    amount: Money
-    code: str
-    message: str
-    event_id: str
-    # A payout can fail after it was paid: only then is there something to book back.
-    was_paid: bool
-
-
-PayoutFact = PayoutPaid | PayoutFailed
-
-
-@dataclass(frozen=True, slots=True)
-class MovementsPaused:
-    by: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class MovementsResumed:
-    by: str
-
-
-ControlFact = MovementsPaused | MovementsResumed
-
-Fact = PaymentFact | VendorFact | PayoutFact | ControlFact
+Fact = PaymentFact | VendorFact | PayoutFact | StrayFact | ControlFact

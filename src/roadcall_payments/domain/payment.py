@@ -50,6 +50,9 @@ TRANSITIONS: Mapping[type[e.PaymentFact], Mapping[Status | None, Status]] = {
         _FAILED: _CANCELLED,
     },
     e.ProcessingStarted: {_APPROVED: _PROCESSING},
+    # A restore may have lost the approval, the retry and the start with it (M18).
+    e.AttemptAdopted: {_PENDING: _PROCESSING, _APPROVED: _PROCESSING, _FAILED: _PROCESSING},
+    e.OutcomeInquired: {_PROCESSING: _PROCESSING, _FAILED: _FAILED},
     e.PaymentIntentOpened: {_PROCESSING: _PROCESSING},
     e.ConfirmationStarted: {_PROCESSING: _PROCESSING, _FAILED: _PROCESSING},
     e.ActionRequired: {_PROCESSING: _PROCESSING, _FAILED: _PROCESSING},
@@ -230,6 +233,8 @@ class Patience:
     approval: timedelta = timedelta(days=7)
     # Stripe tells of a refund's end by an event: looking is for the event that never came.
     refund_pending: timedelta = timedelta(hours=6)
+    # How long before evidence is due somebody is told again.
+    evidence: timedelta = timedelta(days=3)
 
 
 def due_at(payment: Payment, patience: Patience) -> datetime | None:

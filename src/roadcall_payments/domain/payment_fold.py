@@ -7,6 +7,7 @@ from datetime import datetime
 from roadcall_payments.domain import events as e
 from roadcall_payments.domain import refund
 from roadcall_payments.domain.errors import BrokenInvariant
+from roadcall_payments.domain.money import Money
 from roadcall_payments.domain.payment import (
     TRANSITIONS,
     Attempt,
@@ -90,6 +91,8 @@ def _evolved(p: Payment, fact: e.PaymentFact, at: datetime) -> Payment:
             return replace(p, strays=(*p.strays, fact.object_id), unbooked=(*p.unbooked, stray))
         case e.AnomalyRecorded():
             return replace(p, anomalies=(*p.anomalies, fact.code))
+        case e.OutcomeInquired():
+            return p
         case e.RefundSucceeded():
             return _refunded(_with_refund(p, fact, at), fact)
         case e.RefundFailed():
@@ -113,11 +116,12 @@ def _moved(p: Payment, fact: e.PaymentFact, at: datetime) -> Payment:
     if p.unknown is not None:
         p = replace(p, unknown=None)
     match fact:
-        case e.ProcessingStarted():
+        case e.ProcessingStarted() | e.AttemptAdopted():
+            started_at = fact.started_at if isinstance(fact, e.AttemptAdopted) else at
             return replace(
                 p,
-                attempt=Attempt(fact.attempt, fact.request, at),
-                processing_since=p.processing_since or at,
+                attempt=Attempt(fact.attempt, fact.request, started_at),
+                processing_since=min(p.processing_since or started_at, started_at),
                 destination=fact.destination,
                 awaiting=e.Awaiting.STRIPE,
                 failure=None,

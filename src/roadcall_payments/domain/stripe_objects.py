@@ -208,3 +208,5 @@ class StripeEvent:
     object_id: str | None
     payload: StripeObject | None
     untranslatable: str | None = None
+    # Of an event that was listed: as a webhook would have brought it.
+    body: bytes = field(default=b"", repr=False, compare=False)

@@ -25,6 +25,7 @@ from roadcall_payments.domain.errors import BrokenInvariant
 from roadcall_payments.domain.events import (
     BalanceTransactionBooked,
     Fact,
+    LostMovementFound,
     PayerType,
     PaymentCompleted,
     PayoutFailed,
@@ -61,6 +62,8 @@ def postings(fact: Fact) -> tuple[Posting, ...]:
             lines = _balance_transaction(fact)
         case TransferReversed():
             lines = _reversed(fact)
+        case LostMovementFound():
+            lines = _lost(fact)
         case StrayMoneyObserved():
             lines = _pair(fact.account, "stripe_clearing", "suspense:stray", fact.amount)
         case RefundSucceeded():
@@ -114,6 +117,13 @@ def _reversed(fact: TransferReversed) -> tuple[Posting, ...]:
     return _pair(fact.account, "stripe_clearing", receivable, fact.amount) + _pair(
         fact.destination, "earnings", "stripe_balance", fact.amount
     )
+
+
+def _lost(fact: LostMovementFound) -> tuple[Posting, ...]:
+    lines = _pair(fact.account, "stripe_clearing", "suspense:stray", fact.amount)
+    if fact.destination is None:
+        return lines
+    return lines + _pair(fact.destination, "stripe_balance", "earnings", -fact.amount)
 
 
 def _balance_transaction(fact: BalanceTransactionBooked) -> tuple[Posting, ...]:

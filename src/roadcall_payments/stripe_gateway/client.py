@@ -261,6 +261,14 @@ class StripeGateway:
             params={"transfer_group": transfer_group, "expand": ["data.balance_transaction"]},
         )
 
+    async def transfers_created(self, created: CreatedWindow) -> Sequence[Transfer]:
+        return await self._reads.all(
+            "transfer.list",
+            "/v1/transfers",
+            mapping.read_transfers,
+            params={**created_within(created), "expand": ["data.balance_transaction"]},
+        )
+
     async def reversals(self, transfer_id: str) -> Sequence[Reversal]:
         return await self._reads.all(
             "transfer_reversal.list",

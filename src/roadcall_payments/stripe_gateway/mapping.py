@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Generic, TypeVar
 
@@ -271,7 +271,7 @@ def read_event(body: Json) -> StripeEvent:
 
 def _listed_event(raw: msgspec.Raw) -> StripeEvent:
     try:
-        return read_event(raw)
+        return replace(read_event(raw), body=bytes(raw))
     except BadEvent as exc:
         raise Untranslatable(f"Event: {exc}", garbled=False) from exc
 

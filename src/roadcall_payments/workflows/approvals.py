@@ -13,6 +13,7 @@ from roadcall_payments.domain.people import Actor
 from roadcall_payments.domain.vendor import Vendor
 from roadcall_payments.ports import Ids, Store
 from roadcall_payments.workflows.idempotency import Answer, IdempotencyKey, Repeats
+from roadcall_payments.workflows.movements_switch import MovementsSwitch
 from roadcall_payments.workflows.texts import erasable_text
 from roadcall_payments.workflows.write_path import WritePath, Written
 
@@ -35,11 +36,17 @@ async def account_on_file(store: Store, vendor_id: str) -> str | None:
 
 class Approvals:
     def __init__(
-        self, write_path: WritePath, store: Store, ids: Ids, policy: approval.ApprovalPolicy
+        self,
+        write_path: WritePath,
+        store: Store,
+        ids: Ids,
+        switch: MovementsSwitch,
+        policy: approval.ApprovalPolicy,
     ) -> None:
         self._write_path = write_path
         self._store = store
         self._ids = ids
+        self._switch = switch
         self._policy = policy
         self._repeats = Repeats(store)
 
@@ -77,6 +84,8 @@ class Approvals:
         reason: str | None,
         idem: IdempotencyKey | None = None,
     ) -> Answer:
+        """Raises NotFound, StatusForbids; MovementsPaused after a restore."""
+        await self._switch.must_be_whole()
         ref, texts = self._text(payment_id, reason)
 
         def decide(current: Payment) -> commands.Facts:
@@ -93,6 +102,8 @@ class Approvals:
         idem: IdempotencyKey | None = None,
     ) -> Answer:
         """Clear a flagged payment for approval, or block it for good."""
+        if not cleared:
+            await self._switch.must_be_whole()
         ref, texts = self._text(payment_id, note)
 
         def decide(current: Payment) -> commands.Facts:

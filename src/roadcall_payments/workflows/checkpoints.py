@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from roadcall_payments.checkpoint import (
     HEADS_MAX,
@@ -59,6 +59,15 @@ class Held:
     count: int
     newest: Checkpoint | None
     faults: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """``fault``: one thing that was signed and is not there, in words. Up to ``sound_at`` nothing
+    is missing; None: no checkpoint holds."""
+
+    fault: str
+    sound_at: datetime | None
 
 
 class Checkpoints:
@@ -109,8 +118,17 @@ class Checkpoints:
 
         Raises BrokenInvariant when the log is not whole: nothing is added to it then.
         """
+        return await self._make(restart=False)
+
+    async def restart(self) -> Made:
+        """Sign every head anew: the database was restored, and its drift repaired (M18)."""
+        return await self._make(restart=True)
+
+    async def _make(self, *, restart: bool) -> Made:
         async with self._making:
             await self._catch_up()
+            if restart:
+                await self._index.clear()
             made: list[Checkpoint] = []
             changed: list[StreamHead] = []
             faults: list[str] = []
@@ -128,9 +146,9 @@ class Checkpoints:
                     else:
                         faults.append(fault)
                 if len(changed) > HEADS_MAX - STREAMS_PAGE:
-                    made += await self._append(changed)
+                    made += await self._append(changed, restart=restart and not made)
                     changed = []
-            made += await self._append(changed)
+            made += await self._append(changed, restart=restart and not made)
             return Made(tuple(made), tuple(faults))
 
     async def newest(self) -> Checkpoint | None:
@@ -161,12 +179,12 @@ class Checkpoints:
             )
         return fault
 
-    async def _append(self, changed: Sequence[StreamHead]) -> list[Checkpoint]:
+    async def _append(self, changed: Sequence[StreamHead], *, restart: bool) -> list[Checkpoint]:
         """Sign and keep ``changed``, less what another process has signed meanwhile."""
         for _ in range(APPENDS_MAX):
             if not changed:
                 return []
-            checkpoint, heads = draw_up(self._last, self._clock.now(), changed)
+            checkpoint, heads = draw_up(self._last, self._clock.now(), changed, restart=restart)
             signature = await self._keys.sign(statement(checkpoint))
             signed = SignedCheckpoint(checkpoint, heads, signature)
             if await self._log.append(checkpoint.number, encode_checkpoint(signed)):
@@ -204,6 +222,8 @@ class Checkpoints:
                 await self._learn(signed)
 
     async def _learn(self, signed: SignedCheckpoint) -> None:
+        if signed.checkpoint.restart:
+            await self._index.clear()
         await self._index.add(signed.checkpoint.number, signed.heads)
         self._last = signed.checkpoint
 
@@ -229,6 +249,7 @@ class Checkpoints:
         faults += _gaps(numbers, copied or 0)
         newest: Checkpoint | None = None
         told: set[str] = set()
+        contradicted: list[str] = []
         hashes = {0: GENESIS}
         for number in numbers:
             # One that was removed is told of already: the one behind it follows nothing.
@@ -236,8 +257,34 @@ class Checkpoints:
             faults += found
             if signed:
                 newest, hashes[number] = signed.checkpoint, checkpoint_hash(signed.checkpoint)
-                faults += await self._contradictions(signed, told)
-        return Held(len(numbers), newest, tuple(faults))
+                if newest.restart:
+                    contradicted, told = [], set()
+                contradicted += await self._contradictions(signed, told)
+        return Held(len(numbers), newest, (*faults, *contradicted))
+
+    async def ahead(self) -> Ahead | None:
+        """What was signed and the journal no longer has: the database is older than it was (M18).
+
+        Looks at the newest checkpoints only, as far back as they contradict the journal. One that
+        cannot be read or is not ours says nothing: ``verify`` tells of it.
+        """
+        fault: str | None = None
+        sound_at: datetime | None = None
+        sound = False
+        for number in reversed(await self._log.numbers()):
+            signed, _ = await self._examined(number, None)
+            if signed is None:
+                continue
+            # One full checkpoint has others behind it that were made with it.
+            if sound and signed.checkpoint.size <= HEADS_MAX - STREAMS_PAGE:
+                break
+            found = await self._contradictions(signed, set())
+            sound = not found
+            fault = found[0] if found else fault
+            sound_at = signed.checkpoint.at if sound else None
+            if signed.checkpoint.restart:
+                break
+        return Ahead(fault, sound_at) if fault else None
 
     async def _examined(
         self, number: int, previous: str | None

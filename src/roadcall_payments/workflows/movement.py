@@ -123,7 +123,7 @@ class Movement:
                 # The intent stands, so the caller hears 202, not an error (M32).
                 return await self._unknown(payment, call, failure.code, None)
             if found:
-                return await self._adopt(payment, found, idem)
+                return await self.adopt(payment, found, idem)
         if not await self._may_send(attempt.started_at):
             return Carried(await self._still_absent(payment, attempt, looked=not first_try))
         outcome = await self._send(call)
@@ -132,7 +132,7 @@ class Movement:
             with contextlib.suppress(*UNREACHABLE):
                 found = await self._look_in_time(payment, call)
                 if found:
-                    return await self._adopt(payment, found, idem)
+                    return await self.adopt(payment, found, idem)
         return await self._settle(payment, call, outcome)
 
     async def carry_confirmation(
@@ -204,14 +204,15 @@ class Movement:
     async def adopt_if_found(self, payment: Payment) -> Payment:
         """Look once more at Stripe before a payment with earlier attempts is given up (M6)."""
         found = await self._lookup.look(payment)
-        return (await self._adopt(payment, found, None)).payment if found else payment
+        return (await self.adopt(payment, found)).payment if found else payment
 
-    async def _adopt(
+    async def adopt(
         self,
         payment: Payment,
         found: Sequence[PaymentIntent | Transfer],
-        idem: IdempotencyKey | None,
+        idem: IdempotencyKey | None = None,
     ) -> Carried:
+        """Apply what was found to be the payment's at Stripe."""
         carried = Carried(payment)
         for one in found:
             if isinstance(one, PaymentIntent):

@@ -116,6 +116,7 @@ class Payments:
         async def act() -> Answer:
             payment = await load_payment(self._store, payment_id)
             if not payment.intent_open:
+                await self._switch.must_be_whole()
                 await self._must_not_have_moved(payment)
                 return await self._cancel_ours(actor, payment_id, idem)
             commands.must_be_cancellable_at_stripe(payment)

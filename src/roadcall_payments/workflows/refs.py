@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from roadcall_payments.commit import RefAdded, State, job_ref, refund_ref, stripe_ref
 from roadcall_payments.domain import events as e
 from roadcall_payments.domain.payment import Payment, Status
+from roadcall_payments.domain.stray import Stray
 
 
 def refs_added(stream: str, facts: Sequence[e.Fact], after: State) -> tuple[RefAdded, ...]:
@@ -21,12 +22,14 @@ def refs_added(stream: str, facts: Sequence[e.Fact], after: State) -> tuple[RefA
             case e.PaymentCompleted():
                 objects = (fact.object_id, fact.charge_id)
                 keys += [stripe_ref(fact.account, fact.livemode, o) for o in objects if o]
+            case e.LostMovementFound():
+                keys.append(stripe_ref(fact.account, fact.livemode, fact.object_id))
             case e.RefundRequested() | e.RefundObserved():
                 keys.append(refund_ref(fact.refund_id))
             case e.RefundPending() | e.RefundSucceeded() | e.RefundFailed() if fact.stripe_refund:
                 # Its own name makes a refund bookable once, whichever stream tries (M17).
                 keys.append(stripe_ref(fact.account, fact.livemode, fact.stripe_refund))
-            case e.BalanceTransactionBooked() if isinstance(after, Payment):
+            case e.BalanceTransactionBooked() if isinstance(after, Payment | Stray):
                 # Its own name makes a line bookable once, whichever stream tries (M17).
                 keys.append(stripe_ref(fact.account, bool(after.livemode), fact.transaction.id))
             case _:

@@ -35,7 +35,7 @@ TEXTS_PAGE = 500
 # How often a stream, or the books, may change under the reader before we say so.
 READS_MAX = 5
 
-_KINDS = ("payment", "vendor", "payout", "control")
+_KINDS = ("payment", "vendor", "payout", "stray", "control")
 # Tampered rows can fail to decode in any of these ways.
 _UNREADABLE = (RoadcallError, msgspec.DecodeError, ValueError, TypeError)
 

@@ -27,7 +27,7 @@ from roadcall_payments.commit import (
     Unique,
 )
 from roadcall_payments.domain import events as e
-from roadcall_payments.domain import movements, payment, payment_fold, payout, vendor
+from roadcall_payments.domain import movements, payment, payment_fold, payout, stray, vendor
 from roadcall_payments.domain.errors import (
     BrokenInvariant,
     ContendedStream,
@@ -92,7 +92,7 @@ class WritePath:
         clock: Clock,
         ids: Ids,
         patience: payment.Patience | None = None,
-        after_commit: Callable[[], None] | None = None,
+        after_commit: Callable[[Commit], None] | None = None,
     ) -> None:
         """``after_commit`` hears of each commit at once, for whoever works off its outbox."""
         self.store = store
@@ -198,7 +198,7 @@ class WritePath:
         for _ in range(UNKNOWNS_MAX):
             result: CommitResult = (await self.store.commit([commit]))[0]
             if isinstance(result, Committed) and self._after_commit is not None:
-                self._after_commit()
+                self._after_commit(commit)
             if not isinstance(result, CommitUnknown):
                 return result
             await self.clock.sleep(UNKNOWN_PAUSE_S)
@@ -218,8 +218,18 @@ def apply_fact(state: S | None, fact: e.Fact, at: datetime) -> S:
             after = vendor.apply(_of(vendor.Vendor, state), fact, at)
         case e.PayoutPaid() | e.PayoutFailed():
             after = payout.apply(_of(payout.Payout, state), fact, at)
-        case e.MovementsPaused() | e.MovementsResumed():
+        case (
+            e.MovementsPaused()
+            | e.MovementsResumed()
+            | e.MovementsHeld()
+            | e.DriftRepaired()
+            | e.HoldReleased()
+        ):
             after = movements.apply(_of(movements.Movements, state), fact, at)
+        case e.LostMovementFound():
+            after = stray.apply(_of(stray.Stray, state), fact, at)
+        case e.BalanceTransactionBooked() if isinstance(state, stray.Stray):
+            after = stray.apply(state, fact, at)
         case _:
             after = payment_fold.apply(_of(payment.Payment, state), fact, at)
     return after  # type: ignore[return-value] # each apply keeps its kind
