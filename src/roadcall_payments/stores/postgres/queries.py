@@ -162,20 +162,24 @@ def payments_statement(query: PaymentQuery) -> tuple[str, list[Value]]:
     for column, flag in (("s.flagged", query.flagged), ("s.on_review", query.on_review)):
         if flag is not None:
             conditions.append(column if flag else f"NOT {column}")
-    # The partial indexes are used by queries that repeat their WHERE, and ask for their order.
+    # The partial indexes are used by queries that repeat their WHERE.
     is_open = query.status not in (None, Status.COMPLETED)
     if is_open:
         conditions.append("s.status <> 'completed'")
-    order = "s.stream" if is_open or query.flagged or query.on_review else "p.id"
+    # Few payments are open, flagged or on review: those are walked, unless somebody's own are.
+    whose = query.vendor_id or query.driver_id or query.incident_id
+    by_status = (is_open or query.flagged or query.on_review) and not whose
+    order = "s.stream" if by_status else "p.id"
+    joined = "p.id = substr(s.stream, 9)" if by_status else "s.stream = 'payment/' || p.id"
     if query.cursor is not None:
         (own_id,) = read_cursor(_PAYMENTS, query.cursor)
         position = str(own_id)
-        values.append(stream_of("payment", position) if order == "s.stream" else position)
+        values.append(stream_of("payment", position) if by_status else position)
         conditions.append(f"{order} < ${len(values)}")
     values.append(query.limit + 1)
     where = " AND ".join(conditions) or "TRUE"
     text = (
-        "SELECT p.id, s.state FROM payments p JOIN streams s ON s.stream = 'payment/' || p.id"  # noqa: S608  # constants only
+        f"SELECT p.id, s.state FROM payments p JOIN streams s ON {joined}"  # noqa: S608  # constants only
         f" WHERE {where} ORDER BY {order} DESC LIMIT ${len(values)}"
     )
     return text, values

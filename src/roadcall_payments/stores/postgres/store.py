@@ -61,7 +61,7 @@ READ_SECONDS_MAX = 60.0
 
 # The writing statement's tables are met row by row, by their keys and in their order, whatever the
 # planner thinks of their size; it is planned once.
-_WRITER_SETTINGS = {
+WRITER_SETTINGS = {
     "plan_cache_mode": "force_generic_plan",
     "enable_seqscan": "off",
     "enable_hashjoin": "off",
@@ -97,12 +97,12 @@ class PostgresStore:
     """
 
     def __init__(self, url: str, wait_seconds_max: float) -> None:
-        self._writing = Connections(
+        self.writing = Connections(
             url,
             size=WRITERS,
             query_seconds_max=WRITE_SECONDS_MAX,
             wait_seconds_max=wait_seconds_max,
-            settings=_WRITER_SETTINGS,
+            settings=WRITER_SETTINGS,
         )
         self._reading = Connections(
             url,
@@ -112,7 +112,7 @@ class PostgresStore:
             settings={"jit": "off"},
         )
         self._commits: Lane[Job, CommitResult] = Lane(
-            GroupWriter(self._writing).work,
+            GroupWriter(self.writing).work,
             at_once=WRITERS,
             batch_max=BATCH_MAX,
             waiting_max=WAITING_MAX,
@@ -131,7 +131,7 @@ class PostgresStore:
         self._events = Lookups(self._reading, queries.read_inbox_events, waiting_max=WAITING_MAX)
 
     async def open(self) -> None:
-        await self._writing.open()
+        await self.writing.open()
         await self._reading.open()
 
     async def commit(self, batch: Sequence[Commit]) -> Sequence[CommitResult]:
@@ -246,7 +246,7 @@ class PostgresStore:
 
     async def ready(self) -> None:
         """A real, durable write of one row, and a read, each on connections of its own."""
-        await self._writing.run(
+        await self.writing.run(
             lambda db: db.execute(
                 "INSERT INTO probe (id, written) VALUES (1, 1)"
                 " ON CONFLICT (id) DO UPDATE SET written = probe.written + 1"
@@ -257,7 +257,7 @@ class PostgresStore:
     async def close(self) -> None:
         for lane in (self._commits, self._counts, self._streams, self._refs, self._events):
             await lane.close()
-        await self._writing.close()
+        await self.writing.close()
         await self._reading.close()
 
     async def _run(self, job: Callable[[Connection], Awaitable[T]]) -> T:
