@@ -68,7 +68,7 @@ def run(url: str, requests: Sequence[bytes], seconds: float) -> Measured:
     with kept_in_memory(requests) as (path, length):
         command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds:g}s", "--timeout", "30s"]
         command += ["-s", str(_SCRIPT), url, "--", str(path), str(length)]
-        done = subprocess.run(  # noqa: ASYNC221
+        done = subprocess.run(
             command, capture_output=True, text=True, check=False, timeout=seconds + 90
         )
     lines = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")]

@@ -20,6 +20,7 @@ from roadcall_payments.domain.stripe_objects import (
     PaymentIntent,
     Reversal,
     StripeFailure,
+    StripeIdentity,
     Transfer,
 )
 
@@ -44,6 +45,15 @@ def purpose_of(payment: Payment) -> str:
     """The ``purpose`` that the payment's object carries in its metadata."""
     driver = payment.payer_type is e.PayerType.DRIVER_IC
     return PURPOSE_DRIVER if driver else PURPOSE_VENDOR
+
+
+def is_on_record(
+    payment: Payment, found: PaymentIntent | Transfer, identity: StripeIdentity
+) -> bool:
+    """Whether the payment itself holds the object: the same that our refs say of it (M14)."""
+    held = payment.payment_intent if isinstance(found, PaymentIntent) else payment.transfer
+    ours = (payment.account, payment.livemode) == (identity.account, identity.livemode)
+    return ours and held == found.id
 
 
 def is_ours(payment: Payment, found: PaymentIntent | Transfer, account: str) -> bool:

@@ -18,7 +18,8 @@ from roadcall_payments.domain import outcomes
 from roadcall_payments.domain.payment import Payment
 from roadcall_payments.domain.people import STRIPE
 from roadcall_payments.domain.stripe_objects import StripeEvent
-from roadcall_payments.ports import Store
+from roadcall_payments.journal import Head
+from roadcall_payments.ports import Loaded, Store
 from roadcall_payments.workflows.write_path import WritePath, Written
 
 # With waits of up to an hour that is three days, as long as Stripe itself delivers again.
@@ -29,7 +30,8 @@ WAIT_MAX_S = 3_600
 FETCHES_MAX = 5
 
 # A PaymentIntent's event carries its secret, as a field and inside addresses.
-_CLIENT_SECRET = re.compile(rb'("client_secret"\s*:\s*)"[^"\\]*"|(client_secret=)[^"&\\]*')
+# It begins with plain text, which is searched for thirty times as fast as alternatives are.
+_CLIENT_SECRET = re.compile(rb'client_secret(?:("\s*:\s*)"[^"\\]*"|=[^"&\\]*)')
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +106,10 @@ class Deliveries:
         delivery: Delivery | None,
         payment: Payment,
         decide: Callable[[Payment], outcomes.Facts],
+        head: Head | None = None,
     ) -> Payment:
+        """``head``: where the payment's stream stood when ``payment`` was read, which spares
+        reading it again."""
         stream = stream_of("payment", payment.id)
 
         def on_current(current: Payment | None) -> outcomes.Facts:
@@ -112,7 +117,11 @@ class Deliveries:
 
         row = delivery.row(InboxStatus.APPLIED, stream=stream) if delivery else None
         written: Written[Payment] = await self._write_path.write(
-            stream, on_current, actor=STRIPE, inbox=row
+            stream,
+            on_current,
+            actor=STRIPE,
+            inbox=row,
+            loaded=Loaded(head, payment) if head else None,
         )
         return written.state
 
@@ -132,4 +141,6 @@ class Deliveries:
 def _without_client_secrets(body: bytes) -> bytes:
     """The event as it is kept: a client secret is stored nowhere (M33), and nothing applied
     needs it."""
-    return _CLIENT_SECRET.sub(lambda found: found[1] + b"null" if found[1] else found[2], body)
+    return _CLIENT_SECRET.sub(
+        lambda found: b"client_secret" + (found[1] + b"null" if found[1] else b"="), body
+    )

@@ -28,6 +28,7 @@ from roadcall_payments.domain.stripe_objects import (
 )
 from roadcall_payments.domain.stripe_objects import Payout as StripePayout
 from roadcall_payments.domain.stripe_objects import Refund as StripeRefund
+from roadcall_payments.journal import Head
 from roadcall_payments.ports import Claim, Gateway, Store
 from roadcall_payments.workflows.webhook_delivery import Changed, Deliveries, Delivery, NotNow
 from roadcall_payments.workflows.webhook_refunds import RefundEvents
@@ -103,7 +104,8 @@ class WebhookInbox:
 
     async def _deliver(self, delivery: Delivery) -> None:
         """Apply or keep; a failure while applying commits the inbox row alone (M19)."""
-        if delivery.fresh and await self._store.inbox_event(delivery.event.id) is not None:
+        looks_first = delivery.fresh and not _applies_by_itself(delivery.event)
+        if looks_first and await self._store.inbox_event(delivery.event.id) is not None:
             return
         try:
             await self._apply(delivery)
@@ -150,16 +152,18 @@ class WebhookInbox:
     async def _apply_intent(
         self, delivery: Delivery, identity: StripeIdentity, intent: PaymentIntent
     ) -> None:
-        payment = await self._owner(identity, intent)
-        if payment is None:
+        owner = await self._owner(identity, intent)
+        if owner is None:
             await self._deliveries.keep(delivery, "its PaymentIntent is none of ours (M13)")
-        elif intent.status is IntentStatus.SUCCEEDED:
+            return
+        payment, head = owner
+        if intent.status is IntentStatus.SUCCEEDED:
 
             def decide(current: Payment) -> outcomes.Facts:
                 now = self._deliveries.now()
                 return outcomes.payment_intent_seen(current, intent, Source.WEBHOOK, now)
 
-            await self._deliveries.write(delivery, payment, decide)
+            await self._deliveries.write(delivery, payment, decide, head)
         else:
             await self._fetch_and_apply(delivery, payment.id, intent.id)
 
@@ -182,10 +186,11 @@ class WebhookInbox:
     async def _apply_transfer(
         self, delivery: Delivery, identity: StripeIdentity, transfer: Transfer
     ) -> None:
-        payment = await self._owner(identity, transfer)
-        if payment is None:
+        owner = await self._owner(identity, transfer)
+        if owner is None:
             await self._deliveries.keep(delivery, "its transfer is none of ours (M13)")
             return
+        payment, head = owner
         if delivery.event.type == "transfer.reversed":
             await self._apply_reversals(delivery, payment.id, transfer)
             return
@@ -193,7 +198,7 @@ class WebhookInbox:
         def decide(current: Payment) -> outcomes.Facts:
             return outcomes.transfer_seen(current, transfer, Source.WEBHOOK)
 
-        await self._deliveries.write(delivery, payment, decide)
+        await self._deliveries.write(delivery, payment, decide, head)
 
     async def _apply_reversals(
         self, delivery: Delivery, payment_id: str, transfer: Transfer
@@ -241,30 +246,46 @@ class WebhookInbox:
 
     async def _owner(
         self, identity: StripeIdentity, found: PaymentIntent | Transfer
-    ) -> Payment | None:
-        """The payment whose object this is: by our refs, or as the open attempt's own (M13)."""
+    ) -> tuple[Payment, Head] | None:
+        """The payment whose object this is: by its own record, by our refs, or as the open
+        attempt's own (M13)."""
+        claim = found.metadata.get("paymentId")
+        owner = await self._payment_at(stream_of("payment", claim)) if claim else None
+        if owner and outcomes.is_on_record(owner[0], found, identity):
+            return owner
         ref = stripe_ref(identity.account, identity.livemode, found.id)
         stream = await self._store.resolve(ref)
         claimed = stream is None
         if stream is None:
-            claim = found.metadata.get("paymentId")
             if not claim:
                 return None
             stream = stream_of("payment", claim)
-        loaded = await self._store.load(stream)
-        if loaded is None or not isinstance(loaded.state, Payment):
+        owner = await self._payment_at(stream)
+        if owner is None:
             return None
-        payment = loaded.state
+        payment, _ = owner
         if claimed and payment.account not in (None, identity.account):
             raise NotNow("The payment is another Stripe account's than the present key's (M18).")
         if not claimed or outcomes.is_open_attempts(payment, found, identity.account):
-            return payment
+            return owner
         # Between the two reads the attempt may have learned its object: then it is in the refs.
         if await self._store.resolve(ref) == stream:
-            return payment
+            return owner
         has_object = payment.payment_intent or payment.transfer
         if not has_object and outcomes.is_ours(payment, found, identity.account):
             # Its attempt was taken for failed. The next one looks and adopts it (M6); if none
             # comes, a person decides.
             raise NotNow("The payment's attempt was closed without it.")
         return None
+
+    async def _payment_at(self, stream: str) -> tuple[Payment, Head] | None:
+        loaded = await self._store.load(stream)
+        if loaded is None or not isinstance(loaded.state, Payment):
+            return None
+        return loaded.state, loaded.head
+
+
+def _applies_by_itself(event: StripeEvent) -> bool:
+    """A success asks nobody: that an event is a repeat, its commit finds out."""
+    payload = event.payload
+    return isinstance(payload, PaymentIntent) and payload.status is IntentStatus.SUCCEEDED

@@ -36,7 +36,7 @@ from roadcall_payments.domain.errors import (
 )
 from roadcall_payments.domain.people import Actor
 from roadcall_payments.journal import Head, JournalEntry, seal
-from roadcall_payments.ports import Clock, Ids, Store
+from roadcall_payments.ports import Clock, Ids, Loaded, Store
 from roadcall_payments.workflows.refs import refs_added, refs_removed
 
 # A stream that loses this often in a row has more writers than it should.
@@ -111,18 +111,20 @@ class WritePath:
         opens: Opens | None = None,
         answers: Callable[[S], Answers | None] | None = None,
         texts: Sequence[TextWrite] = (),
+        loaded: Loaded | None = None,
     ) -> Written[S]:
         """Decide on the stream's present state and commit what was decided, all or nothing.
 
         ``decide`` is pure: it may run again after a conflict. ``answers`` gives the idempotency
-        record's answer for the state decided, None to leave it open.
+        record's answer for the state decided, None to leave it open. ``loaded``: the stream as the
+        caller has just read it; it is read again only after a conflict.
 
         Raises what ``decide`` raises; AlreadyTaken for a lost ref, inbox row or idempotency
         record; ContendedStream after many conflicts; StoreUnavailable when the fate of the commit
         cannot be found out.
         """
         for _ in range(CONFLICTS_MAX):
-            loaded = await self.store.load(stream)
+            loaded = loaded or await self.store.load(stream)
             state: S | None = loaded.state if loaded else None  # type: ignore[assignment] # the stream's name fixes its kind
             head = loaded.head if loaded else Head()
             facts = tuple(decide(state))
@@ -145,6 +147,7 @@ class WritePath:
                 return Written(after, seq, facts)
             if result.unique is not Unique.STREAM:
                 raise AlreadyTaken(result)
+            loaded = None
         raise ContendedStream(f"Too many writers on {stream}: try again.", retry_after_s=1)
 
     async def write_inbox_alone(self, row: InboxInsert | InboxUpdate) -> None:
