@@ -12,6 +12,7 @@ from roadcall_payments.domain.errors import (
     DuplicateJob,
     MovementsPaused,
     NotAllowed,
+    StatusForbids,
     StripeUnavailable,
 )
 from roadcall_payments.domain.money import Money
@@ -125,6 +126,33 @@ async def test_m31_a_repeat_while_the_outcome_is_open_says_202_and_then_the_trut
     await office.attend(SOON)
     settled = await office.service.payments.process(DISPATCHER, payment_id, None, key)
     assert (settled.status, settled.payment.status) == (200, Status.COMPLETED)
+
+
+async def test_m31_a_repeated_cancel_that_came_too_late_is_refused_again(office: Office) -> None:
+    payment_id = await office.opened()
+    idem = IdempotencyKey("us_1 POST cancel", "key-1", "digest")
+
+    async def it_is_cancelled() -> None:
+        paid = Refused(StripeFailure("payment_intent_unexpected_state", "Paid."), 400, "r", False)
+        office.stripe.script(CANCEL, paid)
+        for _ in range(2):
+            with pytest.raises(StatusForbids) as refused:
+                await office.service.payments.cancel(DISPATCHER, payment_id, "duplicate", idem)
+            assert refused.value.code == "not_cancelled"
+
+    # Stripe has the money, and the service is yet to hear of it.
+    office.stripe.during(CONFIRM, it_is_cancelled)
+    await office.service.payments.confirm(DRIVER, payment_id, "pm_1")
+    assert (await office.payment(payment_id)).status is Status.COMPLETED
+
+
+async def test_m31_a_repeated_cancel_says_again_that_it_is_cancelled(office: Office) -> None:
+    payment_id = await office.opened()
+    idem = IdempotencyKey("us_1 POST cancel", "key-1", "digest")
+    for repeated in (False, True):
+        answer = await office.service.payments.cancel(DISPATCHER, payment_id, "duplicate", idem)
+        assert (answer.status, answer.repeated) == (200, repeated)
+        assert answer.payment.status is Status.CANCELLED
 
 
 async def test_m32_an_open_breaker_refuses_before_the_intent(office: Office) -> None:

@@ -7,6 +7,7 @@ goes wrong after the intent is recovery's to finish.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 from roadcall_payments.commit import stream_of
 from roadcall_payments.domain import approval, commands
@@ -134,7 +135,11 @@ class Payments:
             carried = await self._movement.carry_cancellation(started, first_try=True, idem=idem)
             return self._cancelled(carried)
 
-        return await self._once(payment_id, idem, act)
+        answer = await self._once(payment_id, idem, act)
+        if answer.repeated:
+            # What a movement's status means for others, it does not mean for who cancelled it.
+            return replace(self._cancelled(Carried(answer.payment)), repeated=True)
+        return answer
 
     async def retry(
         self, actor: Actor, payment_id: str, idem: IdempotencyKey | None = None
