@@ -57,9 +57,12 @@ def _struck(world: World, kind: Kind, what: str) -> None:
 
 
 def _length(world: World) -> float:
-    """Mostly minutes, now and then hours."""
-    if world.random.random() < 0.8:
-        return world.random.uniform(20, 600)
+    """Mostly a minute or two, now and then hours."""
+    draw = world.random.random()
+    if draw < 0.75:
+        return world.random.uniform(15, 120)
+    if draw < 0.95:
+        return world.random.uniform(120, 900)
     return world.random.uniform(1, 3) * HOUR_S
 
 

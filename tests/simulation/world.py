@@ -44,7 +44,7 @@ from tests.simulation.turns import SeededLoop
 T = TypeVar("T")
 
 MACHINES = 3
-POLL_S = (0.05, 1.0)
+POLL_S = (0.1, 2.0)
 AFTER_FAILURE_S = 5.0
 WEBHOOK_TIMEOUT_S = 20.0
 SHIFT_S = 365 * 86_400.0
