@@ -61,6 +61,8 @@ class Network:
         self._timers: list[float] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self.out_until = 0.0
+        # Requests that Stripe has and has not begun.
+        self.held = 0
         self.log: list[Seen] = []
 
     def send(self, by: str, request: Request) -> asyncio.Future[Reply]:
@@ -101,6 +103,7 @@ class Network:
         if answer.deliver_first:
             self._begin(self._deliver_first(answer, reply))
         elif answer.manner is Manner.WAIT:
+            self.held += 1
             self._later(answer.hold_s, self._resume, by, request, answer.ticket or "", reply)
         else:
             self._send_back(answer, reply)
@@ -113,6 +116,7 @@ class Network:
         self._send_back(answer, reply)
 
     def _resume(self, by: str, request: Request, ticket: str, reply: asyncio.Future[Reply]) -> None:
+        self.held -= 1
         self._carry(by, request, self._sandbox.resume(ticket), reply)
         self._look()
 
