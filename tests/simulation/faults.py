@@ -169,6 +169,10 @@ class Faults:
         """Of one occasion; 0.0 for a kind that is left out, and after the end."""
         return self._chances.get(kind, 0.0) if self.on else 0.0
 
+    def boost(self, chances: Mapping[Kind, float]) -> None:
+        """More of some kinds than ``CHANCES`` gives, where few payments have to meet them."""
+        self._chances |= {kind: chance for kind, chance in chances.items() if kind in self.kinds}
+
     def strikes(self, kind: Kind) -> bool:
         """Whether the fault happens on this occasion; counted if so."""
         chance = self.chance(kind)

@@ -1,0 +1,11 @@
+"""Every planted defect."""
+
+from __future__ import annotations
+
+from tests.simulation.defects.booking import BOOKING
+from tests.simulation.defects.calls import CALLS
+from tests.simulation.defects.looks import LOOKS
+from tests.simulation.defects.planted import Planted
+from tests.simulation.defects.storing import STORING
+
+CATALOGUE: tuple[Planted, ...] = (*CALLS, *LOOKS, *STORING, *BOOKING)
