@@ -14,7 +14,7 @@ from alembic.script import ScriptDirectory
 from roadcall_payments.commit import Committed, InboxStatus
 from roadcall_payments.domain.errors import StoreUnavailable
 from roadcall_payments.domain.payment import Status
-from roadcall_payments.ports import PaymentQuery
+from roadcall_payments.ports import PaymentQuery, Queue
 from roadcall_payments.stores.cursors import make_cursor
 from roadcall_payments.stores.postgres import open_postgres, work
 from roadcall_payments.stores.postgres.queries import inbox_statement, payments_statement
@@ -22,7 +22,7 @@ from roadcall_payments.stores.postgres.schema_version import VERSIONS
 from roadcall_payments.stores.postgres.statement import PARTS, write_statement
 from roadcall_payments.stores.postgres.store import WRITER_SETTINGS
 from roadcall_payments.stores.rows import Row, Value
-from tests.builders import commit_of, new_payment_write, next_write, stray_money
+from tests.builders import NOON, commit_of, new_payment_write, next_write, stray_money
 from tests.contracts.crash_writer import rows_of, whole_commit
 from tests.postgres_server import PostgresServer, installations, running_postgres
 
@@ -105,6 +105,37 @@ async def test_it_works_on_every_version_at_hand(version: int) -> None:
         assert all(await rows_of(store, "x"))
         assert await store.payment_faults("payment/y-a") == []
         await store.close()
+
+
+async def test_a_role_that_owns_nothing_serves_but_does_not_migrate(
+    postgres: PostgresServer,
+) -> None:
+    """As docs/postgresql.md sets it up: the journal is out of its reach, triggers or not."""
+    name = postgres.create_database()
+    owner, service = (
+        postgres.url(name).replace("postgres@", f"{role}@") for role in ("postgres", "serves")
+    )
+    postgres.sql("CREATE ROLE serves LOGIN")
+    with pytest.raises(StoreUnavailable, match="run: roadcall-payments migrate"):
+        await open_postgres(service)
+    postgres.sql(
+        "ALTER DEFAULT PRIVILEGES GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO serves", name
+    )
+    await (await open_postgres(owner)).close()
+    postgres.sql("REVOKE UPDATE, DELETE ON journal, postings FROM serves", name)
+    postgres.sql("REVOKE INSERT, UPDATE, DELETE ON alembic_version FROM serves", name)
+
+    store = await open_postgres(service)
+    await store.ready()
+    assert await store.commit([whole_commit("x")]) == [Committed()]
+    # What loses is read and judged with these rights too.
+    assert await store.commit([whole_commit("x")]) == [Committed()]
+    assert all(await rows_of(store, "x"))
+    (claim,) = await store.claim(Queue.ATTENTION, now=NOON, lease_s=9, limit=1, worker="w")
+    await store.finish(claim)
+    assert await store.count_request("us_1", 1) == 1
+    assert await store.payment_faults("payment/x-a") == []
+    await store.close()
 
 
 async def test_the_journal_and_the_postings_are_append_only(url: str) -> None:

@@ -104,6 +104,11 @@ async def _upgrade_once(connection: asyncpg.Connection[asyncpg.Record], url: str
             await _upgrade(url)
         except asyncpg.LockNotAvailableError:
             await asyncio.sleep(_PAUSE_SECONDS)
+        except asyncpg.InsufficientPrivilegeError as error:
+            raise StoreUnavailable(
+                f"This role may not change the schema ({error}). As the role that owns the"
+                " database, run: roadcall-payments migrate"
+            ) from error
     raise StoreUnavailable(
         "The migration could not lock its tables: something holds them (see pg_stat_activity for"
         " old transactions). Nothing is half done; start again once they have ended."
