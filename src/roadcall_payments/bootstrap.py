@@ -14,6 +14,7 @@ from roadcall_payments.clock import SystemClock, SystemIds
 from roadcall_payments.commit import Commit
 from roadcall_payments.config import Settings
 from roadcall_payments.domain.errors import InvalidInput, StoreUnavailable
+from roadcall_payments.domain.events import Bearer
 from roadcall_payments.domain.people import Actor
 from roadcall_payments.event_bus import InProcessBus
 from roadcall_payments.measures import Measures, count
@@ -31,6 +32,7 @@ from roadcall_payments.telemetry import traces_wanted
 from roadcall_payments.worker import Duty, Handler, Worker, pace_of, retry_rules_of
 from roadcall_payments.workflows.approvals import Approvals
 from roadcall_payments.workflows.checkpoints import Checkpoints
+from roadcall_payments.workflows.dispute_reading import DisputeReading
 from roadcall_payments.workflows.drift_repair import DriftRepair
 from roadcall_payments.workflows.inquiry import Inquiry
 from roadcall_payments.workflows.intake import Intake, Scoring
@@ -135,17 +137,11 @@ def join(
     movement = Movement(write_path, gateway, switch, clock, settings.stripe_budget_s)
     refund_movement = RefundMovement(write_path, gateway, switch, clock, settings.stripe_budget_s)
     vendors = Vendors(write_path, store, ids)
+    disputes = DisputeReading(gateway, Bearer(settings.dispute_loss_borne_by))
     recovery = Recovery(
-        write_path,
-        store,
-        gateway,
-        movement,
-        refund_movement,
-        switch,
-        scoring,
-        settings.patience,
+        write_path, gateway, movement, refund_movement, disputes, switch, scoring, settings.patience
     )
-    webhook_inbox = WebhookInbox(write_path, store, gateway)
+    webhook_inbox = WebhookInbox(write_path, store, gateway, disputes)
     notices = Notices(store, clock, vendors, _audience(settings), FileTemplates(), notifiers)
     bus = InProcessBus()
     relay = OutboxRelay(store, bus, settings.relay_batch_size)

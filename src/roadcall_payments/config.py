@@ -176,6 +176,16 @@ class Settings(BaseSettings):
         20, ge=0, le=100, description="Risk that a vendor's first payment adds, in percent."
     )
 
+    # --- disputes ---
+    dispute_loss_borne_by: Literal["vendor", "platform"] = Field(
+        "vendor",
+        description="Whose loss a lost dispute is: taken off what the vendor is owed, or an "
+        "expense of the platform's.",
+    )
+    dispute_reminder_days: int = Field(
+        3, ge=1, le=14, description="Days before evidence is due on which somebody is told again."
+    )
+
     # --- notices ---
     smtp_url: SecretStr | None = Field(
         None,
@@ -358,6 +368,7 @@ class Settings(BaseSettings):
             stripe=timedelta(seconds=self.recovery_after_s),
             payer=timedelta(days=self.payer_silence_days),
             approval=timedelta(days=self.approval_expiry_days),
+            evidence=timedelta(days=self.dispute_reminder_days),
         )
 
 

@@ -1,10 +1,10 @@
 """A ``Gateway`` in memory: it answers well unless it was told otherwise.
 
 ``script(operation, outcome, ...)`` queues what the next sends of an operation give; ``down`` makes
-everything raise, ``reads_down`` the reading of PaymentIntents alone, ``lists_down`` the listing of
-transfers; ``speaks_for`` is the account of its key. What it made can be looked up by the payment's
-id. Requests are derived by the real adapter's pure functions, so that what is stored looks like
-what will be.
+everything raise, ``reads_down`` the reading of PaymentIntents alone, ``disputes_down`` that of
+disputes, ``lists_down`` the listing of transfers and refunds; ``speaks_for`` is the account of its
+key. What it made can be looked up by the payment's id. Requests are derived by the real adapter's
+pure functions, so that what is stored looks like what will be.
 
 ``during(call, action)`` is how an interleaving is written down: the action runs once, after Stripe
 acted on the next such call and before its answer arrives.
@@ -12,12 +12,11 @@ acted on the next such call and before its answer arrives.
 
 from __future__ import annotations
 
-import itertools
 import json
 from collections import defaultdict, deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 
 from roadcall_payments.domain.errors import InvalidInput, NotFound, RoadcallError
@@ -28,12 +27,12 @@ from roadcall_payments.domain.stripe_objects import (
     Account,
     BalanceFunds,
     BalanceTransaction,
+    Dispute,
     IntentStatus,
     Operation,
     PaymentIntent,
     Payout,
     Refund,
-    RefundStatus,
     Reversal,
     StripeEvent,
     StripeFailure,
@@ -52,10 +51,10 @@ from roadcall_payments.ports import (
 )
 from roadcall_payments.stripe_gateway import amounts, requests
 from roadcall_payments.stripe_gateway.requests import Redirects
+from tests.fakes.money_back import CREATED, MoneyBack
 
 IDENTITY = StripeIdentity("acct_platform", livemode=False)
 GOOD_SIGNATURE = "t=1,v1=good"
-CREATED = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
 DECLINED = StripeFailure(
     "card_declined", "Your card was declined.", "generic_decline", charge_id="ch_declined"
@@ -73,24 +72,23 @@ class Read(StrEnum):
     REFUNDS = "refunds"
 
 
-class FakeGateway:
+class FakeGateway(MoneyBack):
     def __init__(self) -> None:
+        super().__init__()
         self.sent: list[StripeRequest] = []
         self.budgets_s: list[float] = []
-        self.intents: dict[str, PaymentIntent] = {}
         self.made_transfers: dict[str, Transfer] = {}
         self.made_reversals: list[Reversal] = []
-        self.made_refunds: dict[str, Refund] = {}
         self.balance_lines: list[BalanceTransaction] = []
         self.events_by_body: dict[bytes, StripeEvent] = {}
         self.down: RoadcallError | None = None
         self.reads_down: RoadcallError | None = None
         self.lists_down: RoadcallError | None = None
+        self.disputes_down: RoadcallError | None = None
         self.speaks_for = IDENTITY
         self.connect = True
         self._scripted: dict[Operation, deque[Scripted]] = defaultdict(deque)
         self._meanwhile: dict[Operation | Read, Meanwhile] = {}
-        self._numbers = itertools.count(1)
 
     def script(self, operation: Operation, *outcomes: Scripted) -> None:
         self._scripted[operation].extend(outcomes)
@@ -125,36 +123,6 @@ class FakeGateway:
         transfer = replace(transfer, amount_reversed=Money(total, currency))
         self.made_transfers[transfer_id] = transfer
         return transfer
-
-    def refund(
-        self,
-        intent_id: str,
-        cents: int,
-        *,
-        status: RefundStatus = RefundStatus.SUCCEEDED,
-        metadata: Mapping[str, str] | None = None,
-    ) -> Refund:
-        """Give some of a charge back, as somebody does in Stripe's dashboard."""
-        intent = self.intents[intent_id]
-        refund_id = f"re_{next(self._numbers)}"
-        self.made_refunds[refund_id] = Refund(
-            refund_id,
-            status,
-            Money(cents, intent.amount.currency),
-            CREATED,
-            metadata or {},
-            intent_id,
-            intent.latest_charge,
-            "requested_by_customer",
-            drawn=True,
-        )
-        return self.made_refunds[refund_id]
-
-    def refund_becomes(self, refund_id: str, status: RefundStatus) -> Refund:
-        reason = "lost_or_stolen_card" if status is RefundStatus.FAILED else None
-        now = replace(self.made_refunds[refund_id], status=status, failure_reason=reason)
-        self.made_refunds[refund_id] = now
-        return now
 
     def event(
         self, event_id: str, kind: str, about: StripeObject, account: str | None = None
@@ -302,6 +270,12 @@ class FakeGateway:
         await self._let_happen(Read.REFUNDS)
         return listed
 
+    async def dispute(self, dispute_id: str) -> Dispute:
+        self._must_be_up()
+        if self.disputes_down is not None:
+            raise self.disputes_down
+        return self.disputes[dispute_id]
+
     async def payouts(self, account: str, created: CreatedWindow) -> Sequence[Payout]:
         return ()
 
@@ -416,12 +390,6 @@ class FakeGateway:
             Money(0, amount.currency),
         )
         return self.made_transfers[transfer_id]
-
-    def _refunded(self, request: StripeRequest) -> Refund:
-        params = json.loads(request.params)
-        intent = self.intents[params["payment_intent"]]
-        amount = Money(params["amount"], intent.amount.currency)
-        return self.refund(intent.id, amount.amount_cents, metadata=params["metadata"])
 
     def _must_be_up(self) -> None:
         if self.down is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -21,6 +22,8 @@ LANGUAGES = sorted(path.name for path in FOLDER.iterdir() if path.is_dir())
 NAMES = sorted(path.stem for path in (FOLDER / "en").iterdir())
 # The vendor may be told by SMS and push; staff have e-mail.
 TO_VENDORS = [
+    "dispute_lost",
+    "payment_disputed",
     "payment_received",
     "refund_made",
     "refund_returned",
@@ -44,6 +47,9 @@ DETAILS = NoticeDetails(
     account="acct_1",
     object_id="tr_1",
     refund_id="0199a1b2-1234-7567-8901-123456789013",
+    dispute_id="du_1",
+    due=datetime(2026, 12, 1, 9, 30, tzinfo=UTC),
+    borne_by="vendor",
 )
 
 

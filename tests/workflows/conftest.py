@@ -12,6 +12,7 @@ import pytest
 from tests.workflows.checkpointed import Checkpointed
 from tests.workflows.office import Office, open_office
 from tests.workflows.stories import World, write_world
+from tests.workflows.town import Town, open_town
 
 
 @pytest.fixture(scope="session")
@@ -29,4 +30,10 @@ def books(checkpointed_world: tuple[Path, World], tmp_path: Path) -> Checkpointe
 @pytest.fixture
 async def office(tmp_path: Path) -> AsyncIterator[Office]:
     async with open_office(tmp_path) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def town(tmp_path: Path) -> AsyncIterator[Town]:
+    async with open_town(tmp_path) as opened:
         yield opened

@@ -74,7 +74,7 @@ class Office:
         self,
         payer: PayerType,
         vendor_id: str | None = None,
-        amount: Money = Money(12_500, "usd"),  # noqa: B008 # frozen
+        amount: Money = Money(12_500, "usd"),  # noqa: B008  # frozen, so it can be shared
     ) -> str:
         vendor_id = vendor_id or await self.vendor()
         self.jobs += 1
@@ -100,7 +100,7 @@ class Office:
         await self.service.payments.process(DISPATCHER, payment_id, None)
         return payment_id
 
-    async def completed(self, amount: Money = Money(12_500, "usd")) -> str:  # noqa: B008 # frozen
+    async def completed(self, amount: Money = Money(12_500, "usd")) -> str:  # noqa: B008  # frozen, so it can be shared
         """A driver's payment whose card was charged."""
         payment_id = await self.created(PayerType.DRIVER_IC, amount=amount)
         if (await self.payment(payment_id)).flagged:
@@ -141,13 +141,13 @@ class Office:
 
 
 @asynccontextmanager
-async def open_office(directory: Path) -> AsyncIterator[Office]:
+async def open_office(directory: Path, **changed: object) -> AsyncIterator[Office]:
     real = open_sqlite(directory / "roadcall.sqlite")
     troubled = TroubledStore(real)
     store: Store = troubled  # type: ignore[assignment] # it passes on what it does not answer
     clock, stripe = ManualClock(), FakeGateway()
     notifiers = {channel: RecordingNotifier() for channel in Channel}
-    settings = Settings(data_dir=directory)
+    settings = Settings.model_validate({"data_dir": directory, **changed})
     service = join(settings, store, stripe, clock, SystemIds(clock), notifiers)
     try:
         yield Office(service, stripe, clock, troubled)

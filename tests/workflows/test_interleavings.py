@@ -36,7 +36,8 @@ from roadcall_payments.ports import Queue
 from roadcall_payments.workflows.intake import NewLineItem, NewPayment
 from roadcall_payments.workflows.vendors import Contacts, VendorRecord
 from roadcall_payments.workflows.webhook_delivery import ATTEMPTS_MAX
-from tests.fakes.gateway import CREATED, GOOD_SIGNATURE, IDENTITY, Read
+from tests.fakes.gateway import GOOD_SIGNATURE, IDENTITY, Read
+from tests.fakes.money_back import CREATED
 from tests.workflows.office import ACCOUNT, ADMIN, APPROVER, DISPATCHER, DRIVER, Office
 
 TRANSFER = Operation.CREATE_TRANSFER

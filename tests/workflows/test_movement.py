@@ -23,7 +23,8 @@ from roadcall_payments.domain.stripe_objects import (
     StripeFailure,
 )
 from roadcall_payments.ports import Queue, Refused, Unknown, UnknownReason
-from tests.fakes.gateway import CREATED, GOOD_SIGNATURE, IDENTITY
+from tests.fakes.gateway import GOOD_SIGNATURE, IDENTITY
+from tests.fakes.money_back import CREATED
 from tests.workflows.office import (
     ADMIN,
     DISPATCHER,

@@ -2,165 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import get_args
 
 import pytest
 
-from roadcall_payments.clock import SystemIds
 from roadcall_payments.commit import stream_of
 from roadcall_payments.domain import events as e
 from roadcall_payments.domain.errors import FinalError, TransientError
 from roadcall_payments.domain.money import Money
-from roadcall_payments.domain.people import WORKER, Actor, Role
 from roadcall_payments.domain.publication import published_name
-from roadcall_payments.domain.stripe_objects import Operation, StripeRequest
-from roadcall_payments.event_bus import InProcessBus
-from roadcall_payments.notifications.rendering import FileTemplates
-from roadcall_payments.ports import Channel, Message, OutgoingEvent, Queue, Store
-from roadcall_payments.stores.sqlite.store import open_sqlite
-from roadcall_payments.worker import Pace, RetryRules, Worker
-from roadcall_payments.workflows.notices import EVENT_NAMES, Audience, Notices
-from roadcall_payments.workflows.outbox_relay import OutboxRelay
-from roadcall_payments.workflows.vendors import Contacts, VendorRecord, Vendors
-from roadcall_payments.workflows.write_path import WritePath
-from tests.builders import payment_created
-from tests.fakes.manual_clock import ManualClock
-from tests.fakes.recording_notifier import RecordingNotifier
-
-ADMIN = Actor("ada", Role.ADMIN)
-VENDOR = "ve_1"
-EVERYWHERE = Contacts("Tow & Go", "tow@example.com", "+15551234567", "push-device-7")
-AUDIENCE = Audience(
-    approvers=("approver@example.com", "second@example.com"),
-    reviewers=("reviewer@example.com",),
-    back_office=("office@example.com",),
-    operations=("ops@example.com",),
+from roadcall_payments.ports import Channel, Queue
+from roadcall_payments.workflows.notices import EVENT_NAMES
+from roadcall_payments.workflows.vendors import Contacts
+from tests.workflows.town import (
+    APPROVED,
+    EVERYWHERE,
+    HIGH_RISK,
+    LOW_RISK,
+    REFUSED,
+    REVERSED,
+    STARTED,
+    Town,
+    completed,
 )
-REQUEST = StripeRequest(
-    Operation.CREATE_TRANSFER, "/v1/transfers", "{}", "k", "acct_p", False, "2026-10-28"
-)
-LOW_RISK = e.PaymentScored(20, "low", (), False, "rules")
-HIGH_RISK = e.PaymentScored(80, "high", ("amount_over_limit",), True, "rules")
-APPROVED = e.PaymentApproved((e.Approval("admin:ada", "admin"),), "acct_v")
-STARTED = e.ProcessingStarted(1, REQUEST, "acct_v", "admin:ada")
-REFUSED = e.PaymentFailed(1, "balance_insufficient", "Not enough funds.", True, e.Source.ANSWER)
-REVERSED = e.TransferReversed(
-    "trr_1", "tr_1", Money(500, "usd"), "acct_p", "acct_v", "co_1", VENDOR
-)
-
-
-def completed(payer_type: e.PayerType) -> e.PaymentCompleted:
-    return e.PaymentCompleted(
-        1,
-        payer_type,
-        "tr_1",
-        Money(12_500, "usd"),
-        "acct_p",
-        False,
-        "co_1",
-        VENDOR,
-        e.Source.ANSWER,
-        charge_id="ch_1",
-        destination="acct_v",
-    )
-
-
-FIFTY = Money(5_000, "usd")
-ASKED = e.RefundRequested("rf_1", FIFTY, e.RefundReason.DUPLICATE, None, "dispatcher:dana")
-
-
-def refund_made(refund_id: str) -> e.RefundSucceeded:
-    return e.RefundSucceeded(
-        refund_id, "re_1", FIFTY, "acct_p", False, "co_1", VENDOR, False, e.Source.WEBHOOK
-    )
-
-
-def refund_failed(refund_id: str) -> e.RefundFailed:
-    return e.RefundFailed(
-        refund_id=refund_id,
-        amount=FIFTY,
-        code="declined",
-        message="The payer's bank declined it.",
-        account="acct_p",
-        livemode=False,
-        vendor_id=VENDOR,
-        from_suspense=False,
-        returned=True,
-        drawn=False,
-        source=e.Source.WEBHOOK,
-        stripe_refund="re_1",
-    )
-
-
-PAID_BY_DRIVER: list[e.Fact] = [APPROVED, STARTED, completed(e.PayerType.DRIVER_IC)]
-
-
-@dataclass
-class Town:
-    """A store, its one vendor, the people, and three recording channels."""
-
-    store: Store
-    clock: ManualClock
-    write_path: WritePath
-    vendors: Vendors
-    notices: Notices
-    worker: Worker
-    heard: list[OutgoingEvent]
-    channels: dict[Channel, RecordingNotifier]
-
-    async def happened(
-        self, *facts: e.Fact, payer_type: e.PayerType = e.PayerType.BACK_OFFICE
-    ) -> str:
-        """A new payment lives through the facts; nothing is relayed yet."""
-        payment_id = self.write_path.ids.uuid7()
-        created = payment_created(payment_id, incident_id=payment_id, payer_type=payer_type)
-        stream = stream_of("payment", payment_id)
-        await self.write(stream, created, *facts)
-        return stream
-
-    async def write(self, stream: str, *facts: e.Fact) -> None:
-        await self.write_path.write(stream, lambda _: facts, actor=WORKER)
-
-    async def register(self, contacts: Contacts, locale: str = "en-US") -> None:
-        await self.vendors.put(ADMIN, VENDOR, VendorRecord("acct_v", locale, contacts))
-
-    def sent(self) -> list[tuple[Channel, str]]:
-        return [(name, one.to) for name, box in self.channels.items() for one in box.sent]
-
-    def mail(self) -> list[Message]:
-        return self.channels[Channel.EMAIL].sent
-
-
-@pytest.fixture
-async def town(tmp_path: Path) -> AsyncIterator[Town]:
-    store, clock = open_sqlite(tmp_path / "notices.sqlite"), ManualClock()
-    ids = SystemIds(clock)
-    write_path = WritePath(store, clock, ids)
-    vendors = Vendors(write_path, store, ids)
-    channels = {channel: RecordingNotifier() for channel in Channel}
-    notices = Notices(store, clock, vendors, AUDIENCE, FileTemplates(), channels)
-    heard: list[OutgoingEvent] = []
-    bus = InProcessBus()
-
-    async def hear(event: OutgoingEvent) -> None:
-        heard.append(event)
-
-    bus.subscribe(notices.plan, *EVENT_NAMES)
-    bus.subscribe(hear)
-    worker = Worker(
-        store,
-        clock,
-        ids,
-        {Queue.OUTBOX: OutboxRelay(store, bus, 100).relay, Queue.NOTICES: notices.send},
-        dict.fromkeys(Queue, RetryRules(2, 60, 3, final_parks=True)),
-        Pace(1_000, 10, 4, 90, 1),
-    )
-    yield Town(store, clock, write_path, vendors, notices, worker, heard, channels)
-    await store.close()
 
 
 async def test_a_completed_transfer_reaches_the_vendor_on_every_channel(town: Town) -> None:
@@ -244,26 +110,6 @@ async def test_events_published_again_send_nothing_again(town: Town) -> None:
             "$",
         ),
         (
-            [*PAID_BY_DRIVER, ASKED],
-            ["approver@example.com", "second@example.com", "tow@example.com"],
-            "",
-        ),
-        (
-            [*PAID_BY_DRIVER, e.RefundObserved("re_1", FIFTY, None), refund_made("re_1")],
-            ["office@example.com", "tow@example.com", "tow@example.com"],
-            "",
-        ),
-        (
-            [
-                *PAID_BY_DRIVER,
-                e.RefundObserved("re_1", FIFTY, None),
-                refund_made("re_1"),
-                refund_failed("re_1"),
-            ],
-            [*["office@example.com"] * 2, *["tow@example.com"] * 3],
-            "",
-        ),
-        (
             [e.StrayMoneyObserved("ch_9", "charge", Money(700, "usd"), "acct_p", "why", "refund")],
             ["ops@example.com"],
             "ch_9",
@@ -299,13 +145,6 @@ async def test_nobody_is_asked_to_approve_what_is_decided(town: Town) -> None:
     await town.worker.work_off()
     assert town.sent() == []
     assert await town.store.dead_letters() == []
-
-
-async def test_nobody_is_asked_to_approve_a_refund_that_is_decided(town: Town) -> None:
-    rejected = e.RefundRejected("rf_1", "admin:ada", None)
-    await town.happened(*PAID_BY_DRIVER, ASKED, rejected, payer_type=e.PayerType.DRIVER_IC)
-    await town.worker.work_off()
-    assert town.mail() == []
 
 
 async def test_the_reader_is_written_to_in_their_language(town: Town) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -20,15 +18,14 @@ from roadcall_payments.domain.errors import (
 )
 from roadcall_payments.domain.money import Money
 from roadcall_payments.domain.people import Actor, Role
-from roadcall_payments.domain.refund import Refund, RefundStatus
-from roadcall_payments.domain.stripe_objects import Operation, StripeFailure
-from roadcall_payments.domain.stripe_objects import RefundStatus as Theirs
-from roadcall_payments.ports import Answered, Refused, Unknown, UnknownReason
+from roadcall_payments.domain.refund import RefundStatus
+from roadcall_payments.domain.stripe_objects import StripeFailure
+from roadcall_payments.ports import Refused, Unknown, UnknownReason
 from roadcall_payments.workflows.idempotency import IdempotencyKey
 from roadcall_payments.workflows.refunds import NewRefund
 from tests.workflows.office import ADMIN, DISPATCHER, Office
+from tests.workflows.refund_reading import REFUND, owed, refund_of, sent
 
-REFUND = Operation.CREATE_REFUND
 TIMEOUT = Unknown(UnknownReason.TIMEOUT, "no answer in time")
 SOON = timedelta(seconds=31)
 WHOLE = NewRefund(None, e.RefundReason.REQUESTED_BY_CUSTOMER)
@@ -41,23 +38,6 @@ def some(cents: int) -> NewRefund:
 
 def key(name: str) -> IdempotencyKey:
     return IdempotencyKey("caller POST /refunds", name, f"digest of {name}")
-
-
-async def refund_of(office: Office, payment_id: str, refund_id: str) -> Refund:
-    refund = (await office.payment(payment_id)).refund(refund_id)
-    assert refund is not None
-    return refund
-
-
-async def owed(office: Office, payment_id: str) -> int:
-    """What we owe the vendor, in our books."""
-    vendor = (await office.payment(payment_id)).vendor_id
-    lines = await office.service.store.balances("acct_platform")
-    return -sum(line.amount_cents for line in lines if line.account == f"vendor_payable:{vendor}")
-
-
-def sent(office: Office) -> list[str]:
-    return [one.idempotency_key for one in office.stripe.sent if one.operation is REFUND]
 
 
 async def test_a_full_refund_from_request_to_books(office: Office) -> None:
@@ -231,157 +211,6 @@ async def test_an_unproven_refusal_looks_before_it_is_believed(office: Office) -
     assert len(office.stripe.made_refunds) == 1
     again = await office.service.refunds.approve(ADMIN, refund_id, key("k"))
     assert (again.status, again.repeated) == (200, True)
-
-
-async def test_a_pending_refund_succeeds_when_stripe_says_so(office: Office) -> None:
-    payment_id = await office.completed()
-    refund_id = await office.refund_requested(payment_id)
-    office.stripe.script(REFUND, pending(office))
-    answer = await office.service.refunds.approve(ADMIN, refund_id)
-    assert answer.status == 200
-    refund = await refund_of(office, payment_id, refund_id)
-    assert (refund.status, refund.at_stripe) == (RefundStatus.SUBMITTED, "pending")
-    assert await owed(office, payment_id) == 12_500
-    assert refund.stripe_refund is not None
-    now = office.stripe.refund_becomes(refund.stripe_refund, Theirs.SUCCEEDED)
-    await office.told("evt_1", "refund.updated", now)
-    assert (await refund_of(office, payment_id, refund_id)).status is RefundStatus.SUCCEEDED
-    assert await owed(office, payment_id) == 0
-
-
-async def test_a_pending_refund_that_no_event_tells_of_is_looked_at(office: Office) -> None:
-    payment_id = await office.completed()
-    refund_id = await office.refund_requested(payment_id)
-    office.stripe.script(REFUND, pending(office))
-    await office.service.refunds.approve(ADMIN, refund_id)
-    (made,) = office.stripe.made_refunds
-    office.stripe.refund_becomes(made, Theirs.FAILED)
-    await office.attend(timedelta(hours=6, seconds=1))
-    assert (await refund_of(office, payment_id, refund_id)).status is RefundStatus.FAILED
-
-
-def pending(office: Office) -> Callable[[object], Answered]:
-    def act(_request: object) -> Answered:
-        made = office.stripe._refunded(office.stripe.sent[-1])
-        return Answered(office.stripe.refund_becomes(made.id, Theirs.PENDING), "req_p", False)
-
-    return act
-
-
-async def test_m21_a_refund_that_fails_after_it_succeeded_is_booked_back(office: Office) -> None:
-    payment_id = await office.completed()
-    refund_id = await office.refunded(payment_id)
-    assert await owed(office, payment_id) == 0
-    (made,) = office.stripe.made_refunds
-    seen = office.stripe.refund_becomes(made, Theirs.FAILED)
-    for event in ("evt_1", "evt_2"):
-        await office.told(event, "refund.failed", seen)
-    payment = await office.payment(payment_id)
-    assert payment.amount_refunded_cents == 0
-    assert payment.refundable == payment.amount
-    refund = await refund_of(office, payment_id, refund_id)
-    assert refund.failure is not None
-    assert refund.failure.code == "lost_or_stolen_card"
-    assert await owed(office, payment_id) == 12_500
-    assert (await office.facts(payment_id)).count("RefundFailed") == 1
-    assert await office.service.verification.verify(lambda _: None) == []
-
-
-async def test_m15_a_late_success_does_not_undo_a_failure(office: Office) -> None:
-    payment_id = await office.completed()
-    refund_id = await office.refunded(payment_id)
-    (made,) = office.stripe.made_refunds.values()
-    failed = office.stripe.refund_becomes(made.id, Theirs.FAILED)
-    await office.told("evt_failed", "refund.failed", failed)
-    await office.told("evt_created", "refund.created", made)
-    assert (await refund_of(office, payment_id, refund_id)).status is RefundStatus.FAILED
-    assert await owed(office, payment_id) == 12_500
-
-
-async def test_m16_m17_a_dashboard_refund_is_booked_once_by_its_id(office: Office) -> None:
-    payment_id = await office.completed()
-    intent = (await office.payment(payment_id)).payment_intent
-    assert intent is not None
-    made = office.stripe.refund(intent, 5_000)
-    for event, kind in (("evt_1", "refund.created"), ("evt_2", "refund.updated")):
-        await office.told(event, kind, made)
-    payment = await office.payment(payment_id)
-    assert payment.amount_refunded_cents == 5_000
-    (refund,) = payment.refunds
-    assert (refund.id, refund.requested_by) == (made.id, None)
-    assert (await office.facts(payment_id)).count("RefundSucceeded") == 1
-    assert await owed(office, payment_id) == 7_500
-    assert (await office.service.refunds.find(made.id)).id == payment_id
-    assert await office.service.queries.find(made.id) == [f"payment/{payment_id}"]
-    assert await office.service.verification.verify(lambda _: None) == []
-
-
-async def test_m16_a_dashboard_refund_wins_over_one_that_was_only_asked_for(
-    office: Office,
-) -> None:
-    payment_id = await office.completed()
-    refund_id = await office.refund_requested(payment_id)
-    intent = (await office.payment(payment_id)).payment_intent
-    assert intent is not None
-    await office.told("evt_1", "refund.created", office.stripe.refund(intent, 5_000))
-    with pytest.raises(StatusForbids) as refused:
-        await office.service.refunds.approve(ADMIN, refund_id)
-    assert refused.value.code == "refund_exceeds_payment"
-    assert sent(office) == []
-
-
-async def test_m28_many_dashboard_refunds_at_once_are_all_booked(office: Office) -> None:
-    payment_id = await office.completed()
-    intent = (await office.payment(payment_id)).payment_intent
-    assert intent is not None
-    made = [office.stripe.refund(intent, 100) for _ in range(11)]
-    waiting = office.stripe.refund_becomes(made[-1].id, Theirs.PENDING)
-    await office.told("evt_1", "refund.updated", waiting)
-    payment = await office.payment(payment_id)
-    assert payment.amount_refunded_cents == 1_000
-    assert len(payment.refunds) == 11
-
-
-async def test_a_refunds_event_before_its_payments_success_waits(office: Office) -> None:
-    payment_id = await office.opened()
-    intent = (await office.payment(payment_id)).payment_intent
-    assert intent is not None
-    await office.told("evt_1", "refund.created", office.stripe.refund(intent, 100))
-    assert (await office.payment(payment_id)).refunds == ()
-    await office.service.payments.confirm(DISPATCHER, payment_id, "pm_card_visa")
-    assert await office.service.webhook_inbox.retry_now("evt_1")
-    assert (await office.payment(payment_id)).amount_refunded_cents == 100
-
-
-async def test_m13_a_strangers_refund_is_kept_and_changes_nothing(office: Office) -> None:
-    payment_id = await office.completed()
-    refund_id = await office.refund_requested(payment_id)
-    (intent,) = office.stripe.intents.values()
-    office.stripe.intents["pi_else"] = intent
-    metadata = {"purpose": "refund", "paymentId": payment_id, "refundId": refund_id}
-    stranger = office.stripe.refund(intent.id, 12_500, metadata=metadata)
-    stranger = replace(stranger, payment_intent="pi_else", charge="ch_else")
-    await office.told("evt_1", "refund.created", stranger)
-    assert (await office.payment(payment_id)).amount_refunded_cents == 0
-
-
-async def test_m16_a_refund_with_our_id_that_we_never_sent_is_booked_as_stripes(
-    office: Office,
-) -> None:
-    payment_id = await office.completed()
-    refund_id = await office.refund_requested(payment_id, 5_000)
-    intent = (await office.payment(payment_id)).payment_intent
-    assert intent is not None
-    metadata = {"refundId": refund_id, "paymentId": payment_id}
-    await office.told(
-        "evt_1", "refund.created", office.stripe.refund(intent, 5_000, metadata=metadata)
-    )
-    payment = await office.payment(payment_id)
-    assert payment.amount_refunded_cents == 5_000
-    assert [one.status for one in payment.refunds] == [
-        RefundStatus.REQUESTED,
-        RefundStatus.SUCCEEDED,
-    ]
 
 
 async def test_m32_nothing_is_written_while_stripe_or_the_switch_says_no(office: Office) -> None:

@@ -160,6 +160,13 @@ _EXAMPLES: Final[Mapping[str, Example]] = {
             stripeTransferId="tr_3Pgf3nLkdIwHu7ix",
         ),
         forbidden(
+            "The payer disputed this charge, so the bank decides who keeps the money: answer the "
+            "dispute, or accept it, in Stripe's dashboard. A refund would pay twice.",
+            "completed",
+            code="disputed",
+            **{**_OPENED, "awaiting": None},
+        ),
+        forbidden(
             "A payment has at most 50 refunds: give the rest back in Stripe's dashboard; it is "
             "booked from there.",
             "completed",

@@ -10,6 +10,7 @@ from pydantic import Field, JsonValue
 from pydantic.alias_generators import to_camel
 
 from roadcall_payments.api.access import OUTSIDERS
+from roadcall_payments.api.dispute_views import DisputeView, dispute_view
 from roadcall_payments.api.schemas import (
     EXAMPLE_AT,
     PAYMENT_ID,
@@ -143,6 +144,7 @@ PAYMENT_EXAMPLE: dict[str, JsonValue] = {
     "rejectionReason": None,
     "nextAction": None,
     "anomalies": [],
+    "disputes": [],
 }
 
 
@@ -158,6 +160,7 @@ class PaymentView(PaymentSummary):
         description="What the payer must do: Stripe's `next_action.type`."
     )
     anomalies: list[str] | None
+    disputes: list[DisputeView]
 
 
 class PaymentPage(View):
@@ -204,6 +207,7 @@ def view(payment: Payment, texts: Texts, caller: Actor) -> PaymentView:
             "rejection_reason": None if outsider else text(payment.rejection),
             "next_action": payment.next_action,
             "anomalies": None if outsider else list(payment.anomalies),
+            "disputes": [dispute_view(one, outsider=outsider) for one in payment.disputes],
         }
     )
 

@@ -60,6 +60,15 @@ def in_words(fact: e.Fact, texts: Texts) -> str:
         ):
             return _refund(fact, texts)
         case (
+            e.DisputeOpened()
+            | e.DisputeChanged()
+            | e.DisputeFundsWithdrawn()
+            | e.DisputeFundsReinstated()
+            | e.EvidenceDeadlineNeared()
+            | e.DisputeClosed()
+        ):
+            return _dispute(fact)
+        case (
             e.PaymentScored()
             | e.ReviewCleared()
             | e.ReviewBlocked()
@@ -83,6 +92,8 @@ def stripe_ids(fact: e.Fact) -> str:
         "transfer_id",
         "payout_id",
         "stripe_refund",
+        "dispute_id",
+        "balance_transaction",
         "destination",
         "stripe_account",
         "request_id",
@@ -230,6 +241,24 @@ def _refund(fact: e.RefundFact, texts: Texts) -> str:
                 f"Refund of {amount(fact.amount)} failed{again}{_learned(fact.source)}: "
                 f"{fact.message} ({fact.code})"
             )
+
+
+def _dispute(fact: e.DisputeFact) -> str:
+    match fact:
+        case e.DisputeOpened():
+            due = f", evidence due {fact.evidence_due:%Y-%m-%d}" if fact.evidence_due else ""
+            return f"Disputed: {amount(fact.amount)} ({fact.reason}, {fact.status}){due}"
+        case e.DisputeChanged():
+            return f"Dispute is {fact.status}: {amount(fact.amount)}"
+        case e.DisputeFundsWithdrawn():
+            return f"Dispute: {amount(fact.amount)} taken by the payer's bank"
+        case e.DisputeFundsReinstated():
+            return f"Dispute: {amount(fact.amount)} given back by the payer's bank"
+        case e.EvidenceDeadlineNeared():
+            return f"Dispute: evidence is due {fact.evidence_due:%Y-%m-%d %H:%M} UTC"
+        case e.DisputeClosed():
+            loss = f", {amount(fact.loss)} borne by the {fact.borne_by}"
+            return f"Dispute {fact.status}" + (loss if fact.loss.amount_cents else "")
 
 
 def _learned(source: e.Source | None) -> str:

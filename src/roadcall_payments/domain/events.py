@@ -16,6 +16,14 @@ from roadcall_payments.domain.control_events import HoldReleased as HoldReleased
 from roadcall_payments.domain.control_events import MovementsHeld as MovementsHeld
 from roadcall_payments.domain.control_events import MovementsPaused as MovementsPaused
 from roadcall_payments.domain.control_events import MovementsResumed as MovementsResumed
+from roadcall_payments.domain.dispute_events import Bearer as Bearer
+from roadcall_payments.domain.dispute_events import DisputeChanged as DisputeChanged
+from roadcall_payments.domain.dispute_events import DisputeClosed as DisputeClosed
+from roadcall_payments.domain.dispute_events import DisputeFact as DisputeFact
+from roadcall_payments.domain.dispute_events import DisputeFundsReinstated as DisputeFundsReinstated
+from roadcall_payments.domain.dispute_events import DisputeFundsWithdrawn as DisputeFundsWithdrawn
+from roadcall_payments.domain.dispute_events import DisputeOpened as DisputeOpened
+from roadcall_payments.domain.dispute_events import EvidenceDeadlineNeared as EvidenceDeadlineNeared
 from roadcall_payments.domain.drift_events import AttemptAdopted as AttemptAdopted
 from roadcall_payments.domain.drift_events import LostMovementFound as LostMovementFound
 from roadcall_payments.domain.drift_events import OutcomeInquired as OutcomeInquired
@@ -343,6 +351,7 @@ PaymentFact = (
     | StrayMoneyObserved
     | AnomalyRecorded
     | RefundFact
+    | DisputeFact
 )
 
 

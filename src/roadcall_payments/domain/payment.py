@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from roadcall_payments.domain import events as e
+from roadcall_payments.domain.dispute import Dispute
 from roadcall_payments.domain.money import Money
 from roadcall_payments.domain.refund import Refund, RefundStatus
 from roadcall_payments.domain.stripe_objects import StripeRequest
@@ -77,6 +78,12 @@ TRANSITIONS: Mapping[type[e.PaymentFact], Mapping[Status | None, Status]] = {
     e.RefundPending: _UNCHANGED,
     e.RefundSucceeded: _UNCHANGED,
     e.RefundFailed: _UNCHANGED,
+    e.DisputeOpened: _UNCHANGED,
+    e.DisputeChanged: _UNCHANGED,
+    e.DisputeFundsWithdrawn: _UNCHANGED,
+    e.DisputeFundsReinstated: _UNCHANGED,
+    e.EvidenceDeadlineNeared: _UNCHANGED,
+    e.DisputeClosed: _UNCHANGED,
 }
 
 
@@ -183,6 +190,7 @@ class Payment:
     strays: tuple[str, ...] = ()
     anomalies: tuple[str, ...] = ()
     refunds: tuple[Refund, ...] = ()
+    disputes: tuple[Dispute, ...] = ()
 
     @property
     def flagged(self) -> bool:
@@ -205,7 +213,8 @@ class Payment:
         """Something about it waits for a person."""
         waiting = self.status is Status.PENDING_APPROVAL and self.flagged
         asked = any(one.status is RefundStatus.REQUESTED for one in self.refunds)
-        return waiting or asked or bool(self.strays) or bool(self.anomalies)
+        disputed = any(one.awaits_evidence for one in self.disputes)
+        return waiting or asked or disputed or bool(self.strays) or bool(self.anomalies)
 
     @property
     def refundable(self) -> Money:
@@ -216,6 +225,9 @@ class Payment:
 
     def refund(self, refund_id: str) -> Refund | None:
         return next((one for one in self.refunds if one.id == refund_id), None)
+
+    def dispute(self, dispute_id: str) -> Dispute | None:
+        return next((one for one in self.disputes if one.id == dispute_id), None)
 
 
 # The anomaly of an approved payment that nobody processes: a person is told, once.
@@ -243,6 +255,7 @@ def due_at(payment: Payment, patience: Patience) -> datetime | None:
     if payment.unbooked:
         times.append(payment.updated_at)
     times += [at for at in (refund_due_at(one, patience) for one in payment.refunds) if at]
+    times += [at for at in (reminder_due_at(one, patience) for one in payment.disputes) if at]
     match payment.status:
         case Status.PENDING_APPROVAL:
             if payment.risk is None:
@@ -279,3 +292,11 @@ def refund_due_at(refund: Refund, patience: Patience) -> datetime | None:
 def _second_look(first_look: datetime, started_at: datetime) -> datetime:
     """The second empty list comes an hour later, and 25 h after the start (M8)."""
     return max(first_look + timedelta(hours=1), started_at + timedelta(hours=25))
+
+
+def reminder_due_at(dispute: Dispute, patience: Patience) -> datetime | None:
+    """When somebody has to be told that evidence is due; None where nobody has."""
+    due = dispute.evidence_due
+    if due is None or not dispute.awaits_evidence or dispute.reminded_of == due:
+        return None
+    return due - patience.evidence

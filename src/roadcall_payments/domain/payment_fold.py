@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from roadcall_payments.domain import dispute, refund
 from roadcall_payments.domain import events as e
-from roadcall_payments.domain import refund
 from roadcall_payments.domain.errors import BrokenInvariant
 from roadcall_payments.domain.money import Money
 from roadcall_payments.domain.payment import (
@@ -107,6 +107,14 @@ def _evolved(p: Payment, fact: e.PaymentFact, at: datetime) -> Payment:
             | e.RefundPending()
         ):
             return _with_refund(p, fact, at)
+        case e.DisputeFundsWithdrawn():
+            return _with_dispute(p, fact, at, -fact.amount)
+        case e.DisputeFundsReinstated():
+            return _with_dispute(p, fact, at, fact.amount)
+        case (
+            e.DisputeOpened() | e.DisputeChanged() | e.EvidenceDeadlineNeared() | e.DisputeClosed()
+        ):
+            return _with_dispute(p, fact, at)
         case _:
             return _moved(p, fact, at)
 
@@ -270,3 +278,12 @@ def _not_refunded(p: Payment, fact: e.RefundFailed) -> Payment:
             unbooked=(*p.unbooked, back),
         )
     return replace(p, unbooked=(*p.unbooked, out, back)) if fact.drawn else p
+
+
+def _with_dispute(
+    p: Payment, fact: e.DisputeFact, at: datetime, moved: Money | None = None
+) -> Payment:
+    """``moved``: what Stripe's books have a line for, signed as Stripe signs it."""
+    disputes = dispute.apply(p.disputes, fact, at)
+    unbooked = (*p.unbooked, Unbooked(fact.dispute_id, moved)) if moved else p.unbooked
+    return replace(p, disputes=disputes, unbooked=unbooked)

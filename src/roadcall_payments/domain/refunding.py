@@ -114,6 +114,16 @@ def must_be_refundable(payment: Payment) -> None:
             "booked from there.",
             code="not_refundable",
         )
+    _must_be_undisputed(payment)
+
+
+def _must_be_undisputed(payment: Payment) -> None:
+    if any(one.forbids_refunds for one in payment.disputes):
+        raise StatusForbids(
+            "The payer disputed this charge, so the bank decides who keeps the money: answer the "
+            "dispute, or accept it, in Stripe's dashboard. A refund would pay twice.",
+            code="disputed",
+        )
 
 
 def _must_be_requested(refund: Refund, wanted: str) -> None:

@@ -163,6 +163,33 @@ class Refund:
     balance_transaction: BalanceTransaction | None = None
 
 
+class DisputeStatus(StrEnum):
+    """Stripe's. Those with ``warning`` are inquiries: the bank asks, and takes nothing yet."""
+
+    WARNING_NEEDS_RESPONSE = "warning_needs_response"
+    WARNING_UNDER_REVIEW = "warning_under_review"
+    WARNING_CLOSED = "warning_closed"
+    NEEDS_RESPONSE = "needs_response"
+    UNDER_REVIEW = "under_review"
+    WON = "won"
+    LOST = "lost"
+    PREVENTED = "prevented"
+
+
+@dataclass(frozen=True, slots=True)
+class Dispute:
+    """``lines`` are what Stripe's books took and gave back for it."""
+
+    id: str
+    charge: str
+    payment_intent: str | None
+    amount: Money
+    reason: str
+    status: DisputeStatus
+    evidence_due: datetime | None
+    lines: tuple[BalanceTransaction, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Charge:
     """What an event about a charge says of it: where to look for its refunds."""
@@ -187,7 +214,7 @@ class BalanceFunds:
     pending: tuple[Money, ...]
 
 
-StripeObject = PaymentIntent | Transfer | Payout | Refund | Charge
+StripeObject = PaymentIntent | Transfer | Payout | Refund | Dispute | Charge
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,8 @@ The chart of accounts
     stripe_balance              asset: what the Stripe account holds, as Stripe's own books say
     stripe_clearing             asset: moved at Stripe, its balance transaction not yet booked
     stripe_fees                 expense
+    disputes_withheld           asset: taken by a card holder's bank, not decided yet
+    dispute_losses              expense: decided against us, and not carried by the vendor
     bank                        asset, vendor's books: paid out
     fleet_receivable:COMPANY    asset: the fleet's job, paid by us to the vendor
     vendor_payable:VENDOR       liability: taken from a driver, owed to the vendor
@@ -24,6 +26,10 @@ from dataclasses import dataclass
 from roadcall_payments.domain.errors import BrokenInvariant
 from roadcall_payments.domain.events import (
     BalanceTransactionBooked,
+    Bearer,
+    DisputeClosed,
+    DisputeFundsReinstated,
+    DisputeFundsWithdrawn,
     Fact,
     LostMovementFound,
     PayerType,
@@ -66,6 +72,12 @@ def postings(fact: Fact) -> tuple[Posting, ...]:
             lines = _lost(fact)
         case StrayMoneyObserved():
             lines = _pair(fact.account, "stripe_clearing", "suspense:stray", fact.amount)
+        case DisputeFundsWithdrawn():
+            lines = _pair(fact.account, "disputes_withheld", "stripe_clearing", fact.amount)
+        case DisputeFundsReinstated():
+            lines = _pair(fact.account, "stripe_clearing", "disputes_withheld", fact.amount)
+        case DisputeClosed() if fact.loss.amount_cents:
+            lines = _pair(fact.account, _borne_by(fact), "disputes_withheld", fact.loss)
         case RefundSucceeded():
             lines = _pair(fact.account, _given_back_by(fact), "stripe_clearing", fact.amount)
         case RefundFailed(returned=True):
@@ -105,6 +117,16 @@ def _completed(fact: PaymentCompleted) -> tuple[Posting, ...]:
     return _pair(fact.account, receivable, "stripe_clearing", fact.amount) + _pair(
         fact.destination, "stripe_balance", "earnings", fact.amount
     )
+
+
+def _borne_by(fact: DisputeClosed) -> str:
+    match fact.borne_by:
+        case Bearer.VENDOR:
+            return f"vendor_payable:{fact.vendor_id}"
+        case Bearer.PLATFORM:
+            return "dispute_losses"
+        case Bearer.SUSPENSE:
+            return "suspense:stray"
 
 
 def _given_back_by(fact: RefundSucceeded | RefundFailed) -> str:

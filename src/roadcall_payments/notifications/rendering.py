@@ -25,6 +25,7 @@ from jinja2 import (
 
 from roadcall_payments.domain.errors import FinalError
 from roadcall_payments.notifications.amounts import format_amount, locale_of
+from roadcall_payments.notifications.instants import format_instant
 from roadcall_payments.ports import Channel, NoticeDetails, Rendered
 
 SHORT_CHARS_MAX = 320  # two SMS
@@ -85,7 +86,8 @@ def _values(details: NoticeDetails, reader: Locale) -> dict[str, object]:
     """The details by name, the amount in the reader's form; absent ones are None."""
     plain = {name: _plain(value) for name, value in asdict(details).items()}
     amount = format_amount(details.amount, reader) if details.amount else None
-    return {**plain, "amount": amount}
+    due = format_instant(details.due, reader) if details.due else None
+    return {**plain, "amount": amount, "due": due}
 
 
 def _plain(value: object) -> object:

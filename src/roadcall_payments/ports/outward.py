@@ -58,6 +58,10 @@ class NoticeDetails:
     account: str | None = None
     object_id: str | None = None
     refund_id: str | None = None
+    dispute_id: str | None = None
+    due: datetime | None = None
+    inquiry: bool = False
+    borne_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

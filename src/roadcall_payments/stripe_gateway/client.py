@@ -21,6 +21,7 @@ from roadcall_payments.domain.stripe_objects import (
     Account,
     BalanceFunds,
     BalanceTransaction,
+    Dispute,
     PaymentIntent,
     Payout,
     Reversal,
@@ -282,6 +283,11 @@ class StripeGateway:
             "/v1/refunds",
             mapping.read_refunds,
             params={"payment_intent": payment_intent, "expand": ["data.balance_transaction"]},
+        )
+
+    async def dispute(self, dispute_id: str) -> Dispute:
+        return await self._reads.one(
+            "dispute.retrieve", path_of("/v1/disputes", dispute_id), mapping.read_dispute
         )
 
     async def payouts(self, account: str, created: CreatedWindow) -> Sequence[Payout]:

@@ -15,6 +15,7 @@ from roadcall_payments.domain.stripe_objects import (
     BalanceFunds,
     BalanceTransaction,
     Charge,
+    Dispute,
     Operation,
     PaymentIntent,
     Payout,
@@ -128,6 +129,20 @@ def refund(w: wire.WireRefund) -> Refund:
     )
 
 
+def dispute(w: wire.WireDispute) -> Dispute:
+    due = w.evidence_details.due_by if w.evidence_details else None
+    return Dispute(
+        id=w.id,
+        charge=w.charge,
+        payment_intent=w.payment_intent,
+        amount=from_stripe(w.amount, w.currency),
+        reason=w.reason,
+        status=w.status,
+        evidence_due=_time(due) if due is not None else None,
+        lines=tuple(balance_transaction(line) for line in w.balance_transactions),
+    )
+
+
 def charge(w: wire.WireCharge) -> Charge:
     return Charge(id=w.id, payment_intent=w.payment_intent)
 
@@ -200,6 +215,7 @@ read_payment_intent = reader(wire.WirePaymentIntent, payment_intent)
 read_transfer = reader(wire.WireTransfer, transfer)
 read_payout = reader(wire.WirePayout, payout)
 read_refund = reader(wire.WireRefund, refund)
+read_dispute = reader(wire.WireDispute, dispute)
 read_charge = reader(wire.WireCharge, charge)
 read_balance = reader(wire.WireBalance, balance)
 
@@ -234,6 +250,11 @@ READER_OF_EVENT: Mapping[str, Callable[[Json], StripeObject]] = {
     # The names that endpoints of older API versions send.
     "charge.refund.updated": read_refund,
     "charge.refunded": read_charge,
+    "charge.dispute.created": read_dispute,
+    "charge.dispute.updated": read_dispute,
+    "charge.dispute.funds_withdrawn": read_dispute,
+    "charge.dispute.funds_reinstated": read_dispute,
+    "charge.dispute.closed": read_dispute,
     "payout.paid": read_payout,
     "payout.failed": read_payout,
 }

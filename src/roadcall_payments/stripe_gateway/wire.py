@@ -7,7 +7,7 @@ from typing import Annotated, Generic, Literal, TypeVar
 import msgspec
 from msgspec import Meta, Struct
 
-from roadcall_payments.domain.stripe_objects import IntentStatus, RefundStatus
+from roadcall_payments.domain.stripe_objects import DisputeStatus, IntentStatus, RefundStatus
 
 T = TypeVar("T")
 
@@ -126,6 +126,23 @@ class WireRefund(Struct):
     reason: str | None = None
     failure_reason: str | None = None
     balance_transaction: WireBalanceTransaction | str | None = None
+
+
+class WireEvidenceDetails(Struct):
+    due_by: UnixTime | None = None
+
+
+class WireDispute(Struct):
+    id: str
+    object: Literal["dispute"]
+    charge: str
+    status: DisputeStatus
+    amount: int
+    currency: str
+    reason: str
+    payment_intent: str | None = None
+    evidence_details: WireEvidenceDetails | None = None
+    balance_transactions: list[WireBalanceTransaction] = []
 
 
 class WireCapabilities(Struct):

@@ -34,6 +34,7 @@ from roadcall_payments.workflows.vendors import Contacts, Vendors
 
 APPROVAL_NEEDED = "approval_needed"
 REFUND_REQUESTED = "refund_requested"
+EVIDENCE_DUE = "dispute_evidence_due"
 _VENDOR = "vendor"
 _PER_COMMIT = 40  # a notice is two of a commit's 90 items (M28)
 
@@ -106,6 +107,12 @@ _CONCERNING: Mapping[type[e.Fact], tuple[_Planned, ...]] = {
     e.RefundObserved: (_Planned("back_office", "refund_observed"),),
     e.RefundSucceeded: (_Planned(_VENDOR, "refund_made"),),
     e.RefundFailed: (_Planned("back_office", "refund_failed"),),
+    e.DisputeOpened: (
+        _Planned("back_office", "dispute_opened"),
+        _Planned(_VENDOR, "payment_disputed"),
+    ),
+    e.EvidenceDeadlineNeared: (_Planned("back_office", EVIDENCE_DUE),),
+    e.DisputeClosed: (_Planned("back_office", "dispute_closed"),),
     e.PayoutFailed: (_Planned("back_office", "payout_failed"),),
     e.StrayMoneyObserved: (_Planned("operations", "stray_money"),),
     e.AnomalyRecorded: (_Planned("operations", "anomaly"),),
@@ -115,6 +122,7 @@ _COMPLETED = {
     e.PayerType.BACK_OFFICE: (_Planned(_VENDOR, "transfer_sent"),),
 }
 _RETURNED = (_Planned("back_office", "refund_failed"), _Planned(_VENDOR, "refund_returned"))
+_LOST = (_Planned("back_office", "dispute_closed"), _Planned(_VENDOR, "dispute_lost"))
 _FLAGGED = (_Planned("reviewers", "payment_flagged"),)
 
 # What to subscribe ``Notices.plan`` to: the published names of the facts above.
@@ -134,6 +142,9 @@ EVENT_NAMES = (
     "RefundObserved",
     "RefundCompleted",
     "RefundFailed",
+    "DisputeOpened",
+    "EvidenceDeadlineNeared",
+    "DisputeClosed",
     "PayoutFailed",
     "StrayMoneyObserved",
     "AnomalyRecorded",
@@ -248,8 +259,8 @@ class Notices:
         return vendor, await self._vendors.contacts(vendor)
 
     async def _still_true(self, insert: NoticeInsert) -> bool:
-        """Nobody is asked to approve what has been decided meanwhile."""
-        if insert.template not in (APPROVAL_NEEDED, REFUND_REQUESTED):
+        """Nobody is asked to approve, or to answer, what has been decided meanwhile."""
+        if insert.template not in (APPROVAL_NEEDED, REFUND_REQUESTED, EVIDENCE_DUE):
             return True
         loaded = await self._store.load(insert.stream)
         payment = loaded.state if loaded else None
@@ -257,7 +268,11 @@ class Notices:
             return False
         if insert.template == APPROVAL_NEEDED:
             return payment.status is Status.PENDING_APPROVAL
-        refund = payment.refund(_details.decode(insert.params).refund_id or "")
+        about = _details.decode(insert.params)
+        if insert.template == EVIDENCE_DUE:
+            dispute = payment.dispute(about.dispute_id or "")
+            return dispute is not None and dispute.awaits_evidence
+        refund = payment.refund(about.refund_id or "")
         return refund is not None and refund.status is RefundStatus.REQUESTED
 
 
@@ -272,6 +287,8 @@ def _planned(fact: e.Fact) -> tuple[_Planned, ...]:
             return ()
         case e.RefundFailed(returned=True, from_suspense=False):
             return _RETURNED
+        case e.DisputeClosed(borne_by=e.Bearer.VENDOR) if fact.loss.amount_cents > 0:
+            return _LOST
     return _CONCERNING.get(type(fact), ())
 
 
@@ -306,6 +323,8 @@ def _details_of(fact: e.Fact, payment: Payment | None) -> NoticeDetails:
                 message=fact.message,
                 refund_id=fact.refund_id,
             )
+        case e.DisputeOpened() | e.EvidenceDeadlineNeared() | e.DisputeClosed():
+            return _of_dispute(details, fact, payment)
         case e.PayoutFailed():
             return replace(
                 details,
@@ -326,6 +345,22 @@ def _details_of(fact: e.Fact, payment: Payment | None) -> NoticeDetails:
         case e.AnomalyRecorded():
             return replace(details, code=fact.code, message=fact.detail, object_id=fact.object_id)
     return details
+
+
+def _of_dispute(
+    details: NoticeDetails,
+    fact: e.DisputeOpened | e.EvidenceDeadlineNeared | e.DisputeClosed,
+    payment: Payment | None,
+) -> NoticeDetails:
+    dispute = payment.dispute(fact.dispute_id) if payment else None
+    if dispute is None:
+        raise BrokenInvariant(f"There is no dispute {fact.dispute_id}.")
+    about = replace(details, dispute_id=dispute.id, amount=dispute.amount, inquiry=dispute.inquiry)
+    if not isinstance(fact, e.DisputeClosed):
+        return replace(about, code=dispute.reason, due=fact.evidence_due)
+    if fact.loss.amount_cents > 0:
+        about = replace(about, amount=fact.loss, borne_by=fact.borne_by)
+    return replace(about, code=fact.status)
 
 
 def _address(contacts: Contacts | None, channel: Channel) -> str | None:

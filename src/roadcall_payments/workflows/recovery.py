@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from roadcall_payments.commit import stream_of
-from roadcall_payments.domain import approval, commands, outcomes
+from roadcall_payments.domain import approval, commands, disputes_seen, outcomes
 from roadcall_payments.domain.errors import BrokenInvariant
 from roadcall_payments.domain.events import Awaiting
 from roadcall_payments.domain.payment import (
@@ -21,10 +21,12 @@ from roadcall_payments.domain.payment import (
     Status,
     Unbooked,
     refund_due_at,
+    reminder_due_at,
 )
 from roadcall_payments.domain.people import WORKER
 from roadcall_payments.domain.stripe_objects import BalanceTransaction, StripeIdentity
-from roadcall_payments.ports import Claim, Gateway, Store
+from roadcall_payments.ports import Claim, Gateway
+from roadcall_payments.workflows.dispute_reading import DisputeReading
 from roadcall_payments.workflows.intake import Scoring
 from roadcall_payments.workflows.movement import (
     CANCEL_NOT_RECEIVED,
@@ -46,19 +48,20 @@ class Recovery:
     def __init__(
         self,
         write_path: WritePath,
-        store: Store,
         gateway: Gateway,
         movement: Movement,
         refunds: RefundMovement,
+        disputes: DisputeReading,
         switch: MovementsSwitch,
         scoring: Scoring,
         patience: Patience,
     ) -> None:
         self._write_path = write_path
-        self._store = store
+        self._store = write_path.store
         self._gateway = gateway
         self._movement = movement
         self._refunds = refunds
+        self._disputes = disputes
         self._switch = switch
         self._scoring = scoring
         self._patience = patience
@@ -90,6 +93,7 @@ class Recovery:
         if payment.unbooked:
             payment = await self._book(payment)
         payment = await self._settle_refunds(payment)
+        payment = await self._remind_of_evidence(payment)
         if payment.status is Status.PROCESSING and payment.awaiting is Awaiting.STRIPE:
             return await self._settle(payment)
         if payment.status in (Status.PROCESSING, Status.FAILED) and payment.payment_intent:
@@ -141,6 +145,29 @@ class Recovery:
             else:
                 payment = await self._refunds.look(payment)
         return payment
+
+    async def _remind_of_evidence(self, payment: Payment) -> Payment:
+        """Somebody is told in time, of a dispute that Stripe still wants an answer to."""
+        for dispute in payment.disputes:
+            due_at = reminder_due_at(dispute, self._patience)
+            if due_at is None or due_at > self._write_path.clock.now():
+                continue
+            payment = await self._see_dispute(payment, dispute.id)
+            payment = await self._write(
+                payment, partial(disputes_seen.evidence_reminder, dispute_id=dispute.id)
+            )
+        return payment
+
+    async def _see_dispute(self, payment: Payment, dispute_id: str) -> Payment:
+        """As it is at Stripe: the event that told of its end may have been lost."""
+        decided = await self._disputes.look(dispute_id)
+
+        def decide(current: Payment) -> commands.Facts:
+            if current != payment:
+                return ()
+            return decided(current, self._write_path.clock.now())
+
+        return await self._write(payment, decide)
 
     async def _payer_silent(self, payment: Payment) -> Payment:
         """Look first; a payer who stays silent for days has the PaymentIntent cancelled (M33)."""

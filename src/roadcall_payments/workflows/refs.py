@@ -29,6 +29,8 @@ def refs_added(stream: str, facts: Sequence[e.Fact], after: State) -> tuple[RefA
             case e.RefundPending() | e.RefundSucceeded() | e.RefundFailed() if fact.stripe_refund:
                 # Its own name makes a refund bookable once, whichever stream tries (M17).
                 keys.append(stripe_ref(fact.account, fact.livemode, fact.stripe_refund))
+            case e.DisputeOpened():
+                keys.append(stripe_ref(fact.account, fact.livemode, fact.dispute_id))
             case e.BalanceTransactionBooked() if isinstance(after, Payment | Stray):
                 # Its own name makes a line bookable once, whichever stream tries (M17).
                 keys.append(stripe_ref(fact.account, bool(after.livemode), fact.transaction.id))

@@ -20,6 +20,7 @@ from roadcall_payments.domain.payout import Payout
 from roadcall_payments.domain.people import STRIPE
 from roadcall_payments.domain.stripe_objects import (
     Charge,
+    Dispute,
     IntentStatus,
     PaymentIntent,
     StripeEvent,
@@ -30,7 +31,9 @@ from roadcall_payments.domain.stripe_objects import Payout as StripePayout
 from roadcall_payments.domain.stripe_objects import Refund as StripeRefund
 from roadcall_payments.journal import Head
 from roadcall_payments.ports import Claim, Gateway, Store
+from roadcall_payments.workflows.dispute_reading import DisputeReading
 from roadcall_payments.workflows.webhook_delivery import Changed, Deliveries, Delivery, NotNow
+from roadcall_payments.workflows.webhook_disputes import DisputeEvents
 from roadcall_payments.workflows.webhook_refunds import RefundEvents
 from roadcall_payments.workflows.write_path import AlreadyTaken, WritePath, Written
 
@@ -38,12 +41,19 @@ REASON_CHARS_MAX = 500
 
 
 class WebhookInbox:
-    def __init__(self, write_path: WritePath, store: Store, gateway: Gateway) -> None:
+    def __init__(
+        self,
+        write_path: WritePath,
+        store: Store,
+        gateway: Gateway,
+        disputes: DisputeReading,
+    ) -> None:
         self._write_path = write_path
         self._store = store
         self._gateway = gateway
         self._deliveries = Deliveries(write_path, store)
         self._refunds = RefundEvents(self._deliveries, store, gateway)
+        self._disputes = DisputeEvents(self._deliveries, store, disputes)
 
     async def take(self, body: bytes, signature: str) -> str:
         """Verify, keep and apply one delivery; the event's id, also for a repeat.
@@ -144,6 +154,8 @@ class WebhookInbox:
                 await self._apply_transfer(delivery, identity, transfer)
             case StripeRefund() | Charge() as told if event.connected_account is None:
                 await self._refunds.apply(delivery, identity, told)
+            case Dispute() as told if event.connected_account is None:
+                await self._disputes.apply(delivery, identity, told)
             case None:
                 await self._deliveries.keep(delivery, "nothing of ours changes with this type")
             case _:
