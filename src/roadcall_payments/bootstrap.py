@@ -125,7 +125,6 @@ def join(
     tracing: Tracing | None = None,
 ) -> Service:
     """The service on the given adapters. Tests and simulations bring their own."""
-    from roadcall_payments.notifications.rendering import FileTemplates
 
     def committed(commit: Commit) -> None:
         count(commit)
@@ -142,26 +141,14 @@ def join(
         write_path, gateway, movement, refund_movement, disputes, switch, scoring, settings.patience
     )
     webhook_inbox = WebhookInbox(write_path, store, gateway, disputes)
-    notices = Notices(store, clock, vendors, _audience(settings), FileTemplates(), notifiers)
+    notices = _notices(settings, store, clock, vendors, notifiers)
     bus = InProcessBus()
     relay = OutboxRelay(store, bus, settings.relay_batch_size)
     checkpoints = _checkpoints(settings, store, clock)
     guard = RestoreGuard(store, checkpoints, switch)
-    handlers: Mapping[Queue, Handler] = {
-        Queue.OUTBOX: relay.relay,
-        Queue.INBOX: webhook_inbox.retry,
-        Queue.ATTENTION: recovery.attend,
-        Queue.NOTICES: notices.send,
-    }
-    if tracing is not None:
-        handlers = {queue: tracing.handler(queue, work, store) for queue, work in handlers.items()}
     measures = Measures(store, clock)
-    duties = [
-        Duty("checkpoint", guard.attend, guard.at_end),
-        Duty("ledger_balance", measures.balance, measures.at_end),
-    ]
-    rules, pace = retry_rules_of(settings), pace_of(settings)
-    worker = Worker(store, clock, ids, handlers, rules, pace, duties)
+    handlers = _handlers(relay, webhook_inbox, recovery, notices, store, tracing)
+    worker = _worker(settings, store, clock, ids, handlers, guard, measures)
     bus.subscribe(notices.plan, *EVENT_NAMES)
     return Service(
         settings=settings,
@@ -191,6 +178,51 @@ def join(
         worker=worker,
         tracing=tracing,
     )
+
+
+def _notices(
+    settings: Settings,
+    store: Store,
+    clock: Clock,
+    vendors: Vendors,
+    notifiers: Mapping[Channel, Notifier],
+) -> Notices:
+    from roadcall_payments.notifications.rendering import FileTemplates
+
+    return Notices(store, clock, vendors, _audience(settings), FileTemplates(), notifiers)
+
+
+def _handlers(
+    relay: OutboxRelay,
+    webhook_inbox: WebhookInbox,
+    recovery: Recovery,
+    notices: Notices,
+    store: Store,
+    tracing: Tracing | None,
+) -> Mapping[Queue, Handler]:
+    handlers = {
+        Queue.OUTBOX: relay.relay,
+        Queue.INBOX: webhook_inbox.retry,
+        Queue.ATTENTION: recovery.attend,
+        Queue.NOTICES: notices.send,
+    }
+    return tracing.handlers(handlers, store) if tracing else handlers
+
+
+def _worker(
+    settings: Settings,
+    store: Store,
+    clock: Clock,
+    ids: Ids,
+    handlers: Mapping[Queue, Handler],
+    guard: RestoreGuard,
+    measures: Measures,
+) -> Worker:
+    duties = [
+        Duty("checkpoint", guard.attend, guard.at_end),
+        Duty("ledger_balance", measures.balance, measures.at_end),
+    ]
+    return Worker(store, clock, ids, handlers, retry_rules_of(settings), pace_of(settings), duties)
 
 
 def back_up_database(settings: Settings, file: Path) -> Copied:

@@ -3,9 +3,7 @@
 A payment's trace id *is* its id (a UUIDv7 has 128 bits, as a trace id has), and its root span's id
 is derived from it: so the API, the worker, a webhook and the relay, in whatever process and on
 whatever day, write into the same trace without passing anything on. Spans hold ids, codes and
-counts; never a body, a key or a person.
-
-The parts of the service are wrapped from outside, so that without tracing they are not even asked.
+counts; never a body, a key or a person. The service's parts are wrapped from outside.
 """
 
 from __future__ import annotations
@@ -13,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
+import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -110,8 +109,11 @@ class Tracing:
     def gateway(self, gateway: Gateway) -> Gateway:
         return cast(Gateway, _TracedGateway(gateway, self))
 
-    def handler(self, queue: Queue, handler: Handler, store: Store) -> Handler:
-        """A worker's handler in a span of the payment that the piece of work is of."""
+    def handlers(self, handlers: Mapping[Queue, Handler], store: Store) -> Mapping[Queue, Handler]:
+        """A worker's handlers, each in a span of the payment that the piece of work is of."""
+        return {queue: self._handler(queue, work, store) for queue, work in handlers.items()}
+
+    def _handler(self, queue: Queue, handler: Handler, store: Store) -> Handler:
 
         async def work(claim: Claim) -> None:
             stream = claim.key
@@ -151,7 +153,7 @@ class Tracing:
         return answer
 
     async def close(self) -> None:
-        """Send what is left. Waits as long as the exporter's own timeout."""
+        """Send what is left; waits for the exporter."""
         await asyncio.to_thread(self._provider.shutdown)
 
     # --- spans ---
@@ -172,14 +174,12 @@ class Tracing:
         ours = around is not None and around.trace_id == trace_id
         parent = around.span_id if around and ours else root_span_id(trace_id)
         began = time.time_ns()
-        error: BaseException | None = None
+        before = sys.exception()
         try:
             yield
-        except BaseException as raised:
-            error = raised
-            raise
         finally:
-            self._write(name, kind, attributes, began, self._context(trace_id, parent), error)
+            above = self._context(trace_id, parent)
+            self._write(name, kind, attributes, began, above, _raised_since(before))
 
     @contextmanager
     def _surrounded(
@@ -192,13 +192,11 @@ class Tracing:
         around = _Surroundings(name, RandomIdGenerator().generate_span_id())
         token = _around.set(around)
         began = time.time_ns()
-        error: BaseException | None = None
+        before = sys.exception()
         try:
             yield around
-        except BaseException as raised:
-            error = raised
-            raise
         finally:
+            error = _raised_since(before)
             _around.reset(token)
             if around.trace_id is not None:
                 parent = self._context(around.trace_id, root_span_id(around.trace_id))
@@ -326,6 +324,12 @@ class _TracedGateway:
                 return await plain(*args, **options)
 
         return read
+
+
+def _raised_since(before: BaseException | None) -> BaseException | None:
+    """What is on its way out of the block; not what was being handled when it began."""
+    raised = sys.exception()
+    return None if raised is before else raised
 
 
 def _outcome_attributes(outcome: Outcome) -> dict[str, AttributeValue]:

@@ -250,6 +250,7 @@ async def test_the_switch_says_who_and_why(api: Api) -> None:
         "by": None,
         "reason": "",
         "updatedAt": None,
+        "heldAfterRestore": False,
     }
     paused = await api.post("/movements/pause", ADMIN, {"reason": "Stripe has an incident."})
     assert (paused.json["paused"], paused.json["by"]) == (True, "admin:maria")

@@ -18,7 +18,6 @@ from roadcall_payments.cli.main import cli
 from roadcall_payments.cli.service import variable
 from roadcall_payments.config import Settings
 from roadcall_payments.domain import errors
-from roadcall_payments.telemetry import REGISTRY
 from tests.docs.documents import ROOT, Document, document, documents
 
 DOCUMENTS = documents()
@@ -144,11 +143,6 @@ def test_the_error_table_says_which_errors_may_pass() -> None:
         if one.code in told:
             transient = issubclass(one, errors.TransientError)
             assert told[one.code] == ("yes" if transient else "no"), one.code
-
-
-def test_the_metrics_are_the_services_own() -> None:
-    told = set(re.findall(r"`(roadcall_\w+)`", " ".join(r[0] for r in INTEGRATION.rows("metric"))))
-    assert told == {family.name for family in REGISTRY.collect()}
 
 
 def test_the_layout_names_what_is_there() -> None:

@@ -78,7 +78,7 @@ async def _store(service: Service) -> tuple[Check, bool | None]:
         movements = await service.movements_switch.state()
     except RoadcallError as broken:
         return _unwell("store", broken), None
-    return _WELL, movements is not None and movements.paused
+    return _WELL, movements is not None and not movements.flow
 
 
 async def _credentials(service: Service) -> Check:

@@ -27,6 +27,7 @@ class MovementsView(View):
             "by": "admin:maria",
             "reason": "Stripe reports an incident.",
             "updatedAt": EXAMPLE_AT,
+            "heldAfterRestore": False,
         }
     )
 
@@ -34,16 +35,22 @@ class MovementsView(View):
     by: str | None = Field(description="Who switched last; null while nobody ever did.")
     reason: str
     updated_at: Instant | None
+    held_after_restore: bool = Field(
+        description="The database was restored; an operator brings its books up to date first."
+    )
 
 
 def movements_view(movements: Movements | None) -> MovementsView:
     if movements is None:
-        return MovementsView(paused=False, by=None, reason="", updated_at=None)
+        return MovementsView(
+            paused=False, by=None, reason="", updated_at=None, held_after_restore=False
+        )
     return MovementsView(
         paused=movements.paused,
         by=movements.by,
         reason=movements.reason,
         updated_at=movements.updated_at,
+        held_after_restore=movements.hold is not None,
     )
 
 

@@ -15,7 +15,7 @@ from roadcall_payments.bootstrap import Service
 from roadcall_payments.cli.database_check import NETWORK_TIMEOUT_S, database_checks
 from roadcall_payments.cli.finding import Check, Finding
 from roadcall_payments.cli.service import read_settings, with_service
-from roadcall_payments.cli.tables import age, print_json, print_table
+from roadcall_payments.cli.tables import age, moment, print_json, print_table
 from roadcall_payments.commit import InboxStatus
 from roadcall_payments.config import Settings
 from roadcall_payments.domain.errors import InvalidInput, RoadcallError
@@ -199,6 +199,16 @@ async def _inbox(service: Service) -> Check:
 
 async def _movements(service: Service) -> Check:
     movements = await service.movements_switch.state()
+    if movements is not None and movements.hold is not None:
+        hold = movements.hold
+        detail = f"held after a restore; the books end at {moment(hold.since)}: {hold.reason}"
+        passed = hold.repaired_until is not None
+        return Check(
+            "movements",
+            Finding.WRONG,
+            detail,
+            "roadcall-payments release" if passed else "roadcall-payments repair-drift",
+        )
     if movements is not None and movements.paused:
         waited = age(movements.updated_at, service.clock.now())
         detail = f"held for {waited} by {movements.by}: {movements.reason}"
