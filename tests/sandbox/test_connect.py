@@ -58,6 +58,8 @@ def test_reversals_take_back_parts_until_nothing_is_left(stripe: CoreClient) -> 
     transfer = stripe.post(
         "/v1/transfers", {"amount": 1_000, "currency": "usd", "destination": vendor}
     )
+    more = {"amount": 5_000, "currency": "usd", "destination": vendor}
+    stripe.post("/v1/transfers", more)
     path = f"/v1/transfers/{transfer['id']}/reversals"
     first = stripe.post(path, {"amount": 300})
     stripe.expect(400, "POST", path, {"amount": 701})
@@ -68,8 +70,20 @@ def test_reversals_take_back_parts_until_nothing_is_left(stripe: CoreClient) -> 
     whole = stripe.get(f"/v1/transfers/{transfer['id']}")
     assert (whole["amount_reversed"], whole["reversed"]) == (1_000, True)
     assert [each["id"] for each in stripe.get(path)["data"]] == [second["id"], first["id"]]
-    assert (stripe.available(), stripe.available(vendor)) == (1_000_000, 0)
+    assert (stripe.available(), stripe.available(vendor)) == (995_000, 5_000)
     stripe.expect(400, "POST", path)
+
+
+def test_a_reversal_beyond_what_the_account_has_is_refused(stripe: CoreClient) -> None:
+    vendor = stripe.connected_account()
+    params = {"amount": 1_000, "currency": "usd", "destination": vendor}
+    transfer = stripe.post("/v1/transfers", params)["id"]
+    stripe.post("/v1/payouts", {"amount": 400, "currency": "usd"}, account=vendor)
+    path = f"/v1/transfers/{transfer}/reversals"
+    error = stripe.expect(400, "POST", path, {"amount": 601})
+    assert error["code"] == "balance_insufficient"
+    stripe.post(path, {"amount": 600})
+    assert stripe.available(vendor) == 0
 
 
 def test_a_payout_goes_its_way_in_time(stripe: CoreClient) -> None:

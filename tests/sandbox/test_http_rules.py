@@ -78,6 +78,22 @@ def test_what_is_not_modelled_is_named(stripe: CoreClient) -> None:
     assert stripe.request("GET", "/v1/balance", headers=version).status == 501
 
 
+def test_the_version_of_the_specification_is_assumed_where_none_is_sent(stripe: CoreClient) -> None:
+    reply = stripe.request("POST", "/v1/payment_intents", INTENT)
+    assert reply.headers["Stripe-Version"] == "2026-08-26.dahlia"
+    newer = {"stripe-version": "2026-10-28.endive"}
+    answered = stripe.request("GET", "/v1/balance", headers=newer)
+    assert (answered.status, answered.headers["Stripe-Version"]) == (200, "2026-10-28.endive")
+    assert stripe.get("/v1/events")["data"][0]["api_version"] == "2026-08-26.dahlia"
+    nonsense = {"stripe-version": "newest"}
+    assert stripe.request("GET", "/v1/balance", headers=nonsense).status == 400
+
+
+def test_an_account_of_nobody_is_refused(stripe: CoreClient) -> None:
+    error = stripe.expect(403, "GET", "/v1/balance", account="acct_nobody")
+    assert error["code"] == "account_invalid"
+
+
 def test_an_expansion_that_leads_nowhere_moves_nothing(stripe: CoreClient) -> None:
     params = {**INTENT, "payment_method": "pm_card_visa", "confirm": True, "expand": ["secrets"]}
     stripe.expect(400, "POST", "/v1/payment_intents", params)

@@ -20,6 +20,7 @@ METHODS = st.sampled_from(
     [
         "pm_card_visa",
         "pm_card_bypassPending",
+        "pm_card_bypassPending",
         "pm_card_chargeDeclined",
         "pm_card_createDispute",
         "pm_card_createDisputeInquiry",
@@ -70,6 +71,10 @@ class Money(RuleBasedStateMachine):
             for amount in (900, 600):
                 params = {"amount": amount, "currency": "usd", "destination": vendor["id"]}
                 self.stripe.post("/v1/transfers", params)
+            data = {"destination": vendor["id"]}
+            self.stripe.pay(2_000, "pm_card_bypassPending", transfer_data=data)
+            self.stripe.pay(1_000, transfer_data=data, application_fee_amount=90)
+        self.stripe.pay(800, "pm_card_bypassPending")
 
     def send(self, path: str, params: dict[str, Any], account: str | None = None) -> None:
         """Try with one key until there is an answer: what Stripe asks of a client."""
@@ -141,13 +146,19 @@ class Money(RuleBasedStateMachine):
 
     @rule(data=st.data())
     def refund(self, data: st.DataObject) -> None:
-        named = self.pick(data, "charges")
-        if named is not None:
+        paid = [each.id for each in self.stripe.sandbox.world.charges if each.captured]
+        paid = [each for each in paid if each.startswith("ch_")][-8:]
+        if paid:
+            named = data.draw(st.sampled_from(paid))
             charge = self.stripe.sandbox.world.charges[named]
             params = draw_part(data, charge.amount_captured - charge.amount_refunded)
             more: dict[str, Any] = {"instructions_email": "payer@example.com"}
-            for share in ("reverse_transfer", "refund_application_fee"):
-                if data.draw(st.booleans()):
+            back = {
+                "reverse_transfer": charge.transfer,
+                "refund_application_fee": charge.application_fee,
+            }
+            for share, there in back.items():
+                if there is not None and data.draw(st.booleans()):
                     more[share] = True
             self.send("/v1/refunds", {"charge": named, **more, **params}, charge.account)
 
@@ -183,14 +194,16 @@ class Money(RuleBasedStateMachine):
         if named is not None:
             transfer = self.stripe.sandbox.world.transfers[named]
             params: dict[str, Any] = draw_part(data, transfer.amount - transfer.amount_reversed)
-            if data.draw(st.booleans()):
+            payment = self.stripe.sandbox.world.charges[transfer.destination_payment]
+            if payment.application_fee is not None and data.draw(st.booleans()):
                 params["refund_application_fee"] = True
             self.send(f"/v1/transfers/{named}/reversals", params)
 
     @rule(data=st.data())
     def pay_out(self, data: st.DataObject) -> None:
         account = data.draw(st.sampled_from(self.accounts))
-        part = draw_part(data, self.stripe.available(account))
+        whole = self.stripe.available(account)
+        part = {"amount": whole} if data.draw(st.booleans()) else draw_part(data, whole)
         self.send("/v1/payouts", {"amount": 50, "currency": "usd", **part}, account)
 
     @rule(data=st.data(), action=st.sampled_from(["cancel", "pay", "fail"]))

@@ -267,6 +267,11 @@ def test_a_rolled_secret_signs_along_and_the_old_one_alone_on_demand(
     receiver.received[1].verify(SECRET)
     with pytest.raises(stripe.SignatureVerificationError):
         receiver.received[1].verify(rolled["secret"])
+    control(subscribed, "DELETE", "faults")
+    control(subscribed, "POST", "clock", {"advance": 2 * 86_400})
+    api.payment_intents.create(INTENT)
+    receiver.wait_until(lambda: len(receiver.received) == 3)
+    assert receiver.received[2].signature.count("v1=") == 1
 
 
 def test_connected_accounts_events_go_to_the_connect_endpoint(

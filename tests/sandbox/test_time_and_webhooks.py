@@ -112,6 +112,19 @@ def test_an_endpoint_gets_what_it_asked_for(stripe: CoreClient) -> None:
     assert stripe.sandbox.due_parcels() == []
 
 
+def test_a_delayed_delivery_comes_by_the_sandboxes_clock_or_when_asked(stripe: CoreClient) -> None:
+    stripe.post("/v1/webhook_endpoints", HOOK)
+    stripe.control("POST", "faults", {"kind": "webhook_delay", "seconds": 60})
+    stripe.post("/v1/payment_intents", INTENT)
+    stripe.advance(59)
+    assert stripe.sandbox.due_parcels() == []
+    stripe.advance(1)
+    assert len(stripe.sandbox.due_parcels()) == 1
+    stripe.post("/v1/payment_intents", INTENT)
+    assert stripe.control("POST", "deliveries/retry") == {"retried": 1}
+    assert len(stripe.sandbox.due_parcels()) == 1
+
+
 def test_pending_deliveries_survive_a_restart() -> None:
     storage = KeptRows()
     stripe = CoreClient(storage=storage)

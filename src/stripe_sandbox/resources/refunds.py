@@ -110,9 +110,9 @@ def create_refund(call: Call) -> JsonObject:
         metadata=merge_metadata({}, params),
         instructions_email=_instructions_email(params, charge),
     )
+    world.refunds.add(refund)
     take_shares(world, back, refund)
     _start(world, refund, charge)
-    world.refunds.add(refund)
     charge.amount_refunded += amount
     world.charges.save(charge)
     body = render_refund(world, refund)
