@@ -78,6 +78,14 @@ simulate: setup ## payments under every fault at once, audited (PAYMENTS=, SEED=
 	@$(PY) -m tests.simulation $(if $(PAYMENTS),--payments $(PAYMENTS)) $(if $(SEED),--seed '$(SEED)') \
 	    $(if $(FAULTS),--faults '$(FAULTS)')
 
+.PHONY: simulate-mutants
+simulate-mutants: setup ## plant each defect in a simulated world: the auditor must see every one
+	@$(PY) -m tests.simulation.mutants
+
+.PHONY: chaos
+chaos: setup ## kill -9 of real processes under load, PostgreSQL restarted twice, audited (SECONDS=, SEED=)
+	@$(PY) -m tests.chaos $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed '$(SEED)')
+
 .PHONY: bench-sandbox
 bench-sandbox: setup ## PaymentIntents a second that the sandbox creates on one core, at 32 connections
 	@$(PY) benchmarks/bench_sandbox.py

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import click
 
+from roadcall_payments.domain.errors import RoadcallError
 from roadcall_payments.ports import Store
 from roadcall_payments.workflows.verification import Verification
 from tests.simulation.alarms import unexpected_errors
@@ -86,7 +87,7 @@ def _violations(world: World, planted: Planted) -> list[Violation]:
     with unexpected_errors(world.loop.problems):
         try:
             tell(world, planted.payments)
-        except (NeverQuiet, WorldStandsStill) as error:
+        except (NeverQuiet, WorldStandsStill, RoadcallError) as error:
             found.append(Violation("quiet", world.seed, str(error) or "everybody waits for ever"))
     found += [Violation("world", world.seed, problem) for problem in world.loop.problems]
 
@@ -121,9 +122,7 @@ def main(only: str, workers: int) -> None:
     started = time.monotonic()
     failed = 0
     click.echo(f"{'defect':<36}{'rule':<6}{'seed':<10}{'what the auditor said'}")
-    with ProcessPoolExecutor(
-        workers, mp_context=get_context("spawn"), max_tasks_per_child=4
-    ) as pool:
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         for place, caught in zip(places, pool.map(hunt, places), strict=True):
             failed += not caught.proved
             for line in _lines(CATALOGUE[place], caught):

@@ -102,29 +102,30 @@ class _Recomputes(Wrong):
 
     async def send(self, request: StripeRequest, *, first_try: bool, budget_s: float) -> Outcome:
         if not first_try and "metadata" in request.params:
-            params = json.loads(request.params)
-            params["metadata"]["release"] = "2"
-            request = replace(request, params=json.dumps(params))
+            request = _released(request)
         return await self.right.send(request, first_try=first_try, budget_s=budget_s)
 
 
-class _RecomputesAndFails(_TakesForFailure):
-    """The same, and Stripe's ``idempotency_error`` is taken for a failure (M5)."""
+def _released(request: StripeRequest) -> StripeRequest:
+    """The same call as a later release would derive it."""
+    params = json.loads(request.params)
+    params["metadata"]["release"] = "2"
+    return replace(request, params=json.dumps(params))
+
+
+class _RepeatsChanged(_TakesForFailure):
+    """A lost answer is asked for again with other parameters, which Stripe refuses with an
+    ``idempotency_error``; that is taken for a failure (M5)."""
 
     def __init__(self, right: Gateway) -> None:
-        super().__init__(_Blind(_Recomputes(right)), UnknownReason.IDEMPOTENCY_MISMATCH)  # type: ignore[arg-type]  # a Wrong passes on what it does not answer
+        super().__init__(right, UnknownReason.IDEMPOTENCY_MISMATCH)
 
-
-class _Blind(Wrong):
-    """Lists show nothing younger than an hour, so that recovery has to send."""
-
-    right: Gateway
-
-    async def transfers(self, transfer_group: str) -> list[object]:
-        return []
-
-    async def payment_intents(self, created: object) -> list[object]:
-        return []
+    async def send(self, request: StripeRequest, *, first_try: bool, budget_s: float) -> Outcome:
+        outcome = await super().send(request, first_try=first_try, budget_s=budget_s)
+        if isinstance(outcome, Unknown) and "metadata" in request.params:
+            changed = _released(request)
+            return await super().send(changed, first_try=first_try, budget_s=budget_s)
+        return outcome
 
 
 class _NewKey(Wrong):
@@ -213,7 +214,7 @@ CALLS = (
         "another card opens another PaymentIntent",
     ),
     Planted(
-        wrong_gateway("idempotency_error is failure", _RecomputesAndFails),
+        wrong_gateway("idempotency_error is failure", _RepeatsChanged),
         "M5",
         "a key used with other parameters is taken for a refusal",
         boosts=_STRIPE_FAILS,

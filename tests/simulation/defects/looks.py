@@ -75,6 +75,12 @@ class _BelievesEvents(Wrong):
             self._told[event.payload.id] = event.payload
         return event
 
+    def stored_event(self, body: bytes) -> StripeEvent:
+        event = self.right.stored_event(body)
+        if isinstance(event.payload, PaymentIntent):
+            self._told[event.payload.id] = event.payload
+        return event
+
     async def payment_intent(self, intent_id: str) -> PaymentIntent:
         told = self._told.pop(intent_id, None)
         return told or await self.right.payment_intent(intent_id)

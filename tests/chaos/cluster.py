@@ -1,0 +1,85 @@
+"""The service as several processes on one database: killed at random, started again at once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from random import Random
+
+from tests.flows.stack import ServerProcess, Stack, free_port
+
+# A process that is still importing holds nothing yet: killing it would prove nothing.
+UP_FOR_S = 2.0
+# The shortest that the settings allow: what a killed worker held comes back after it.
+LEASE_S = 30
+
+
+@dataclass
+class Member:
+    """One process of the service: how it is started, and the one that runs now."""
+
+    name: str
+    words: Sequence[str]
+    changed: Mapping[str, str]
+    process: ServerProcess
+    started_at: float = field(default_factory=time.monotonic)
+    kills: int = 0
+
+    @property
+    def up_for_s(self) -> float:
+        return time.monotonic() - self.started_at
+
+
+class Cluster:
+    """Two API processes and two workers, beside the stack's sandbox and database."""
+
+    def __init__(self, stack: Stack, random: Random) -> None:
+        self._stack = stack
+        self._random = random
+        # The stack's own process is both; here each does one thing.
+        stack.service.kill()
+        second = {"ROADCALL_PORT": str(free_port())}
+        self.members = [
+            self._started("api-1", ("serve", "--no-worker"), {}),
+            self._started("api-2", ("serve", "--no-worker"), second),
+            self._started("worker-1", ("worker",), {}),
+            self._started("worker-2", ("worker",), {}),
+        ]
+        stack.service = self.members[0].process
+        for api in self.apis:
+            api.wait_ready("/health/ready")
+
+    @property
+    def apis(self) -> list[ServerProcess]:
+        return [member.process for member in self.members[:2]]
+
+    @property
+    def kills(self) -> Mapping[str, int]:
+        return {member.name: member.kills for member in self.members}
+
+    def kill_one(self) -> None:
+        """kill -9 of a random process that is up, and its next start at once."""
+        up = [member for member in self.members if member.up_for_s >= UP_FOR_S]
+        if not up:
+            return
+        member = self._random.choice(up)
+        member.process.kill()
+        member.kills += 1
+        self._stack.others.remove(member.process)
+        again = self._started(member.name, member.words, member.changed)
+        member.process, member.started_at = again.process, again.started_at
+        if member is self.members[0]:
+            self._stack.service = member.process
+
+    def wait_whole(self) -> None:
+        """Until both APIs answer and both workers live."""
+        for api in self.apis:
+            api.wait_ready("/health/ready")
+        for member in self.members:
+            assert member.process.running, (
+                f"{member.name}: {member.process.log.read_text()[-2000:]}"
+            )
+
+    def _started(self, name: str, words: Sequence[str], changed: Mapping[str, str]) -> Member:
+        return Member(name, words, changed, self._stack.start_beside(name, *words, **changed))
