@@ -80,6 +80,7 @@ class FakeGateway(MoneyBack):
         self.made_transfers: dict[str, Transfer] = {}
         self.made_reversals: list[Reversal] = []
         self.balance_lines: list[BalanceTransaction] = []
+        self.listed: list[bytes] = []
         self.events_by_body: dict[bytes, StripeEvent] = {}
         self.down: RoadcallError | None = None
         self.reads_down: RoadcallError | None = None
@@ -295,7 +296,8 @@ class FakeGateway(MoneyBack):
         return [line for line in self.balance_lines if source in (None, line.source)]
 
     async def events(self, created: CreatedWindow) -> Sequence[StripeEvent]:
-        return ()
+        """Of ``listed`` bodies, oldest first."""
+        return [replace(self.stored_event(body), body=body) for body in self.listed]
 
     async def verified_event(self, body: bytes, signature: str, *, now: datetime) -> StripeEvent:
         self._must_be_up()
