@@ -16,7 +16,8 @@ class CuttingProxy:
 
     ``cut_answers``: so many times more the server's next answer to a statement that contains
     ``to`` is thrown away, and the line with it, once the server has given it. ``refuses``: new
-    lines are closed at once.
+    lines are closed at once. ``frozen``: nothing gets through and nothing is closed, as when a
+    network swallows what is sent.
     """
 
     def __init__(self, folder: Path, url: str) -> None:
@@ -26,6 +27,7 @@ class CuttingProxy:
         self.cut_answers = 0
         self.to = b""
         self.refuses = False
+        self.frozen = False
         self.refuses_after_cut = False
         self._lines: set[asyncio.Task[None]] = set()
 
@@ -54,8 +56,9 @@ class CuttingProxy:
             while data := await near.read(65_536):
                 if self.cut_answers and self.to in data:
                     armed.set()
-                onward.write(data)
-                await onward.drain()
+                if not self.frozen:
+                    onward.write(data)
+                    await onward.drain()
 
         async def answers() -> None:
             while data := await far.read(65_536):

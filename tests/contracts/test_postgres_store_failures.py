@@ -176,6 +176,31 @@ async def test_what_cannot_be_found_out_is_unknown_not_guessed(url: str) -> None
         await store.close()
 
 
+async def test_a_network_that_swallows_what_is_sent_is_given_up(url: str) -> None:
+    async with cutting_proxy(url) as proxy:
+        store = await open_postgres(proxy.url, wait_seconds_max=0.5, answer_seconds_max=0.5)
+        write = new_payment_write()
+        await store.commit([commit_of(write)])
+        await store.load(write.stream)
+        proxy.frozen = True
+        begun = time.monotonic()
+        answers = await asyncio.gather(
+            store.commit([whole_commit("x")]),
+            store.load(write.stream),
+            store.claim(Queue.OUTBOX, now=NOON, lease_s=60, limit=1, worker="w"),
+            store.count_request("us_1", 1),
+            return_exceptions=True,
+        )
+        assert [type(answer) for answer in answers[1:]] == [StoreUnavailable] * 3
+        assert isinstance(answers[0], list)
+        assert isinstance(answers[0][0], CommitUnknown)
+        assert time.monotonic() - begun < 8
+        proxy.frozen = False
+        assert await store.commit([whole_commit("x")]) == [Committed()]
+        assert await store.load(write.stream) is not None
+        await store.close()
+
+
 async def test_a_rival_in_the_meantime_is_a_conflict(url: str) -> None:
     """The answer is lost and so was the race: somebody else's entry stands in the place."""
     first = new_payment_write()
@@ -241,7 +266,7 @@ def mortal() -> Iterator[PostgresServer]:
 async def test_a_restart_loses_nothing_and_is_waited_for(
     mortal: PostgresServer, how: signal.Signals
 ) -> None:
-    store = await open_postgres(mortal.url(mortal.create_database()), wait_seconds_max=20)
+    store = await open_postgres(mortal.url(mortal.create_database()), wait_seconds_max=60)
     names = [f"n{n}" for n in range(600)]
     source = iter(names)
     results: list[CommitResult] = []
@@ -296,7 +321,7 @@ async def test_a_server_that_stays_away_is_not_waited_for_without_end(
 
 
 async def test_an_acknowledged_commit_survives_the_servers_crash(mortal: PostgresServer) -> None:
-    store = await open_postgres(mortal.url(mortal.create_database()), wait_seconds_max=20)
+    store = await open_postgres(mortal.url(mortal.create_database()), wait_seconds_max=60)
     for name in ("one", "two"):
         assert await store.commit([whole_commit(name)]) == [Committed()]
     mortal.kill()

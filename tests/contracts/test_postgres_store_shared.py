@@ -203,6 +203,45 @@ async def test_what_is_appended_while_another_process_publishes_goes_out_in_orde
     assert {age.queue: age.waiting for age in await writer.queue_ages()}[Queue.OUTBOX] == 0
 
 
+async def test_a_stream_that_grows_while_it_is_taken_off_stays_listed(
+    stores: list[PostgresStore], url: str
+) -> None:
+    """The relay ends its claim while the commit of one more entry is under way, held up behind
+    its write to the outbox: it must not decide on what stood before."""
+    writer, relay = stores
+    first = new_payment_write()
+    await writer.commit([commit_of(first)])
+    (claim,) = await relay.claim(Queue.OUTBOX, now=NOON, lease_s=60, limit=1, worker="w")
+    other, watcher = await asyncpg.connect(url), await asyncpg.connect(url)
+    holding = other.transaction()
+    await holding.start()
+    second = next_write(first, anomaly())
+    await other.execute(
+        "INSERT INTO journal VALUES ('payment/other', 1, $1, 'T', 1, 'a', '', 1, 'p', 'h')",
+        second.entries[0].event_id,
+    )
+
+    async def waiting_for_locks(count: int, unless: asyncio.Future[None] | None = None) -> None:
+        while not (unless and unless.done()) and count > await watcher.fetchval(  # noqa: ASYNC110  # only the server knows
+            "SELECT count(*) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        ):
+            await asyncio.sleep(0.01)
+
+    adding = asyncio.create_task(writer.commit([commit_of(second)]))
+    await waiting_for_locks(1)
+    ending = asyncio.create_task(relay.finish(claim, published_seq=1))
+    await waiting_for_locks(2, unless=ending)
+    await holding.rollback()
+    assert await adding == [Committed()]
+    await ending
+    for connection in (other, watcher):
+        await connection.close()
+
+    (again,) = await relay.claim(Queue.OUTBOX, now=NOON, lease_s=60, limit=1, worker="w")
+    assert (again.key, again.published_seq) == (first.stream, 1)
+
+
 WORKER_THAT_DIES = """
 import asyncio, sys
 from roadcall_payments.ports import Queue

@@ -132,13 +132,18 @@ class Connections:
         finally:
             await self._pool.release(connection)
 
-    async def run(self, job: Callable[[Connection], Awaitable[T]]) -> T:
+    async def run(
+        self, job: Callable[[Connection], Awaitable[T]], *, seconds_max: float | None = None
+    ) -> T:
         """What may be done twice (reads, ends of claims): again on a new connection when one is
-        lost, as long as the wait allows. Raises our own errors only."""
+        lost, as long as the wait allows. Raises our own errors only.
+
+        ``seconds_max``: how long the job itself may take, where that is less than a query may.
+        """
         deadline = self.deadline()
         while True:
             try:
-                async with self.borrowed(deadline) as connection:
+                async with self.borrowed(deadline) as connection, asyncio.timeout(seconds_max):
                     return await job(connection)
             except FAILED as error:
                 if not is_lost(error) or not await may_try_again(deadline):

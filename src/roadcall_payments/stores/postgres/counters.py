@@ -5,6 +5,7 @@ In an unlogged table: a crash of the server may forget a minute's counts.
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Sequence
 
@@ -35,15 +36,19 @@ _FORGET = """
 class RequestCounters:
     """What is done with a batch of requests: one statement, in the order of the keys."""
 
-    def __init__(self, connections: Connections) -> None:
+    def __init__(self, connections: Connections, seconds_max: float) -> None:
         self._connections = connections
+        self._seconds_max = seconds_max
         self._newest = 0
 
     async def work(self, batch: Sequence[Submission[Counted, int]]) -> None:
         asked = Counter(one.job for one in batch)
         counted = sorted((window, caller, count) for (caller, window), count in asked.items())
         newest = counted[-1][0]
-        async with self._connections.borrowed(self._connections.deadline()) as connection:
+        async with (
+            self._connections.borrowed(self._connections.deadline()) as connection,
+            asyncio.timeout(self._seconds_max),
+        ):
             if newest > self._newest:
                 # The window before may still be asked for by a process whose clock is behind.
                 await connection.execute(_FORGET, newest - 1)

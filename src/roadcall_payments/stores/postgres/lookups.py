@@ -26,9 +26,11 @@ class Lookups(Generic[FoundT]):
         connections: Connections,
         read: Callable[[Connection, Sequence[str]], Awaitable[Mapping[str, FoundT]]],
         *,
+        seconds_max: float,
         waiting_max: int,
     ) -> None:
         self._connections = connections
+        self._seconds_max = seconds_max
         self._read = read
         self._lane: Lane[str, FoundT | None] = Lane(
             self._work, at_once=_AT_ONCE, batch_max=_BATCH_MAX, waiting_max=waiting_max
@@ -42,6 +44,8 @@ class Lookups(Generic[FoundT]):
 
     async def _work(self, batch: Sequence[Submission[str, FoundT | None]]) -> None:
         keys = sorted({one.job for one in batch})
-        found = await self._connections.run(lambda connection: self._read(connection, keys))
+        found = await self._connections.run(
+            lambda connection: self._read(connection, keys), seconds_max=self._seconds_max
+        )
         for one in batch:
             one.answer = found.get(one.job)

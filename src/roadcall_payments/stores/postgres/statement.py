@@ -42,8 +42,9 @@ def _insert(name: str, table: str, columns: str, types: str, tail: str = "") -> 
 # Those that never change; the others stand beside the state.
 _PAYMENT_COLUMNS = "id, company_id, vendor_id, driver_id, incident_id, payer_type"
 
-# Every process locks the tables in this order, and each table's rows in the order of their keys,
-# so that no two can wait for each other.
+# Every process meets the tables in one order (PostgreSQL's: those that are counted, as listed, then
+# the others from the end) and each table's rows in the order of their keys, so that no two can wait
+# for each other.
 PARTS: tuple[Part, ...] = (
     Part(
         "streams_moved",

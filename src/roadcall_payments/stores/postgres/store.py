@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, TypeVar, cast
 
@@ -56,8 +56,8 @@ WRITERS = 2
 READERS_MAX = 6
 """Connections of one process: so many, and no more, each opened when it is first needed."""
 
-WRITE_SECONDS_MAX = 10.0
-READ_SECONDS_MAX = 60.0
+ANSWER_SECONDS_MAX = 10.0
+LIST_SECONDS_MAX = 60.0
 
 # The writing statement's tables are met row by row, by their keys and in their order, whatever the
 # planner thinks of their size; it is planned once.
@@ -71,12 +71,17 @@ WRITER_SETTINGS = {
 
 
 async def open_postgres(
-    url: str, *, migrates: bool = True, wait_seconds_max: float = WAIT_SECONDS_MAX
+    url: str,
+    *,
+    migrates: bool = True,
+    wait_seconds_max: float = WAIT_SECONDS_MAX,
+    answer_seconds_max: float = ANSWER_SECONDS_MAX,
 ) -> PostgresStore:
     """Open the database at ``postgresql://...``, at this code's schema.
 
     ``migrates``: bring an older or empty database up to it, instead of refusing it.
     ``wait_seconds_max``: how long a call waits for a server that is gone before StoreUnavailable.
+    ``answer_seconds_max``: how long for the answer of one that is there; lists take longer.
     Raises StoreUnavailable when it cannot be reached or used, with what to do, or when a newer
     version wrote it.
     """
@@ -84,7 +89,7 @@ async def open_postgres(
         await (migrate(url) if migrates else must_be_current(url))
     except FAILED as error:
         raise classified(error) from error
-    store = PostgresStore(url, wait_seconds_max)
+    store = PostgresStore(url, wait_seconds_max, answer_seconds_max)
     await store.open()
     return store
 
@@ -96,18 +101,19 @@ class PostgresStore:
     Belongs to the event loop it was opened in. ``close`` drains.
     """
 
-    def __init__(self, url: str, wait_seconds_max: float) -> None:
+    def __init__(self, url: str, wait_seconds_max: float, answer_seconds_max: float) -> None:
+        self._answer_seconds_max = answer_seconds_max
         self.writing = Connections(
             url,
             size=WRITERS,
-            query_seconds_max=WRITE_SECONDS_MAX,
+            query_seconds_max=answer_seconds_max,
             wait_seconds_max=wait_seconds_max,
             settings=WRITER_SETTINGS,
         )
         self._reading = Connections(
             url,
             size=READERS_MAX,
-            query_seconds_max=READ_SECONDS_MAX,
+            query_seconds_max=LIST_SECONDS_MAX,
             wait_seconds_max=wait_seconds_max,
             settings={"jit": "off"},
         )
@@ -119,16 +125,14 @@ class PostgresStore:
             keys_of=lambda job: job.keys,
         )
         self._counts: Lane[Counted, int] = Lane(
-            RequestCounters(self._reading).work,
+            RequestCounters(self._reading, answer_seconds_max).work,
             at_once=1,
             batch_max=BATCH_MAX,
             waiting_max=WAITING_MAX,
         )
-        self._streams = Lookups(
-            self._reading, queries.read_heads_and_states, waiting_max=WAITING_MAX
-        )
-        self._refs = Lookups(self._reading, queries.read_refs, waiting_max=WAITING_MAX)
-        self._events = Lookups(self._reading, queries.read_inbox_events, waiting_max=WAITING_MAX)
+        self._streams = self._lookups(queries.read_heads_and_states)
+        self._refs = self._lookups(queries.read_refs)
+        self._events = self._lookups(queries.read_inbox_events)
 
     async def open(self) -> None:
         await self.writing.open()
@@ -160,24 +164,24 @@ class PostgresStore:
         return await self._refs.find(ref_key)
 
     async def streams(self, after: str = "", limit: int = 500) -> Sequence[Stored]:
-        return await self._run(lambda db: queries.read_streams(db, after, limit))
+        return await self._list(lambda db: queries.read_streams(db, after, limit))
 
     # queries
 
     async def payments(self, query: PaymentQuery) -> Page[Payment]:
-        return await self._run(lambda db: queries.read_payments(db, query))
+        return await self._list(lambda db: queries.read_payments(db, query))
 
     async def payment_faults(self, stream: str) -> Sequence[str]:
-        return await self._run(lambda db: stream_faults(db, stream))
+        return await self._list(lambda db: stream_faults(db, stream))
 
     async def orphans(self) -> Sequence[str]:
-        return await self._run(orphan_faults)
+        return await self._list(orphan_faults)
 
     async def vendor_was_paid(self, vendor_id: str) -> bool:
         return await self._run(lambda db: queries.read_vendor_was_paid(db, vendor_id))
 
     async def balances(self, book: str | None = None) -> Sequence[Posting]:
-        return await self._run(lambda db: queries.read_balances(db, book))
+        return await self._list(lambda db: queries.read_balances(db, book))
 
     async def texts(self, ids: Sequence[str]) -> dict[str, str]:
         return await self._run(lambda db: queries.read_texts(db, ids))
@@ -194,7 +198,7 @@ class PostgresStore:
     async def inbox_events(
         self, status: InboxStatus | None, cursor: str | None, limit: int
     ) -> Page[InboxEvent]:
-        return await self._run(lambda db: queries.read_inbox(db, status, cursor, limit))
+        return await self._list(lambda db: queries.read_inbox(db, status, cursor, limit))
 
     async def notice(self, notice_id: str) -> Notice | None:
         return await self._run(lambda db: queries.read_notice(db, notice_id))
@@ -226,7 +230,7 @@ class PostgresStore:
         await self._run(lambda db: work.park(db, claim, now=now, reason=reason))
 
     async def dead_letters(self, queue: Queue | None = None) -> Sequence[DeadLetter]:
-        return await self._run(lambda db: work.read_dead_letters(db, queue))
+        return await self._list(lambda db: work.read_dead_letters(db, queue))
 
     async def redrive(self, queue: Queue, key: str, *, now: datetime) -> bool:
         return await self._run(lambda db: work.redrive(db, queue, key, now))
@@ -235,7 +239,7 @@ class PostgresStore:
         await self._run(lambda db: work.notice_sent(db, notice_id, at, provider_id))
 
     async def queue_ages(self) -> Sequence[QueueAge]:
-        return await self._run(work.read_queue_ages)
+        return await self._list(work.read_queue_ages)
 
     # limits
 
@@ -260,5 +264,15 @@ class PostgresStore:
         await self.writing.close()
         await self._reading.close()
 
+    def _lookups(
+        self, read: Callable[[Connection, Sequence[str]], Awaitable[Mapping[str, T]]]
+    ) -> Lookups[T]:
+        return Lookups(
+            self._reading, read, seconds_max=self._answer_seconds_max, waiting_max=WAITING_MAX
+        )
+
     async def _run(self, job: Callable[[Connection], Awaitable[T]]) -> T:
+        return await self._reading.run(job, seconds_max=self._answer_seconds_max)
+
+    async def _list(self, job: Callable[[Connection], Awaitable[T]]) -> T:
         return await self._reading.run(job)
