@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 
 ACCOUNT = "acct_1BenchPlatform"
-API_KEY = "sk_test_" + "benchmark"
+API_KEY = "sk_test_" + "benchmark" * 4
 WEBHOOK_SECRET = "whsec_" + "benchmark"
 
 # A template's rows carry these; a copy carries its number, or a digest of it, instead. Stripe's
 # ids come in no order, ours in the order of time: indexes feel the difference.
 NUMBER_MARK = "a" * 12
-INTENT_MARK = "pi_" + "b" * 24
+DIGEST_MARK = "b" * 24
 
 
 def payment_id(number: int) -> str:

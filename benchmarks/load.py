@@ -77,6 +77,8 @@ def run(url: str, requests: Sequence[bytes], seconds: float) -> Measured:
     said = json.loads(lines[0].removeprefix("RESULT "))
     if said["errors"] or said["statuses"]:
         raise LoadFailed(f"{said['errors']} broken, {said['statuses']} not 2xx of {lines[0]}")
+    if not said["requests"]:
+        raise LoadFailed("no answer within the time of the run")
     return Measured(
         said["requests"], said["duration_us"] / 1_000_000, said["p50_us"], said["p99_us"]
     )

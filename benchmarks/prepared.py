@@ -13,21 +13,22 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
-from benchmarks.identifiers import ACCOUNT, INTENT_MARK, NUMBER_MARK, payment_id, stripe_id
+from benchmarks.identifiers import ACCOUNT, DIGEST_MARK, NUMBER_MARK, payment_id, stripe_id
 from benchmarks.stripe_events import AMOUNT
-from roadcall_payments.commit import Commit, Committed, StreamWrite, stream_of
+from roadcall_payments.commit import Commit, Committed, StreamWrite, encode_state, stream_of
 from roadcall_payments.domain import events as e
 from roadcall_payments.domain import payment_fold
 from roadcall_payments.domain.money import Money
 from roadcall_payments.domain.payment import Patience, Payment, due_at
 from roadcall_payments.domain.stripe_objects import StripeIdentity
-from roadcall_payments.journal import Head, seal
-from roadcall_payments.ports import Store
+from roadcall_payments.journal import Head, JournalEntry, seal
+from roadcall_payments.ports import Queue, Store
 from roadcall_payments.stripe_gateway.requests import Redirects, payment_intent_request
 from roadcall_payments.workflows.refs import refs_added
 
 COMPANY = "c_example"
 _AT = datetime(2026, 11, 1, 12, 0, tzinfo=UTC)
+_MARKED_INTENT = f"pi_{DIGEST_MARK}"
 _MARKED_ID = payment_id(0)[:24] + NUMBER_MARK
 
 
@@ -36,6 +37,7 @@ class Stage(StrEnum):
 
     APPROVED = "approved"
     AWAITS_SUCCESS = "processing"
+    COMPLETED = "completed"
 
 
 def _facts(stage: Stage) -> Sequence[e.PaymentFact]:
@@ -71,11 +73,26 @@ def _facts(stage: Stage) -> Sequence[e.PaymentFact]:
         identity=StripeIdentity(ACCOUNT, False),
         redirects=Redirects(),
     )
-    return [
-        *before,
+    before += [
         e.ProcessingStarted(1, request, None, "service:service-example"),
-        e.PaymentIntentOpened(1, INTENT_MARK, ACCOUNT, False, e.Source.ANSWER, "req_Bench01"),
+        e.PaymentIntentOpened(1, _MARKED_INTENT, ACCOUNT, False, e.Source.ANSWER, "req_Bench01"),
     ]
+    return [*before, _completed(_folded(before))] if stage is Stage.COMPLETED else before
+
+
+def _completed(before: Payment) -> e.PaymentCompleted:
+    return e.PaymentCompleted(
+        attempt=1,
+        payer_type=e.PayerType.DRIVER_IC,
+        object_id=_MARKED_INTENT,
+        amount=before.amount,
+        account=ACCOUNT,
+        livemode=False,
+        company_id=before.company_id,
+        vendor_id=before.vendor_id,
+        source=e.Source.WEBHOOK,
+        charge_id=f"ch_{DIGEST_MARK}",
+    )
 
 
 def _folded(facts: Sequence[e.PaymentFact]) -> Payment:
@@ -84,6 +101,15 @@ def _folded(facts: Sequence[e.PaymentFact]) -> Payment:
         payment = payment_fold.apply(payment, fact, _AT)
     assert payment is not None
     return payment
+
+
+def completion() -> tuple[JournalEntry, bytes]:
+    """The journal entry and the state that the awaited success brings, as stored."""
+    before = _folded(_facts(Stage.AWAITS_SUCCESS))
+    done = _completed(before)
+    stream, event_id = stream_of("payment", _MARKED_ID), payment_id(0)
+    (entry,) = seal(stream, Head(5), [done], at=_AT, actor="stripe", event_ids=[event_id])
+    return entry, encode_state(payment_fold.apply(before, done, _AT))
 
 
 async def write_template(store: Store, stage: Stage) -> None:
@@ -114,10 +140,10 @@ class TemplateTable:
         """The rows of the payments of these numbers."""
         marked = [[_is_marked(value) for value in row] for row in self.rows]
         for number in numbers:
-            digits, intent = f"{number:012d}", stripe_id("pi", number)
+            digits, digest = f"{number:012d}", stripe_id("pi", number).removeprefix("pi_")
             for row, marks in zip(self.rows, marked, strict=True):
                 yield tuple(
-                    _copied(value, digits, intent) if mark else value
+                    _copied(value, digits, digest) if mark else value
                     for value, mark in zip(row, marks, strict=True)
                 )
 
@@ -125,15 +151,20 @@ class TemplateTable:
 def template_of(
     name: str, columns: Sequence[str], rows: Iterable[Sequence[Value]]
 ) -> TemplateTable | None:
-    """Those of a table's rows that are the template's; None where there are none."""
-    own = tuple(tuple(row) for row in rows if any(map(_is_marked, row)))
+    """Those of a table's rows that are the template's; None where there are none.
+
+    The outbox's are left out: the relay has long published what was written before.
+    """
+    own = tuple(
+        tuple(row) for row in rows if any(map(_is_marked, row)) and Queue.OUTBOX.value not in row
+    )
     return TemplateTable(name, tuple(columns), own) if own else None
 
 
 def _is_marked(value: Value) -> bool:
     match value:
         case str():
-            return NUMBER_MARK in value or INTENT_MARK in value
+            return NUMBER_MARK in value or DIGEST_MARK in value
         case bytes():
             return _is_marked(value.decode("utf-8", "replace"))
         case uuid.UUID():
@@ -142,13 +173,13 @@ def _is_marked(value: Value) -> bool:
             return False
 
 
-def _copied(value: Value, digits: str, intent: str) -> Value:
+def _copied(value: Value, digits: str, digest: str) -> Value:
     match value:
         case str():
-            return value.replace(NUMBER_MARK, digits).replace(INTENT_MARK, intent)
+            return value.replace(NUMBER_MARK, digits).replace(DIGEST_MARK, digest)
         case bytes():
             changed = value.replace(NUMBER_MARK.encode(), digits.encode())
-            return changed.replace(INTENT_MARK.encode(), intent.encode())
+            return changed.replace(DIGEST_MARK.encode(), digest.encode())
         case uuid.UUID():
             return uuid.UUID(str(value).replace(NUMBER_MARK, digits))
         case _:

@@ -1,0 +1,145 @@
+"""The systems under measurement, each able to prepare and to run one round."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import psutil
+
+from benchmarks import load
+from benchmarks.databases import Database
+from benchmarks.load import LoadFailed
+from benchmarks.prepared import Stage
+from benchmarks.processes import cpu_seconds
+from benchmarks.references import Reference
+from benchmarks.service import WEBHOOK_PATH, Service, process_requests, webhook_requests
+
+# Requests are prepared for more than the last round needed, since running out spoils a round.
+_MARGIN = 1.6
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """What one round showed. CPU is microseconds a request, of the system's own processes and of
+    its database's; the load generator's is in neither."""
+
+    per_second: float
+    p99_ms: float | None
+    cpu_us: float
+    database_cpu_us: float
+
+
+class Contender(Protocol):
+    @property
+    def name(self) -> str: ...
+
+    def round(self, seconds: float) -> Round:
+        """Prepare, then measure for ``seconds``. Raises LoadFailed when not all of it counts."""
+        ...
+
+
+class HttpContender:
+    """A server that takes prepared requests; one of ours or a reference."""
+
+    def __init__(
+        self,
+        name: str,
+        url: str,
+        *,
+        prepare: Callable[[int, int], Sequence[bytes]],
+        done: Callable[[], int],
+        processes: Callable[[], list[psutil.Process]],
+        database: Callable[[], list[psutil.Process]],
+        first_guess: int,
+    ) -> None:
+        """``prepare(first, count)`` fills what is needed and gives the requests; ``done`` counts
+        in the database what has taken effect; ``first_guess`` is a rate that is not exceeded."""
+        self.name = name
+        self._url = url
+        self._prepare = prepare
+        self._done = done
+        self._processes = processes
+        self._database = database
+        self._rate = first_guess / _MARGIN
+        self._next = 0
+
+    def round(self, seconds: float) -> Round:
+        count = int(self._rate * _MARGIN * seconds) + 10 * load.CONNECTIONS
+        requests = self._prepare(self._next, count)
+        self._next += count
+        before = self._done()
+        processes, database = self._processes(), self._database()
+        own, its = cpu_seconds(processes), cpu_seconds(database)
+        measured = load.run(self._url, requests, seconds)
+        own, its = cpu_seconds(processes) - own, cpu_seconds(database) - its
+        self._must_have_worked(measured.requests, before)
+        self._rate = max(measured.per_second, self._rate / 4)
+        return Round(
+            measured.per_second,
+            measured.p99_us / 1_000,
+            own * 1_000_000 / measured.requests,
+            its * 1_000_000 / measured.requests,
+        )
+
+    def _must_have_worked(self, answered: int, before: int) -> None:
+        """Every answer stands for a row; requests that were cut off at the end may have one too."""
+        deadline = time.monotonic() + 10
+        while (done := self._done() - before) < answered and time.monotonic() < deadline:
+            time.sleep(0.1)
+        if not answered <= done <= answered + 2 * load.CONNECTIONS:
+            raise LoadFailed(f"{self.name}: {answered} answers, but {done} rows")
+
+
+def webhooks_to_service(
+    name: str, service: Service, database: Database, first_guess: int = 16_000
+) -> HttpContender:
+    def prepare(first: int, count: int) -> Sequence[bytes]:
+        database.fill(Stage.AWAITS_SUCCESS, first, count)
+        return webhook_requests(service.url, WEBHOOK_PATH, first, count)
+
+    return HttpContender(
+        name,
+        service.url,
+        prepare=prepare,
+        done=lambda: database.counted("journal", "type = 'PaymentCompleted'"),
+        processes=lambda: service.process.tree,
+        database=database.server,
+        first_guess=first_guess,
+    )
+
+
+def process_calls_to_service(name: str, service: Service, database: Database) -> HttpContender:
+    def prepare(first: int, count: int) -> Sequence[bytes]:
+        database.fill(Stage.APPROVED, first, count)
+        return process_requests(service, first, count)
+
+    return HttpContender(
+        name,
+        service.url,
+        prepare=prepare,
+        done=lambda: database.counted("journal", "type = 'PaymentIntentOpened'"),
+        processes=lambda: service.process.tree,
+        database=database.server,
+        first_guess=5_000,
+    )
+
+
+def webhooks_to_reference(
+    name: str,
+    reference: Reference,
+    done: Callable[[], int],
+    server: Callable[[], list[psutil.Process]],
+    first_guess: int,
+) -> HttpContender:
+    return HttpContender(
+        name,
+        reference.url,
+        prepare=lambda first, count: webhook_requests(reference.url, reference.path, first, count),
+        done=done,
+        processes=lambda: reference.process.tree,
+        database=server,
+        first_guess=first_guess,
+    )

@@ -1,0 +1,5 @@
+"""The addresses of ``dj_site``."""
+
+from django.urls import include, path
+
+urlpatterns = [path("stripe/", include("djstripe.urls", namespace="djstripe"))]
