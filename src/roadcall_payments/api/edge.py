@@ -43,11 +43,12 @@ class Edge:
             await self._app(scope, receive, send)
             return
         exchange = _Exchange(scope, send, self._request_id(scope))
-        with structlog.contextvars.bound_contextvars(request_id=exchange.record.id):
-            try:
-                await self._answer(exchange, receive)
-            finally:
-                exchange.tell()
+        bound = structlog.contextvars.bind_contextvars(request_id=exchange.record.id)
+        try:
+            await self._answer(exchange, receive)
+        finally:
+            exchange.tell()
+            structlog.contextvars.reset_contextvars(**bound)
 
     def _request_id(self, scope: Scope) -> str:
         for name, value in scope["headers"]:

@@ -38,11 +38,19 @@ class StripeWebhook:
         self._inbox = inbox
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        answer = await self._take(Request(scope, receive))
-        await answer(scope, receive, send)
+        taken = await self._take(Request(scope, receive))
+        if isinstance(taken, Response):
+            await taken(scope, receive, send)
+            return
+        body = msgspec.json.encode(taken)
+        length = str(len(body)).encode("ascii")
+        headers = [(b"content-length", length), (b"content-type", b"application/json")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
 
-    async def _take(self, request: Request) -> Response:
-        """200 once the event is kept (M19); 400 for what Stripe never signed; 500: send again."""
+    async def _take(self, request: Request) -> Taken | Response:
+        """Taken (200) once the event is kept (M19); else the problem: 400 for what Stripe never
+        signed; 500: send again."""
         record = record_of(request)
         if request.method != "POST":
             problem = http_problem(405, "It knows POST.", record.id)
@@ -60,7 +68,7 @@ class StripeWebhook:
             # Stripe delivers again whatever we answer but 2xx; the design says 500 (M19).
             problem = problem_of(away, record.id).model_copy(update={"status": 500})
             return respond(problem)
-        return Response(msgspec.json.encode(Taken(True, event_id)), media_type="application/json")
+        return Taken(True, event_id)
 
 
 def webhook_route(service: Service) -> Route:

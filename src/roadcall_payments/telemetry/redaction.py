@@ -47,6 +47,8 @@ _LONG_DIGITS = re.compile(r"[0-9](?:[ -]?[0-9]){12}")
 _DIGITS = re.compile(rf"(?P<kept>{_KEPT_DIGITS})|[0-9](?:[ -]?[0-9]){{12,}}")
 _GROUP = re.compile(r"[0-9]+")
 _CARD_DIGITS = range(13, 20)
+# No number below it has as many digits as a card.
+_CARDLESS = 10 ** (_CARD_DIGITS.start - 1)
 # Milli-, micro- and nanoseconds since 1970 have these lengths and begin with 1, as no card does.
 _EPOCH_DIGITS = (13, 16, 19)
 
@@ -70,6 +72,8 @@ def redact(value: object, depth: int = 0) -> object:
     match value:
         case str():
             return _shown(value)
+        case int() | float() if -_CARDLESS < value < _CARDLESS:
+            return value
         case int() | float():
             text = str(int(value)) if math.isfinite(value) else ""
             return value if redact_text(text) == text else REDACTED

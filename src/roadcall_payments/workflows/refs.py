@@ -39,6 +39,17 @@ def refs_added(stream: str, facts: Sequence[e.Fact], after: State) -> tuple[RefA
     return tuple(RefAdded(key, stream) for key in dict.fromkeys(keys))
 
 
+def refs_to_add(
+    stream: str, before: State | None, facts: Sequence[e.Fact], after: State
+) -> tuple[RefAdded, ...]:
+    """``refs_added`` without the PaymentIntent's own, which stands since it was opened."""
+    added = refs_added(stream, facts, after)
+    if not isinstance(before, Payment) or not before.payment_intent or not before.account:
+        return added
+    held = stripe_ref(before.account, bool(before.livemode), before.payment_intent)
+    return tuple(ref for ref in added if ref.key != held)
+
+
 def refs_removed(before: State | None, after: State, facts: Sequence[e.Fact]) -> tuple[str, ...]:
     """The job is free again once its payment was cancelled or rejected (M11)."""
     if not facts or not isinstance(after, Payment) or not isinstance(before, Payment):

@@ -37,7 +37,7 @@ from roadcall_payments.domain.errors import (
 from roadcall_payments.domain.people import Actor
 from roadcall_payments.journal import Head, JournalEntry, seal
 from roadcall_payments.ports import Clock, Ids, Loaded, Store
-from roadcall_payments.workflows.refs import refs_added, refs_removed
+from roadcall_payments.workflows.refs import refs_removed, refs_to_add
 
 # A stream that loses this often in a row has more writers than it should.
 CONFLICTS_MAX = 50
@@ -136,7 +136,7 @@ class WritePath:
             seq = head.seq + len(facts)
             commit = Commit(
                 streams=self._stream_writes(stream, head, entries, after),
-                refs_added=refs_added(stream, facts, after),
+                refs_added=refs_to_add(stream, state, facts, after),
                 refs_removed=refs_removed(state, after, facts),
                 inbox=inbox,
                 idempotency=self._idempotency(stream, opens, answer, seq, now),
