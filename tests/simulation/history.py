@@ -27,9 +27,11 @@ STORIES: Final[tuple[tuple[PayerType, float, Story], ...]] = (
     (PayerType.BACK_OFFICE, 0.45, back_office_pays),
 )
 
-GAP_S: Final = 0.6
+GAP_S: Final = 4.0
+BURST_MAX: Final = 30
 VENDORS: Final = 24
 NOT_READY_EVERY: Final = 6
+WITH_EMAIL_EVERY: Final = 3
 DAY_S: Final = 86_400.0
 QUIET_WITHIN_S: Final = 60 * DAY_S
 HISTORY_MAX_S: Final = 365 * DAY_S
@@ -59,13 +61,18 @@ async def _arrivals(world: World, payments: int) -> None:
     world.desk.begin_faults(world.faults)
     misfortunes = planned(world, payments)
     stories: list[asyncio.Task[None]] = []
+    left_of_burst = 0
     for number in range(payments):
+        if left_of_burst == 0:
+            left_of_burst = world.random.randint(1, BURST_MAX)
+            await asyncio.sleep(world.random.expovariate(1 / (GAP_S * left_of_burst)))
+        left_of_burst -= 1
         stories += [world.begin(befall(world, kind)) for kind in misfortunes.get(number, ())]
         job, story = _job(world, number, vendors)
         world.asked.jobs.append(job)
         stories.append(world.begin(_told(story, Teller(world, job))))
-        await asyncio.sleep(world.random.expovariate(1 / GAP_S))
-    await asyncio.gather(*stories)
+    # A story that fails is a problem of the world's; the others go on.
+    await asyncio.gather(*stories, return_exceptions=True)
 
 
 async def _told(story: Story, teller: Teller) -> None:
@@ -105,7 +112,8 @@ async def _vendors(world: World) -> list[tuple[str, str]]:
     for number in range(VENDORS):
         account = world.desk.connected_account(ready=number % NOT_READY_EVERY != 0)
         vendor_id = f"ve_{number}"
-        contacts = Contacts(f"Vendor {number}", f"vendor{number}@example.com", None, None)
+        email = f"vendor{number}@example.com" if number % WITH_EMAIL_EVERY == 0 else None
+        contacts = Contacts(f"Vendor {number}", email, None, None)
         record = VendorRecord(account, "en-US", contacts)
         await _put(world, vendor_id, record)
         vendors.append((vendor_id, account))

@@ -74,7 +74,7 @@ def test_time_passes_only_when_nothing_is_ready_and_then_at_once() -> None:
 
     loop.run_until_complete(both())
     loop.close()
-    assert seen == [("soon", 0.5), ("late", 86_400.0)]
+    assert seen == [("soon", 0.5), ("late", 86_400.0)]  # both are whole ticks
 
 
 def test_a_world_in_which_nothing_can_happen_any_more_says_so() -> None:

@@ -52,10 +52,10 @@ class TroubledStore:
         return troubled
 
     def _reading(self, method: Method) -> Method:
-        async def read(*args: object, **named: object) -> object:
+        def read(*args: object, **named: object) -> Awaitable[object]:
             if self._faults.strikes(Kind.READ_FAILS):
-                raise StoreUnavailable("The simulated database cannot be read.")
-            return await method(*args, **named)
+                return _unreadable()
+            return method(*args, **named)
 
         return read
 
@@ -71,3 +71,7 @@ class TroubledStore:
             return result
 
         return write
+
+
+async def _unreadable() -> object:
+    raise StoreUnavailable("The simulated database cannot be read.")

@@ -10,11 +10,14 @@ from __future__ import annotations
 import asyncio
 import heapq
 import itertools
+import math
 import weakref
 from collections.abc import Callable, Coroutine, Generator
 from contextvars import Context, ContextVar, copy_context
 from random import Random
 from typing import Any, Protocol, TypeVar, TypeVarTuple
+
+TICK_S = 0.1
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -121,6 +124,8 @@ class SeededLoop(asyncio.BaseEventLoop):
         *args: *Ts,
         context: Context | None = None,
     ) -> asyncio.TimerHandle:
+        # What would happen nearly at once happens at once, in an order that is drawn.
+        when = math.ceil(when / TICK_S) * TICK_S
         timer = _Step(when, callback, args, context)
         heapq.heappush(self._timers, (when, next(self._order), timer))
         return timer

@@ -23,7 +23,7 @@ from roadcall_payments.config import Settings
 from roadcall_payments.domain.errors import InvalidInput, RoadcallError
 from roadcall_payments.ports import Channel, Gateway, Queue, Store
 from roadcall_payments.stores.instants import from_micros
-from roadcall_payments.stores.lane import Submission
+from roadcall_payments.stores.lane import AtOnce, Submission
 from roadcall_payments.stores.sqlite.connection import BUSY_SECONDS_MAX
 from roadcall_payments.stores.sqlite.schema_version import migrate
 from roadcall_payments.stores.sqlite.store import SqliteStore
@@ -44,7 +44,7 @@ from tests.simulation.turns import SeededLoop
 T = TypeVar("T")
 
 MACHINES = 3
-POLL_S = (0.1, 2.0)
+POLL_S = (0.2, 4.0)
 AFTER_FAILURE_S = 5.0
 WEBHOOK_TIMEOUT_S = 20.0
 SHIFT_S = 365 * 86_400.0
@@ -163,8 +163,19 @@ class World:
             cuts.append(made.cut)
             return made
 
+        def looking_up(
+            name: str,
+            work: Callable[[Sequence[Submission[JobT, AnswerT]]], None],
+            *,
+            waiting_max: int,
+            batch_max: int,
+            at_end: Callable[[], None],
+        ) -> AtOnce[JobT, AnswerT]:
+            cuts.append(at_end)
+            return AtOnce(name, work, waiting_max=waiting_max, batch_max=batch_max, at_end=at_end)
+
         ids = SeededIds(process.clock, self._ids_random)
-        real = SqliteStore(self._path, BUSY_SECONDS_MAX, lane)
+        real = SqliteStore(self._path, BUSY_SECONDS_MAX, lane, looking_up)
         troubled = TroubledStore(real, self.faults, self._ring)
         gateway = StripeGateway(
             self.desk,

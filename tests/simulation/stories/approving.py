@@ -5,7 +5,7 @@ from __future__ import annotations
 from roadcall_payments.bootstrap import Service
 from roadcall_payments.domain.errors import TransientError
 from roadcall_payments.domain.events import PayerType
-from roadcall_payments.domain.payment import Payment, Status
+from roadcall_payments.domain.payment import Payment
 from roadcall_payments.domain.people import Actor
 from roadcall_payments.workflows.idempotency import Answer, IdempotencyKey
 from roadcall_payments.workflows.intake import NewLineItem, NewPayment
@@ -29,8 +29,9 @@ BY_EVENT = 0.3
 
 async def approved(teller: Teller) -> Payment | None:
     """The payment once it may be processed; None where people decided against it."""
-    await create(teller)
-    payment = await teller.until(lambda now: now.risk is not None)
+    payment = await create(teller)
+    if payment.risk is None:
+        payment = await teller.until(lambda now: now.risk is not None)
     if payment.flagged and not await _reviewed(teller):
         return None
     if teller.chance(0.03):
@@ -42,21 +43,21 @@ async def approved(teller: Teller) -> Payment | None:
     await _approve(teller, payment)
     if teller.chance(0.02):
         await teller.ask("cancel", cancel(teller))
-    payment = await teller.payment()
-    return payment if payment.status is Status.APPROVED else None
+        return None
+    return payment
 
 
-async def create(teller: Teller) -> None:
+async def create(teller: Teller) -> Payment:
     """By POST or by event, each perhaps more than once. Raises GaveUp."""
     if teller.chance(BY_EVENT):
-        await _by_event(teller)
-        return
+        return await _by_event(teller)
     heard = await teller.ask("create", create_act(teller.job), creation_key(teller.job))
     if heard.payment is None:
         raise GaveUp(f"create: {heard.code}")
     if teller.chance(0.02):
         # Asked again under another key: the job has its payment already (M11).
         await teller.ask("create", create_act(teller.job))
+    return heard.payment
 
 
 def creation_key(job: Job) -> str:
@@ -82,7 +83,7 @@ def new_payment(job: Job) -> NewPayment:
     )
 
 
-async def _by_event(teller: Teller) -> None:
+async def _by_event(teller: Teller) -> Payment:
     """WorkCompleted, from a bus that delivers until somebody took it, and now and then twice."""
     job = teller.job
     event_id = f"work_{job.incident_id}"
@@ -106,6 +107,7 @@ async def _by_event(teller: Teller) -> None:
     if payment is None:
         raise GaveUp("work_completed")
     job.payment_ids.append(payment.id)
+    return payment
 
 
 async def _reviewed(teller: Teller) -> bool:

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from roadcall_payments.domain.payment import Status
 from tests.simulation.stories.approving import approved, cancel, process, retry
-from tests.simulation.teller import Teller, both, ended
+from tests.simulation.teller import Heard, Teller, both, ended
 
 ROUNDS_MAX = 4
 
 
 async def back_office_pays(teller: Teller) -> None:
-    payment = await approved(teller)
-    if payment is None:
+    if await approved(teller) is None:
         return
     for _ in range(ROUNDS_MAX):
+        heard: Heard | None = None
         if teller.chance(0.02):
             await both(teller.ask("process", process(teller)), teller.ask("cancel", cancel(teller)))
         else:
-            await teller.ask("process", process(teller))
-        payment = await teller.settled()
+            heard = await teller.ask("process", process(teller))
+        payment = await teller.settled(heard)
         if ended(payment):
             return
         if payment.status is Status.FAILED:

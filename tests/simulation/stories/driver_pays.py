@@ -12,7 +12,7 @@ from roadcall_payments.domain.payment import Payment
 from roadcall_payments.workflows.idempotency import Answer, IdempotencyKey
 from tests.simulation.stories.approving import approved, cancel, process
 from tests.simulation.stripe_desk import form
-from tests.simulation.teller import DISPATCHER, Act, Teller, both, ended
+from tests.simulation.teller import DISPATCHER, Act, Heard, Teller, both, ended
 
 ROUNDS_MAX = 4
 GOOD = "pm_card_visa"
@@ -35,25 +35,25 @@ _ACTS = {
 async def driver_pays(teller: Teller) -> None:
     if await approved(teller) is None:
         return
-    await teller.ask("process", process(teller))
+    heard: Heard | None = await teller.ask("process", process(teller))
     for _ in range(ROUNDS_MAX):
-        payment = await teller.settled()
+        payment = await teller.settled(heard)
         if ended(payment) or payment.payment_intent is None:
             return
         [act] = teller.random.choices(list(_ACTS), list(_ACTS.values()))
         if act == "silence":
             return
-        await _payer_acts(teller, payment, act)
+        heard = await _payer_acts(teller, payment, act)
 
 
-async def _payer_acts(teller: Teller, payment: Payment, act: str) -> None:
+async def _payer_acts(teller: Teller, payment: Payment, act: str) -> Heard | None:
     intent = payment.payment_intent or ""
     await teller.rest(0.1, 20)
     match act:
         case "good card":
-            await teller.ask("confirm", confirm(teller, GOOD))
+            return await teller.ask("confirm", confirm(teller, GOOD))
         case "declined card":
-            await teller.ask("confirm", confirm(teller, DECLINED))
+            return await teller.ask("confirm", confirm(teller, DECLINED))
         case "challenged card":
             await teller.ask("confirm", confirm(teller, CHALLENGED))
             await teller.rest(1, 60)
@@ -75,6 +75,7 @@ async def _payer_acts(teller: Teller, payment: Payment, act: str) -> None:
                 teller.ask("cancel", cancel(teller)),
                 teller.ask("confirm", confirm(teller, GOOD)),
             )
+    return None
 
 
 async def _by_phone(teller: Teller, intent: str) -> None:
