@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from tests.docs.documents import document
 from tests.flows import payments
 from tests.flows.books import assert_books_agree, command, ledger, verify, wait_booked
-from tests.flows.stack import Stack
+from tests.flows.conftest import a_database
+from tests.flows.stack import Stack, running_stack
+from tests.postgres_server import bundled
+
+# Each is a dozen commands typed at a shell.
+pytestmark = pytest.mark.timeout(300)
 
 
 @dataclass(frozen=True)
@@ -172,22 +182,100 @@ def test_m18_a_restored_service_starts_held_and_pays_nothing_twice(
     assert_whole_again(own_stack, story)
 
 
-@pytest.mark.parametrize("words", [(), ("hold", "put back by hand")], ids=["found", "said"])
-def test_m18_a_file_put_back_by_hand_is_held_by_its_checkpoints_or_by_word(
-    own_stack: Stack, tmp_path: Path, words: tuple[str, ...]
-) -> None:
-    backup = tmp_path / "backup.sqlite"
-    story = live_through(own_stack, backup)
+def paid_after(stack: Stack, back_up: Callable[[], None]) -> str:
+    """A payment that is approved in the backup and was paid after it."""
+    payment_id = payments.approved(stack, payments.vendor(stack), driver=False)
+    back_up()
+    pay(stack, payment_id, driver=False)
+    return payment_id
+
+
+def assert_paid_once(stack: Stack, payment_id: str) -> None:
+    assert stack.status(payment_id) == "completed"
+    assert payments.process(stack, payment_id).status == 409
+    assert len(payments.transfers_of(stack, payment_id)) == 1
+    assert_books_agree(stack)
+
+
+def test_m18_a_file_put_back_by_hand_is_known_by_its_checkpoints(own_stack: Stack) -> None:
+    database = own_stack.data_dir / "roadcall.sqlite"
+    backup = own_stack.directory / "backup.sqlite"
+
+    def back_up() -> None:
+        assert command(own_stack, "backup", str(backup)).returncode == 0
+
+    payment_id = paid_after(own_stack, back_up)
     # A clean stop signs where the streams stand.
     assert own_stack.service.stop() == 0
-    database = own_stack.data_dir / "roadcall.sqlite"
     for side in ("-wal", "-shm"):
         database.with_name(database.name + side).unlink(missing_ok=True)
     database.write_bytes(backup.read_bytes())
-    if words:
-        for one in (own_stack.data_dir / "checkpoints").iterdir():
-            one.unlink()
-        assert command(own_stack, *words).returncode == 0
     own_stack.restart_service()
-    assert_held(own_stack, story)
-    assert_whole_again(own_stack, story)
+    refused = payments.process(own_stack, payment_id)
+    assert (refused.status, refused.body["code"]) == (503, "held_after_restore")
+    assert "checkpoint" in refused.text("detail")
+    doctor = command(own_stack, "doctor")
+    assert "repair-drift" in doctor.stdout
+    repaired(own_stack)
+    assert command(own_stack, "release").returncode == 0
+    assert_paid_once(own_stack, payment_id)
+    verify(own_stack)
+
+
+def pasted(stack: Stack, line: str) -> None:
+    """A command of the documents, as a shell beside the service runs it."""
+    ran = subprocess.run(
+        ["/bin/sh", "-c", line],
+        env={
+            **os.environ,
+            **stack.environment,
+            "PATH": os.pathsep.join(
+                [str(Path(sys.executable).parent), str(bundled().programs), os.environ["PATH"]]
+            ),
+        },
+        cwd=stack.directory,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    # What the doctor and verify find is theirs to say; they must run.
+    allowed = (0, 1) if line.split()[1] in ("doctor", "verify") else (0,)
+    assert ran.returncode in allowed, f"{line}\n{ran.stdout}{ran.stderr}"
+
+
+def lines_of(name: str) -> list[str]:
+    return [
+        line
+        for block in document(name).blocks("sh")
+        for line in block.splitlines()
+        if "PAYMENT" not in line and not line.startswith("export")
+    ]
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_what_the_documents_say_of_a_restore_works_when_pasted(
+    kind: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    on_postgres = kind == "postgresql"
+    told = lines_of("docs/operating.md")
+    (dump,) = [line for line in told if line.startswith("pg_dump")]
+    (load,) = [line for line in told if line.startswith("pg_restore")]
+    (copy,) = [line for line in told if line.startswith("roadcall-payments backup")]
+    with (
+        a_database(kind, tmp_path, request) as database,
+        running_stack(tmp_path, database) as stack,
+    ):
+        payment_id = paid_after(stack, lambda: pasted(stack, dump if on_postgres else copy))
+        assert stack.service.stop() == 0
+        if on_postgres:
+            pasted(stack, load)
+            pasted(stack, 'roadcall-payments hold "restored from payments.dump"')
+        else:
+            pasted(stack, "roadcall-payments restore backup.sqlite")
+        stack.restart_service()
+        assert payments.process(stack, payment_id).status == 503
+        for line in lines_of("docs/runbook.md"):
+            pasted(stack, line)
+        assert_paid_once(stack, payment_id)
+        verify(stack)

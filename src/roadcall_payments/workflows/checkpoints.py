@@ -39,6 +39,8 @@ from roadcall_payments.ports import (
 STREAMS_PAGE = 500
 JOURNAL_PAGE = 1000
 READS_AT_ONCE = 200
+# How many that hold are read before the journal is taken to be no older than they are.
+SOUND_MAX = 2
 # How often another process may take the number that we were about to use.
 APPENDS_MAX = 20
 
@@ -270,16 +272,17 @@ class Checkpoints:
         """
         fault: str | None = None
         sound_at: datetime | None = None
-        sound = False
+        sound = 0
         for number in reversed(await self._log.numbers()):
             signed, _ = await self._examined(number, None)
             if signed is None:
                 continue
-            # One full checkpoint has others behind it that were made with it.
-            if sound and signed.checkpoint.size <= HEADS_MAX - STREAMS_PAGE:
+            # A full one was made together with others: of those, the last have the newest payments.
+            full = signed.checkpoint.size > HEADS_MAX - STREAMS_PAGE
+            if sound >= SOUND_MAX or (sound and not full):
                 break
             found = await self._contradictions(signed, set())
-            sound = not found
+            sound = 0 if found else sound + 1
             fault = found[0] if found else fault
             sound_at = signed.checkpoint.at if sound else None
             if signed.checkpoint.restart:
