@@ -23,6 +23,21 @@ def vendor(stack: Stack, *, email: str = "office@tow.example", locale: str = "en
     return vendor_id
 
 
+def job(
+    vendor_id: str, *, driver: bool, cents: int = 12_500, currency: str = "usd"
+) -> dict[str, object]:
+    """What `POST /payments` is sent for a job not done before."""
+    return {
+        "incidentId": f"in_{next(_jobs)}",
+        "vendorId": vendor_id,
+        "payerType": "driver_ic" if driver else "back_office",
+        "amountCents": cents,
+        "currency": currency,
+        "lineItems": [{"kind": "tow", "quantity": 1, "unitCents": cents}],
+        **({"driverId": "dr_1"} if driver else {}),
+    }
+
+
 def created(
     stack: Stack,
     vendor_id: str,
@@ -33,17 +48,9 @@ def created(
     key: str | None = None,
 ) -> str:
     """A new payment of dispatcher us_1; its id."""
-    job = {
-        "incidentId": f"in_{next(_jobs)}",
-        "vendorId": vendor_id,
-        "payerType": "driver_ic" if driver else "back_office",
-        "amountCents": cents,
-        "currency": currency,
-        "lineItems": [{"kind": "tow", "quantity": 1, "unitCents": cents}],
-        **({"driverId": "dr_1"} if driver else {}),
-    }
     headers = {"Idempotency-Key": key} if key else {}
-    reply = stack.api("POST", "/payments", job, **headers)
+    asked = job(vendor_id, driver=driver, cents=cents, currency=currency)
+    reply = stack.api("POST", "/payments", asked, **headers)
     assert reply.status == 201, reply
     return reply.text("id")
 
@@ -91,7 +98,12 @@ def transfers_of(stack: Stack, payment_id: str) -> list[dict[str, object]]:
     return [transfer for transfer in stack.objects("transfers") if _names(transfer, payment_id)]
 
 
-def _names(found: dict[str, object], payment_id: str) -> bool:
+def payment_of(found: dict[str, object]) -> object:
+    """The payment that an object of Stripe's names in its metadata."""
     metadata = found["metadata"]
     assert isinstance(metadata, dict)
-    return metadata.get("paymentId") == payment_id
+    return metadata.get("paymentId")
+
+
+def _names(found: dict[str, object], payment_id: str) -> bool:
+    return payment_of(found) == payment_id

@@ -289,7 +289,12 @@ class Stack:
     def api(
         self, method: str, path: str, body: object = None, *, as_: str = "dispatcher", **more: str
     ) -> Reply:
-        """Call as a role: service, dispatcher (two: dispatcher, approver), admin, driver."""
+        """Call as one of ``bearer``'s roles."""
+        headers = {**self.bearer(as_), **more}
+        return call(method, self.service.url + path, body, headers=headers)
+
+    def bearer(self, role: str) -> dict[str, str]:
+        """A role's token: service, dispatcher (two: dispatcher, approver), admin, driver."""
         tokens = {
             "service": lambda: self.token(Role.SERVICE, "svc_1", company_id="co_1"),
             "dispatcher": lambda: self.token(Role.DISPATCHER, "us_1", company_id="co_1"),
@@ -297,8 +302,7 @@ class Stack:
             "admin": lambda: self.token(Role.ADMIN, "us_3"),
             "driver": lambda: self.token(Role.DRIVER, "dr_1", company_id="co_1", driver_id="dr_1"),
         }
-        headers = {"Authorization": f"Bearer {tokens[as_]()}", **more}
-        return call(method, self.service.url + path, body, headers=headers)
+        return {"Authorization": f"Bearer {tokens[role]()}"}
 
     def payment(self, payment_id: str) -> dict[str, object]:
         reply = self.api("GET", f"/payments/{payment_id}")
