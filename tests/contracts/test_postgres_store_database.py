@@ -283,6 +283,7 @@ async def test_the_inbox_is_listed_by_an_index(filled: str, status: InboxStatus 
     ("text", "values"),
     [
         (work.CLAIM, ["outbox", 100, 10, "lease", 200]),
+        (work.FINISH, [["outbox"], ["payment/id000000007"], ["lease"], [3]]),
         ("SELECT * FROM work WHERE parked_at IS NOT NULL ORDER BY parked_at, queue, key", []),
         ("SELECT state FROM streams WHERE stream = ANY($1::text[])", [["payment/id000000007"]]),
         ("SELECT stream FROM streams WHERE stream > $1 ORDER BY stream LIMIT 500", ["p"]),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from roadcall_payments.stores.lane import Submission
@@ -12,38 +12,39 @@ from roadcall_payments.stores.postgres.lane import Lane
 if TYPE_CHECKING:
     from roadcall_payments.stores.postgres.connection import Connection
 
+KeyT = TypeVar("KeyT", bound=Hashable)
 FoundT = TypeVar("FoundT")
 
 _AT_ONCE = 2
-_BATCH_MAX = 256
 
 
-class Lookups(Generic[FoundT]):
+class Lookups(Generic[KeyT, FoundT]):
     """One kind of row. What is not there is None."""
 
     def __init__(
         self,
         connections: Connections,
-        read: Callable[[Connection, Sequence[str]], Awaitable[Mapping[str, FoundT]]],
+        read: Callable[[Connection, Sequence[KeyT]], Awaitable[Mapping[KeyT, FoundT]]],
         *,
+        batch_max: int,
         seconds_max: float,
         waiting_max: int,
     ) -> None:
         self._connections = connections
         self._seconds_max = seconds_max
         self._read = read
-        self._lane: Lane[str, FoundT | None] = Lane(
-            self._work, at_once=_AT_ONCE, batch_max=_BATCH_MAX, waiting_max=waiting_max
+        self._lane: Lane[KeyT, FoundT | None] = Lane(
+            self._work, at_once=_AT_ONCE, batch_max=batch_max, waiting_max=waiting_max
         )
 
-    async def find(self, key: str) -> FoundT | None:
+    async def find(self, key: KeyT) -> FoundT | None:
         return await self._lane.submit(key)
 
     async def close(self) -> None:
         await self._lane.close()
 
-    async def _work(self, batch: Sequence[Submission[str, FoundT | None]]) -> None:
-        keys = sorted({one.job for one in batch})
+    async def _work(self, batch: Sequence[Submission[KeyT, FoundT | None]]) -> None:
+        keys = list({one.job for one in batch})
         found = await self._connections.run(
             lambda connection: self._read(connection, keys), seconds_max=self._seconds_max
         )

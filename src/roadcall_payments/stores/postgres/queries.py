@@ -105,27 +105,40 @@ async def read_notice(connection: Connection, notice_id: str) -> Notice | None:
 # streams
 
 
-async def read_journal(
-    connection: Connection, stream: str, after_seq: int, limit: int
-) -> list[JournalEntry]:
-    columns = ", ".join(f"j.{name}" for name in JOURNAL_COLUMNS.split(", "))
+Stretch = tuple[str, int, int]
+"""(stream, after seq, at most so many entries)"""
+
+
+async def read_journals(
+    connection: Connection, stretches: Sequence[Stretch]
+) -> Mapping[Stretch, list[JournalEntry]]:
     rows = await connection.fetch(
-        f"SELECT {columns}, l.books, l.accounts, l.currencies, l.amounts FROM journal j"  # noqa: S608  # constants only
+        f"SELECT asked.place, {JOURNAL_COLUMNS}, books, accounts, currencies, amounts"  # noqa: S608  # constants only
+        " FROM unnest($1::text[], $2::bigint[], $3::bigint[]) WITH ORDINALITY"
+        " AS asked (of_stream, after_seq, count, place)"
+        " CROSS JOIN LATERAL (SELECT * FROM journal WHERE stream = asked.of_stream"
+        " AND seq > asked.after_seq ORDER BY seq LIMIT asked.count) AS entry"
         " CROSS JOIN LATERAL (SELECT array_agg(book ORDER BY line) AS books,"
         " array_agg(account ORDER BY line) AS accounts,"
         " array_agg(currency ORDER BY line) AS currencies,"
         " array_agg(amount_cents ORDER BY line) AS amounts"
-        " FROM postings p WHERE p.stream = j.stream AND p.seq = j.seq) l"
-        " WHERE j.stream = $1 AND j.seq > $2 ORDER BY j.seq LIMIT $3",
-        stream,
-        after_seq,
-        limit,
+        " FROM postings WHERE stream = entry.stream AND seq = entry.seq) AS lines"
+        " ORDER BY place, seq",
+        *zip(*stretches, strict=True),
     )
-    entries = []
-    for *columns_of_entry, books, accounts, currencies, amounts in rows:
+    found: dict[Stretch, list[JournalEntry]] = {}
+    for place, *columns, books, accounts, currencies, amounts in rows:
         lines = zip(books or (), accounts or (), currencies or (), amounts or (), strict=True)
-        entries.append(journal_entry(tuple(columns_of_entry), [Posting(*line) for line in lines]))
-    return entries
+        entry = journal_entry(tuple(columns), [Posting(*line) for line in lines])
+        found.setdefault(stretches[place - 1], []).append(entry)
+    return found
+
+
+async def read_journal(
+    connection: Connection, stream: str, after_seq: int, limit: int
+) -> list[JournalEntry]:
+    stretch = (stream, after_seq, limit)
+    return (await read_journals(connection, [stretch])).get(stretch, [])
 
 
 async def read_streams(connection: Connection, after: str, limit: int) -> list[Stored]:

@@ -14,6 +14,7 @@ from roadcall_payments.commit import (
     InboxEvent,
     InboxStatus,
 )
+from roadcall_payments.domain.errors import BrokenInvariant
 from roadcall_payments.domain.payment import Payment
 from roadcall_payments.journal import JournalEntry
 from roadcall_payments.ledger.posting_rules import Posting
@@ -28,6 +29,7 @@ from roadcall_payments.ports import (
     QueueAge,
     Stored,
 )
+from roadcall_payments.stores.lane import Submission
 from roadcall_payments.stores.postgres import queries, work
 from roadcall_payments.stores.postgres.batch import Job, job_of
 from roadcall_payments.stores.postgres.connection import (
@@ -39,7 +41,7 @@ from roadcall_payments.stores.postgres.connection import (
 from roadcall_payments.stores.postgres.counters import Counted, RequestCounters
 from roadcall_payments.stores.postgres.faults import orphan_faults, stream_faults
 from roadcall_payments.stores.postgres.lane import Lane
-from roadcall_payments.stores.postgres.lookups import Lookups
+from roadcall_payments.stores.postgres.lookups import KeyT, Lookups
 from roadcall_payments.stores.postgres.schema_version import migrate, must_be_current
 from roadcall_payments.stores.postgres.writer import GroupWriter
 from roadcall_payments.stores.rows import prepare
@@ -57,7 +59,12 @@ READERS_MAX = 6
 """Connections of one process: so many, and no more, each opened when it is first needed."""
 
 ANSWER_SECONDS_MAX = 10.0
-LIST_SECONDS_MAX = 60.0
+LIST_SECONDS_MAX = 30.0
+SWEEP_SECONDS_MAX = 600.0
+"""How long a statement by key, a list, a sum over whole tables may take."""
+
+# Each may bring a thousand entries.
+JOURNALS_AT_ONCE = 32
 
 # The writing statement's tables are met row by row, by their keys and in their order, whatever the
 # planner thinks of their size; it is planned once.
@@ -113,7 +120,7 @@ class PostgresStore:
         self._reading = Connections(
             url,
             size=READERS_MAX,
-            query_seconds_max=LIST_SECONDS_MAX,
+            query_seconds_max=SWEEP_SECONDS_MAX,
             wait_seconds_max=wait_seconds_max,
             settings={"jit": "off"},
         )
@@ -133,6 +140,10 @@ class PostgresStore:
         self._streams = self._lookups(queries.read_heads_and_states)
         self._refs = self._lookups(queries.read_refs)
         self._events = self._lookups(queries.read_inbox_events)
+        self._journals = self._lookups(queries.read_journals, batch_max=JOURNALS_AT_ONCE)
+        self._ends: Lane[work.End, bool] = Lane(
+            self._end, at_once=WRITERS, batch_max=BATCH_MAX, waiting_max=WAITING_MAX
+        )
 
     async def open(self) -> None:
         await self.writing.open()
@@ -158,7 +169,7 @@ class PostgresStore:
     async def journal(
         self, stream: str, after_seq: int = 0, limit: int = 1000
     ) -> Sequence[JournalEntry]:
-        return await self._run(lambda db: queries.read_journal(db, stream, after_seq, limit))
+        return await self._journals.find((stream, after_seq, limit)) or []
 
     async def resolve(self, ref_key: str) -> str | None:
         return await self._refs.find(ref_key)
@@ -175,13 +186,13 @@ class PostgresStore:
         return await self._list(lambda db: stream_faults(db, stream))
 
     async def orphans(self) -> Sequence[str]:
-        return await self._list(orphan_faults)
+        return await self._sweep(orphan_faults)
 
     async def vendor_was_paid(self, vendor_id: str) -> bool:
         return await self._run(lambda db: queries.read_vendor_was_paid(db, vendor_id))
 
     async def balances(self, book: str | None = None) -> Sequence[Posting]:
-        return await self._list(lambda db: queries.read_balances(db, book))
+        return await self._sweep(lambda db: queries.read_balances(db, book))
 
     async def texts(self, ids: Sequence[str]) -> dict[str, str]:
         return await self._run(lambda db: queries.read_texts(db, ids))
@@ -215,7 +226,9 @@ class PostgresStore:
         )
 
     async def finish(self, claim: Claim, *, published_seq: int | None = None) -> None:
-        await self._run(lambda db: work.finish(db, claim, published_seq))
+        if claim.queue is Queue.OUTBOX and published_seq is None:
+            raise BrokenInvariant("The relay says up to which entry it has published.")
+        await self._ends.submit((claim, published_seq or 0))
 
     async def postpone(
         self, claim: Claim, *, due_at: datetime, reason: str, published_seq: int | None = None
@@ -259,20 +272,37 @@ class PostgresStore:
         await self._run(lambda db: db.fetchval("SELECT written FROM probe"))
 
     async def close(self) -> None:
-        for lane in (self._commits, self._counts, self._streams, self._refs, self._events):
+        for lane in (
+            *(self._commits, self._counts, self._ends),
+            *(self._streams, self._refs, self._events, self._journals),
+        ):
             await lane.close()
         await self.writing.close()
         await self._reading.close()
 
     def _lookups(
-        self, read: Callable[[Connection, Sequence[str]], Awaitable[Mapping[str, T]]]
-    ) -> Lookups[T]:
+        self,
+        read: Callable[[Connection, Sequence[KeyT]], Awaitable[Mapping[KeyT, T]]],
+        batch_max: int = BATCH_MAX,
+    ) -> Lookups[KeyT, T]:
         return Lookups(
-            self._reading, read, seconds_max=self._answer_seconds_max, waiting_max=WAITING_MAX
+            self._reading,
+            read,
+            batch_max=batch_max,
+            seconds_max=self._answer_seconds_max,
+            waiting_max=WAITING_MAX,
         )
+
+    async def _end(self, batch: Sequence[Submission[work.End, bool]]) -> None:
+        await self._run(lambda db: work.finish_all(db, [one.job for one in batch]))
+        for one in batch:
+            one.answer = True
 
     async def _run(self, job: Callable[[Connection], Awaitable[T]]) -> T:
         return await self._reading.run(job, seconds_max=self._answer_seconds_max)
 
     async def _list(self, job: Callable[[Connection], Awaitable[T]]) -> T:
+        return await self._reading.run(job, seconds_max=LIST_SECONDS_MAX)
+
+    async def _sweep(self, job: Callable[[Connection], Awaitable[T]]) -> T:
         return await self._reading.run(job)

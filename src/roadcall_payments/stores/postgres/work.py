@@ -1,16 +1,17 @@
 """The worker's lists: claims under leases, their ends, dead letters (M27).
 
-A claim passes over rows that another worker, or a commit under way, has locked: it waits for
-nobody. Everything else here touches one row by its key. So none of it can be part of a deadlock.
+What touches many rows (claims, and their ends together) passes over those that another worker, or
+a commit under way, has locked: it waits for nobody. Everything else here touches one row by its
+key. So none of it can be part of a deadlock.
 """
 
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from roadcall_payments.domain.errors import BrokenInvariant
 from roadcall_payments.ports import Claim, DeadLetter, Queue, QueueAge
 from roadcall_payments.stores.instants import from_micros, maybe_instant, to_micros
 
@@ -31,6 +32,23 @@ CLAIM = """
     FROM due WHERE work.queue = due.queue AND work.key = due.key
     RETURNING work.due_at, work.key, work.attempts, work.published_seq
 """
+
+# What another transaction holds is left to be ended alone.
+FINISH = """
+    WITH done AS MATERIALIZED (
+        SELECT work.queue, work.key FROM work
+        JOIN unnest($1::text[], $2::text[], $3::text[], $4::bigint[])
+            AS ended (queue, key, lease, published_seq)
+            ON work.queue = ended.queue AND work.key = ended.key AND work.lease = ended.lease
+        WHERE work.head_seq <= ended.published_seq
+        FOR UPDATE OF work SKIP LOCKED
+    )
+    DELETE FROM work USING done WHERE work.queue = done.queue AND work.key = done.key
+    RETURNING work.queue, work.key
+"""
+
+End = tuple[Claim, int]
+"""A claim whose work is done, and up to which entry its stream is out (0 but for the outbox)."""
 
 
 async def claim_due(
@@ -53,19 +71,27 @@ async def claim_due(
     ]
 
 
-async def finish(connection: Connection, claim: Claim, published_seq: int | None) -> None:
-    held = (claim.queue.value, claim.key, claim.lease)
-    if claim.queue is not Queue.OUTBOX:
-        await connection.execute(f"DELETE FROM work WHERE {_HELD}", *held)  # noqa: S608  # constants only
-        return
-    if published_seq is None:
-        raise BrokenInvariant("The relay says up to which entry it has published.")
+async def finish_all(connection: Connection, ends: Sequence[End]) -> None:
+    """Take off the list what is done; of a stream that has grown meanwhile note how far it is."""
+    places = [
+        (claim.queue.value, claim.key, claim.lease, published_seq) for claim, published_seq in ends
+    ]
+    gone = {
+        (row["queue"], row["key"])
+        for row in await connection.fetch(FINISH, *zip(*places, strict=True))
+    }
+    for claim, published_seq in ends:
+        if (claim.queue.value, claim.key) not in gone:
+            await _finish(connection, claim, published_seq)
+
+
+async def _finish(connection: Connection, claim: Claim, published_seq: int) -> None:
+    held = (claim.queue.value, claim.key, claim.lease, published_seq)
     # A commit that adds entries meanwhile raises head_seq on the row itself: whoever comes second
     # waits for the other and sees its row.
     gone = await connection.fetchval(
         f"DELETE FROM work WHERE {_HELD} AND head_seq <= $4 RETURNING key",  # noqa: S608  # constants only
         *held,
-        published_seq,
     )
     if gone is None:
         # What is left waits since its first entry was written.
@@ -74,7 +100,6 @@ async def finish(connection: Connection, claim: Claim, published_seq: int | None
             " due_at = (SELECT at FROM journal WHERE stream = $2 AND seq = $4 + 1)"
             f" WHERE {_HELD} AND head_seq > $4",
             *held,
-            published_seq,
         )
 
 
