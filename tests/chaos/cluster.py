@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
-from tests.flows.stack import ServerProcess, Stack, free_port
+from tests.flows.stack import ServerProcess, Stack, call, free_port, wait_for
 
 # A process that is still importing holds nothing yet: killing it would prove nothing.
 UP_FOR_S = 2.0
+STARTS_WITHIN_S = 120.0
 # The shortest that the settings allow: what a killed worker held comes back after it.
 LEASE_S = 30
+
+
+def _answers(api: ServerProcess) -> bool:
+    with contextlib.suppress(OSError):
+        return call("GET", f"{api.url}/health/ready", timeout_s=5).status == 200
+    return False
 
 
 @dataclass
@@ -47,8 +55,7 @@ class Cluster:
             self._started("worker-2", ("worker",), {}),
         ]
         stack.service = self.members[0].process
-        for api in self.apis:
-            api.wait_ready("/health/ready")
+        self.wait_whole()
 
     @property
     def apis(self) -> list[ServerProcess]:
@@ -75,7 +82,7 @@ class Cluster:
     def wait_whole(self) -> None:
         """Until both APIs answer and both workers live."""
         for api in self.apis:
-            api.wait_ready("/health/ready")
+            wait_for(api.url, lambda api=api: _answers(api) or None, STARTS_WITHIN_S)  # type: ignore[misc]  # mypy loses the default's type
         for member in self.members:
             assert member.process.running, (
                 f"{member.name}: {member.process.log.read_text()[-2000:]}"

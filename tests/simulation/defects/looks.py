@@ -14,11 +14,14 @@ from roadcall_payments.domain.stripe_objects import (
     PaymentIntent,
     StripeEvent,
     StripeIdentity,
+    StripeRequest,
     Transfer,
 )
 from roadcall_payments.ports import (
+    Answered,
     CreatedWindow,
     Gateway,
+    Outcome,
     StripeCredentials,
 )
 from roadcall_payments.stripe_gateway.identity import Identities
@@ -46,7 +49,7 @@ class _Searches(Wrong):
 
 
 class _Remembers(Wrong):
-    """Fetches a PaymentIntent once and keeps it (M15): what it says is of then."""
+    """Keeps the PaymentIntent that a call answered with (M15): what it says is of then."""
 
     right: Gateway
 
@@ -54,10 +57,14 @@ class _Remembers(Wrong):
         super().__init__(right)
         self._kept: dict[str, PaymentIntent] = {}
 
+    async def send(self, request: StripeRequest, *, first_try: bool, budget_s: float) -> Outcome:
+        outcome = await self.right.send(request, first_try=first_try, budget_s=budget_s)
+        if isinstance(outcome, Answered) and isinstance(outcome.object, PaymentIntent):
+            self._kept[outcome.object.id] = outcome.object
+        return outcome
+
     async def payment_intent(self, intent_id: str) -> PaymentIntent:
-        if intent_id not in self._kept:
-            self._kept[intent_id] = await self.right.payment_intent(intent_id)
-        return self._kept[intent_id]
+        return self._kept.get(intent_id) or await self.right.payment_intent(intent_id)
 
 
 class _BelievesEvents(Wrong):
@@ -158,7 +165,7 @@ LOOKS = (
     Planted(
         wrong_gateway("a fact from a stale object", _Remembers),
         "M15",
-        "a PaymentIntent is fetched once and remembered",
+        "a PaymentIntent is remembered instead of fetched",
         faults="all",
         outsiders=False,
         boosts={Kind.WEBHOOK_DROP: 0.5, Kind.DROP_AFTER: 0.1},

@@ -19,15 +19,18 @@ from roadcall_payments.commit import (
     CommitUnknown,
     Conflict,
     InboxInsert,
+    RefAdded,
+    State,
     StreamWrite,
     Unique,
 )
+from roadcall_payments.domain.events import Fact
 from roadcall_payments.event_bus import InProcessBus
 from roadcall_payments.journal import GENESIS, Head, JournalEntry, entry_hash
 from roadcall_payments.ports import Claim, OutgoingEvent, Queue, Store
 from roadcall_payments.stores.sqlite import batch as sqlite_batch
 from roadcall_payments.stores.sqlite import writer as sqlite_writer
-from roadcall_payments.workflows import refs
+from roadcall_payments.workflows import refs, verification, write_path
 from tests.simulation.defects.planted import Planted, Wrong, swapped, wrong_function, wrong_store
 from tests.simulation.faults import Kind
 from tests.simulation.world import Defect, Parts
@@ -201,8 +204,12 @@ def _drops_a_neighbour(db: sqlite3.Connection, batch: Sequence[Any]) -> list[Com
     return results
 
 
-def _no_job(incident_id: str, vendor_id: str) -> str:
-    return f"job:{incident_id}:{vendor_id}:{next(_numbers)}"
+_right_refs_added = refs.refs_added
+
+
+def _no_job(stream: str, facts: Sequence[Fact], after: State) -> tuple[RefAdded, ...]:
+    added = _right_refs_added(stream, facts, after)
+    return tuple(ref for ref in added if not ref.key.startswith("job:"))
 
 
 async def _swallows(self: InProcessBus, events: Sequence[OutgoingEvent]) -> None:
@@ -271,7 +278,11 @@ STORING = (
         payments=120,
     ),
     Planted(
-        wrong_function("a job paid twice", (refs, "job_ref", _no_job)),
+        wrong_function(
+            "a job paid twice",
+            (write_path, "refs_added", _no_job),
+            (verification, "refs_added", _no_job),
+        ),
         "M11",
         "a job has no name that one payment holds",
         payments=120,
