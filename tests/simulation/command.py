@@ -39,10 +39,7 @@ def main(payments: int, seed: str, faults: str, workers: int) -> None:
     click.echo(f"seed {seed}: {payments:,} payments in {len(worlds)} world(s), faults: {faults}")
     started = time.monotonic()
     results: list[Result] = []
-    # Each world's process ends with it: what it held of memory goes too.
-    with ProcessPoolExecutor(
-        workers or os.cpu_count(), mp_context=get_context("spawn"), max_tasks_per_child=1
-    ) as pool:
+    with ProcessPoolExecutor(workers or os.cpu_count(), mp_context=get_context("spawn")) as pool:
         for result in pool.map(_one, ((name, count, kinds) for name, count in worlds)):
             results.append(result)
             click.echo(_line(result))

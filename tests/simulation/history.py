@@ -136,7 +136,11 @@ async def _closing(world: World) -> None:
     """The clerk finishes what people left: a creation that nobody answered is asked for again,
     under its own key, and what waits for a person is cancelled. What waits for Stripe is not
     touched: it has to come to its end by itself."""
-    await asyncio.gather(*(_closed(Teller(world, job)) for job in world.asked.jobs))
+    open_incidents = world.open_incidents()
+    left = [
+        job for job in world.asked.jobs if not job.payment_ids or job.incident_id in open_incidents
+    ]
+    await asyncio.gather(*(_closed(Teller(world, job)) for job in left))
 
 
 async def _closed(teller: Teller) -> None:

@@ -73,6 +73,7 @@ def run_world(seed: str, payments: int, kinds: frozenset[Kind], defect: Defect =
             )
         finally:
             world.close()
+            gc.collect()
 
 
 def _lived(world: World, payments: int) -> list[Violation]:

@@ -294,6 +294,14 @@ class World:
         rows = self._peek.execute("SELECT status, count(*) FROM payments GROUP BY status")
         return {str(status): int(count) for status, count in rows}
 
+    def open_incidents(self) -> set[str]:
+        """Jobs whose payment has not come to an end."""
+        rows = self._peek.execute(
+            "SELECT incident_id FROM payments"
+            " WHERE status NOT IN ('completed', 'cancelled', 'rejected')"
+        )
+        return {incident_id for (incident_id,) in rows}
+
     def stripe_ids(self, stream: str) -> list[str]:
         """Stripe's objects that are the stream's."""
         rows = self._peek.execute("SELECT key FROM refs WHERE stream = ?", (stream,))
