@@ -65,6 +65,13 @@ def classified(error: Exception) -> Exception:
 
 
 def _told(error: Exception) -> str:
+    """The error's own words without the values, which may be personal."""
+    if isinstance(error, (asyncpg.DataError, ValueError)) and error.__cause__:
+        # asyncpg quotes what it could not send; what was wrong with it is the cause.
+        return str(error.__cause__)
+    if isinstance(error, asyncpg.PostgresError) and error.args:
+        # Without DETAIL, which may quote a row.
+        return str(error.args[0])
     return str(error) or type(error).__name__
 
 
