@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -206,3 +208,11 @@ def test_traces_are_written_where_a_collector_is_named(
     environment: dict[str, str], wanted: bool
 ) -> None:
     assert traces_wanted(environment) is wanted
+
+
+def test_without_a_collector_neither_sdk_nor_exporter_is_loaded() -> None:
+    asked = (
+        "import sys, roadcall_payments.cli.main;"
+        "sys.exit(any(name.startswith(('opentelemetry.sdk', 'opentelemetry.exporter')) for name in sys.modules))"
+    )
+    assert subprocess.run([sys.executable, "-c", asked], check=False).returncode == 0

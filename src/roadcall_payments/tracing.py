@@ -1,4 +1,4 @@
-"""OpenTelemetry traces, one a payment, when a collector is named; else nothing of this is loaded.
+"""OpenTelemetry traces, one a payment, when a collector is named; else this is not loaded.
 
 A payment's trace id *is* its id (a UUIDv7 has 128 bits, as a trace id has), and its root span's id
 is derived from it: so the API, the worker, a webhook and the relay, in whatever process and on
