@@ -86,6 +86,17 @@ simulate-mutants: setup ## plant each defect in a simulated world: the auditor m
 chaos: setup ## kill -9 of real processes under load, PostgreSQL restarted twice, audited (SECONDS=, SEED=)
 	@$(PY) -m tests.chaos $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed '$(SEED)')
 
+# bench-filled stores five million payments first, which takes a while.
+.PHONY: bench bench-filled
+bench: setup ## ratios to pgbench, dj-stripe, stripe-sync-engine, an ordinary handler (ONLY=, ROUNDS=, SECONDS=)
+	@sh benchmarks/set_up.sh
+	@$(PY) -m benchmarks.bench $(if $(ONLY),--only $(ONLY)) --rounds $(or $(ROUNDS),5) --seconds $(or $(SECONDS),3)
+
+bench-filled: setup ## webhooks/s with five million payments stored, against empty (STORED=, ROUNDS=, SECONDS=)
+	@sh benchmarks/set_up.sh
+	@$(PY) -m benchmarks.bench --only filled --stored $(or $(STORED),5000000) \
+	    --rounds $(or $(ROUNDS),5) --seconds $(or $(SECONDS),3)
+
 .PHONY: bench-sandbox
 bench-sandbox: setup ## PaymentIntents a second that the sandbox creates on one core, at 32 connections
 	@$(PY) benchmarks/bench_sandbox.py

@@ -7,13 +7,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-import psutil
-
 from benchmarks import load
 from benchmarks.databases import Database
 from benchmarks.load import LoadFailed
 from benchmarks.prepared import Stage
-from benchmarks.processes import cpu_seconds
+from benchmarks.processes import Process, cpu_seconds
 from benchmarks.references import Reference
 from benchmarks.service import WEBHOOK_PATH, Service, process_requests, webhook_requests
 
@@ -51,8 +49,8 @@ class HttpContender:
         *,
         prepare: Callable[[int, int], Sequence[bytes]],
         done: Callable[[], int],
-        processes: Callable[[], list[psutil.Process]],
-        database: Callable[[], list[psutil.Process]],
+        processes: Callable[[], list[Process]],
+        database: Callable[[], list[Process]],
         first_guess: int,
     ) -> None:
         """``prepare(first, count)`` fills what is needed and gives the requests; ``done`` counts
@@ -131,7 +129,7 @@ def webhooks_to_reference(
     name: str,
     reference: Reference,
     done: Callable[[], int],
-    server: Callable[[], list[psutil.Process]],
+    server: Callable[[], list[Process]],
     first_guess: int,
 ) -> HttpContender:
     return HttpContender(

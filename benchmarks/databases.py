@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
 import asyncpg
-import psutil
 
 from benchmarks.prepared import Stage, TemplateTable, template_of, write_template
-from benchmarks.processes import tree
+from benchmarks.processes import Process, tree
 from roadcall_payments.bootstrap import open_service
 from roadcall_payments.config import Settings
 from tests.postgres_server import PostgresServer
@@ -35,7 +35,7 @@ class Database(Protocol):
 
     def counted(self, table: str, where: str) -> int: ...
 
-    def server(self) -> list[psutil.Process]:
+    def server(self) -> list[Process]:
         """Its processes, where it has some of its own."""
         ...
 
@@ -43,7 +43,7 @@ class Database(Protocol):
 def _settings(database: dict[str, str], data: Path) -> Settings:
     return Settings(
         data_dir=data,
-        database_url=database.get("DATABASE_URL"),  # type: ignore[arg-type]  # pydantic reads it
+        database_url=database.get("DATABASE_URL"),
     )
 
 
@@ -86,7 +86,7 @@ class SqliteFile:
             found = db.execute(f"SELECT count(*) FROM {table} WHERE {where}").fetchone()  # noqa: S608
         return int(found[0])
 
-    def server(self) -> list[psutil.Process]:
+    def server(self) -> list[Process]:
         return []
 
     @staticmethod
@@ -156,7 +156,7 @@ class PostgresDatabase:
         found = self._server.sql(f"SELECT count(*) FROM {table} WHERE {where}", self._name)  # noqa: S608
         return int(found[0][0])
 
-    def server(self) -> list[psutil.Process]:
+    def server(self) -> list[Process]:
         # The first line of the file that the server itself keeps.
         told = (self._server.folder / "data" / "postmaster.pid").read_text()
         return tree(int(told.split()[0]))
@@ -179,9 +179,13 @@ async def _template_rows(url: str) -> list[TemplateTable]:
             " GROUP BY c.table_name"
         )
         found = [
-            template_of(name, columns, await db.fetch(f'SELECT {", ".join(columns)} FROM "{name}"'))  # noqa: S608
+            template_of(name, columns, map(tuple, await db.fetch(_all_of(name, columns))))
             for name, columns in described
         ]
         return [template for template in found if template]
     finally:
         await db.close()
+
+
+def _all_of(table: str, columns: Sequence[str]) -> str:
+    return f'SELECT {", ".join(columns)} FROM "{table}"'  # noqa: S608

@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 
 import asyncpg
 import jwt
-import psutil
 
 from benchmarks.contenders import HttpContender
 from benchmarks.identifiers import payment_id
 from benchmarks.load import http_post
 from benchmarks.prepared import COMPANY
+from benchmarks.processes import Process
 from benchmarks.references import JWT_SECRET, Reference
 from benchmarks.stripe_events import AMOUNT
 from tests.postgres_server import PostgresServer
@@ -30,7 +30,7 @@ def process_calls_to_ordinary(
     reference: Reference,
     server: PostgresServer,
     database: str,
-    processes: Callable[[], list[psutil.Process]],
+    processes: Callable[[], list[Process]],
 ) -> HttpContender:
     token = _token()
 

@@ -28,11 +28,13 @@ class Pgbench:
 
     name = "pgbench, a plain statement a row"
 
-    def __init__(self, server: PostgresServer, database: PostgresDatabase) -> None:
+    def __init__(
+        self, server: PostgresServer, database: PostgresDatabase, first_guess: int = 8_000
+    ) -> None:
         self._server = server
         self._database = database
         self._next = 0
-        self._rate = 5_000.0
+        self._rate = first_guess / 1.6
 
     def round(self, seconds: float) -> Round:
         share = int(self._rate * 1.6 * seconds) // CONNECTIONS + 50
@@ -86,5 +88,8 @@ def _values() -> dict[str, str]:
         "fact": entry.data.decode(),
         "hash": entry.hash,
         "account": ACCOUNT,
+        # A colon within the script would name a variable.
+        "object": f"stripe:{ACCOUNT}:test:",
+        "payable": "vendor_payable:v_example",
         "at": str(int(datetime.now(UTC).timestamp() * 1_000_000)),
     }

@@ -12,7 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
+from psutil import NoSuchProcess  # type: ignore[import-untyped]  # it ships no types
+from psutil import Process as Process
 
 READY_S = 60
 _STOP_S = 20
@@ -46,7 +47,7 @@ class Started:
         return self.log.read_text(errors="replace")[-3_000:]
 
     @property
-    def tree(self) -> list[psutil.Process]:
+    def tree(self) -> list[Process]:
         return tree(self._process.pid)
 
     def memory(self) -> Memory:
@@ -108,16 +109,16 @@ def started(
             running.stop()
 
 
-def tree(process_id: int) -> list[psutil.Process]:
-    top = psutil.Process(process_id)
+def tree(process_id: int) -> list[Process]:
+    top = Process(process_id)
     return [top, *top.children(recursive=True)]
 
 
-def cpu_seconds(processes: Sequence[psutil.Process]) -> float:
+def cpu_seconds(processes: Sequence[Process]) -> float:
     """User and system time of all of them until now; one that has ended counts nothing."""
     total = 0.0
     for process in processes:
-        with contextlib.suppress(psutil.NoSuchProcess):
+        with contextlib.suppress(NoSuchProcess):
             times = process.cpu_times()
             total += times.user + times.system
     return total
