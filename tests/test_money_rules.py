@@ -14,7 +14,6 @@ NOT_YET = {
     20: "settlement of driver payments is not there yet",
     21: "refunds are booked back; there is no settlement yet to reverse and to transfer again",
     22: "vendor debt is not there yet",
-    26: "partitions are PostgreSQL's; SQLite's keys are unpartitioned",
 }
 RULES = [number for number in range(1, 39) if number not in NOT_YET]
 

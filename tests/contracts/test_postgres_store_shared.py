@@ -6,13 +6,14 @@ import asyncio
 import random
 import sys
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import asyncpg
 import pytest
 
-from roadcall_payments.commit import Commit, Committed, Conflict, RefAdded, Unique
+from roadcall_payments.commit import Commit, Committed, Conflict, InboxInsert, RefAdded, Unique
 from roadcall_payments.journal import Head, chain_breaks
 from roadcall_payments.ports import Queue, Store
 from roadcall_payments.stores.postgres import PostgresStore, open_postgres
@@ -150,6 +151,32 @@ async def test_an_event_delivered_to_two_processes_is_taken_once(
         assert sorted(map(str, (result for (result,) in results))) == sorted(
             map(str, (Committed(), Conflict(Unique.INBOX, f"evt_{n}")))
         )
+
+
+async def test_midnight_between_two_months_lets_nobody_take_a_place_twice(
+    stores: list[PostgresStore], url: str
+) -> None:
+    """M26: one writer's clock says October, the other's November; the keys are the same."""
+    october = datetime(2026, 10, 31, 23, 59, 59, 999_999, tzinfo=UTC)
+    moments = (october, october + timedelta(microseconds=1))
+    first = new_payment_write()
+    await stores[0].commit([commit_of(first)])
+    rivals = [next_write(first, anomaly(f"{at:%B}"), at=at) for at in moments]
+    events = [
+        Commit(inbox=InboxInsert(replace(inbox_taken("evt_1").event, received_at=at)))
+        for at in moments
+    ]
+    for pair, unique in ((list(map(commit_of, rivals)), "stream"), (events, "inbox")):
+        results = await asyncio.gather(
+            *[store.commit([commit]) for store, commit in zip(stores, pair, strict=True)]
+        )
+        lost = [result for (result,) in results if isinstance(result, Conflict)]
+        assert [conflict.unique for conflict in lost] == [unique]
+
+    connection = await asyncpg.connect(url)
+    partitioned = await connection.fetch("SELECT partrelid::regclass FROM pg_partitioned_table")
+    await connection.close()
+    assert partitioned == []
 
 
 # --- the worker's lists --------------------------------------------------------------------------
