@@ -27,7 +27,8 @@ from tests.external_tools import missing
 
 USER = "postgres"
 PASSWORD = "pw-that-no-log-may-show"
-"""Asked for over TCP; the Unix socket lies in a folder of the tests' own and asks for none."""
+"""In every address, so that no log and no answer may repeat it; asked for over TCP alone, for the
+Unix socket lies in a folder of the tests' own."""
 
 START_S = 60
 # A crash of one process matters here, a crash of the machine does not.
@@ -183,7 +184,7 @@ class PostgresServer:
         if self.port and over_tcp is not False:
             return f"postgresql://{USER}:{PASSWORD}@127.0.0.1:{self.port}/{database}"
         port = f"&port={self.port}" if self.port else ""
-        return f"postgresql://{USER}@/{database}?host={self.folder}{port}"
+        return f"postgresql://{USER}:{PASSWORD}@/{database}?host={self.folder}{port}"
 
     def create_database(self, template: str | None = None) -> str:
         """A new database, as ``template`` or empty; its name. Nobody may be connected to the

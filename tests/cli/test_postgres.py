@@ -11,15 +11,8 @@ import pytest
 
 from roadcall_payments.stores.postgres import open_postgres
 from tests.cli.conftest import Typed
-from tests.postgres_server import PostgresServer
+from tests.postgres_server import PASSWORD, PostgresServer
 from tests.workflows.stories import Storyteller, World
-
-SECRET = "hunter2"
-
-
-def with_password(url: str) -> str:
-    """The same address with a password in it, for which the Unix socket does not ask."""
-    return url.replace("postgres@", f"postgres:{SECRET}@")
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +27,7 @@ def told(postgres: PostgresServer) -> Iterator[tuple[str, World]]:
             await store.close()
 
     with postgres.fresh_database() as url:
-        yield with_password(url), asyncio.run(written(url))
+        yield url, asyncio.run(written(url))
 
 
 @pytest.fixture
@@ -92,7 +85,7 @@ def test_the_doctor_looks_at_the_database(typed: Typed, world: World) -> None:
 def test_no_command_shows_the_password(typed: Typed, world: World, words: tuple[str, ...]) -> None:
     shown = typed(*words)
     assert shown.stdout
-    assert SECRET not in shown.output
+    assert PASSWORD not in shown.output
 
 
 @pytest.mark.parametrize(
@@ -120,9 +113,9 @@ def test_migrate_makes_the_schema_and_is_done_when_it_is_there(typed: Typed, emp
 @pytest.mark.parametrize(
     ("url", "reason"),
     [
-        (f"postgresql://ann:{SECRET}@127.0.0.1:1/pay", "pay at 127.0.0.1:1: "),
-        (f"postgresql://ann:{SECRET}@/nobody?host=SOCKET", "does not exist"),
-        (f"postgresql://ann:{SECRET}#x@127.0.0.1/pay", "percent-encoded"),
+        (f"postgresql://ann:{PASSWORD}@127.0.0.1:1/pay", "pay at 127.0.0.1:1: "),
+        (f"postgresql://ann:{PASSWORD}@/nobody?host=SOCKET", "does not exist"),
+        (f"postgresql://ann:{PASSWORD}#x@127.0.0.1/pay", "percent-encoded"),
     ],
 )
 def test_a_database_that_cannot_be_reached_is_one_sentence_without_the_password(
@@ -135,4 +128,4 @@ def test_a_database_that_cannot_be_reached_is_one_sentence_without_the_password(
         assert refused.stdout == ""
         assert reason in refused.stderr
         assert "Traceback" not in refused.stderr
-        assert SECRET not in refused.stderr
+        assert PASSWORD not in refused.stderr

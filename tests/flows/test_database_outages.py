@@ -156,6 +156,14 @@ def assert_told_what_to_do(load: Load) -> None:
         assert int(refused.headers["retry-after"]) >= 1
 
 
+def test_no_log_of_all_those_failures_holds_the_password(stack: Stack) -> None:
+    logs = list(stack.directory.glob("*.log"))
+    assert len(logs) >= 4
+    assert any("store_unavailable" in log.read_text() for log in logs)
+    for log in logs:
+        assert "service-secret" not in log.read_text(), log.name
+
+
 def assert_nothing_lost_nothing_twice(stack: Stack, load: Load) -> None:
     for payment_id in load.carried:
         stack.wait_status(payment_id, "completed", timeout_s=2 * LEASE_S)

@@ -19,10 +19,17 @@ from tests.flows.stack import (
     call,
     wait_for,
 )
+from tests.postgres_server import PASSWORD
 
 ROTATED_KEY = "sk_test_flows_rotated"
 CARD = "4242424242424242"
 GROUPED_CARD = "4000 0000 0000 9995"
+
+
+@pytest.fixture(scope="module")
+def database_kind() -> str:
+    """The one whose address holds a password."""
+    return "postgresql"
 
 
 @pytest.fixture(scope="module")
@@ -134,6 +141,7 @@ def secrets(stack: Stack, answers: list[Reply]) -> dict[str, str]:
         "rotated API key": ROTATED_KEY,
         "webhook secret": WEBHOOK_SECRET,
         "Connect webhook secret": CONNECT_SECRET,
+        "database password": PASSWORD,
         "card number": CARD,
         "grouped card number": GROUPED_CARD,
         "a token's head": "eyJ",

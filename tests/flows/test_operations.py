@@ -21,6 +21,11 @@ ROTATED_KEY = "sk_test_flows_rotated"
 
 
 @pytest.fixture(scope="module")
+def database_kind() -> str:
+    return "postgresql"
+
+
+@pytest.fixture(scope="module")
 def stack_settings() -> dict[str, str]:
     return {
         "ROADCALL_STRIPE_BUDGET_S": "2",
