@@ -159,7 +159,7 @@ def assert_told_what_to_do(load: Load) -> None:
 def test_no_log_of_all_those_failures_holds_the_password(stack: Stack) -> None:
     logs = list(stack.directory.glob("*.log"))
     assert len(logs) >= 4
-    assert any("store_unavailable" in log.read_text() for log in logs)
+    assert any("StoreUnavailable" in log.read_text() for log in logs)
     for log in logs:
         assert "service-secret" not in log.read_text(), log.name
 
