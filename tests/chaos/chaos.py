@@ -27,6 +27,8 @@ from tests.simulation.auditor import audit
 KILL_EVERY_S = 1.0
 DATABASE_RESTARTS = 2
 QUIET_WITHIN_S = 240.0
+# The processes are down more than up while one dies every second.
+INSIST_S = 300.0
 SOON_S = 4 * 3_600
 
 # By the sandbox's own names; the rest of a day at Stripe, only worse.
@@ -93,7 +95,7 @@ def _lived(stack: Stack, server: PostgresServer, seconds: float, random: Random)
     cluster = Cluster(stack, random)
     for kind, probability in FAULTS.items():
         stack.fault(kind=kind, probability=probability, seconds=1.5)
-    with under_load(stack, *cluster.apis) as load:
+    with under_load(stack, *cluster.apis, insist_s=INSIST_S) as load:
         restarts = _strike(cluster, server, seconds, random)
         struck = _struck(stack)
         stack.no_faults()

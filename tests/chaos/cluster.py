@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from random import Random
 
 from tests.flows.stack import ServerProcess, Stack, call, free_port, wait_for
 
-# A process that is still importing holds nothing yet: killing it would prove nothing.
-UP_FOR_S = 2.0
 STARTS_WITHIN_S = 120.0
 # The shortest that the settings allow: what a killed worker held comes back after it.
 LEASE_S = 30
 
 
-def _answers(api: ServerProcess) -> bool:
+def _answers(api: ServerProcess, path: str = "/health/ready") -> bool:
     with contextlib.suppress(OSError):
-        return call("GET", f"{api.url}/health/ready", timeout_s=5).status == 200
+        return call("GET", api.url + path, timeout_s=5).status == 200
     return False
 
 
@@ -31,12 +28,15 @@ class Member:
     words: Sequence[str]
     changed: Mapping[str, str]
     process: ServerProcess
-    started_at: float = field(default_factory=time.monotonic)
     kills: int = 0
 
     @property
-    def up_for_s(self) -> float:
-        return time.monotonic() - self.started_at
+    def up(self) -> bool:
+        """Whether it serves or works by now: one that still imports holds nothing, and killing
+        it would prove nothing."""
+        if self.words[0] == "worker":
+            return self.process.log.read_text().count('"working"') > self.kills
+        return _answers(self.process, "/health/live")
 
 
 class Cluster:
@@ -67,15 +67,14 @@ class Cluster:
 
     def kill_one(self) -> None:
         """kill -9 of a random process that is up, and its next start at once."""
-        up = [member for member in self.members if member.up_for_s >= UP_FOR_S]
+        up = [member for member in self.members if member.up]
         if not up:
             return
         member = self._random.choice(up)
         member.process.kill()
         member.kills += 1
         self._stack.others.remove(member.process)
-        again = self._started(member.name, member.words, member.changed)
-        member.process, member.started_at = again.process, again.started_at
+        member.process = self._started(member.name, member.words, member.changed).process
         if member is self.members[0]:
             self._stack.service = member.process
 

@@ -31,6 +31,7 @@ class Load:
     statuses: Counter[int] = field(default_factory=Counter)
     refusals: list[Reply] = field(default_factory=list)
     unheard: int = 0
+    insist_s: float = INSIST_S
     over: threading.Event = field(default_factory=threading.Event)
 
     def api(self) -> ServerProcess:
@@ -40,7 +41,7 @@ class Load:
     def insist(self, stack: Stack, method: str, path: str, body: object, *, as_: str) -> Reply:
         """Ask until there is an answer, each time with the same key, as clients should."""
         headers = {**stack.bearer(as_), "Idempotency-Key": uuid4().hex}
-        deadline = time.monotonic() + INSIST_S
+        deadline = time.monotonic() + self.insist_s
         while True:
             try:
                 reply = call(method, self.api().url + path, body, headers=headers)
@@ -85,10 +86,11 @@ class Load:
 
 
 @contextmanager
-def under_load(stack: Stack, *apis: ServerProcess) -> Iterator[Load]:
+def under_load(stack: Stack, *apis: ServerProcess, insist_s: float = INSIST_S) -> Iterator[Load]:
     """Clients that create, approve and move payments at these processes until the end of the
-    block; each finishes the payment it is at. What a client trips over is raised."""
-    load = Load(apis)
+    block; each finishes the payment it is at. What a client trips over is raised, such as a call
+    that is not answered within ``insist_s`` seconds of asking again and again."""
+    load = Load(apis, insist_s=insist_s)
     vendor = payments.vendor(stack)
 
     def client(number: int) -> None:

@@ -6,6 +6,7 @@ not clean, the auditor has caught nothing.
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import tempfile
 import time
@@ -28,13 +29,15 @@ from tests.simulation.audit.violations import Violation
 from tests.simulation.auditor import audit
 from tests.simulation.defects.catalogue import CATALOGUE
 from tests.simulation.defects.planted import Planted
-from tests.simulation.faults import chosen
+from tests.simulation.faults import Kind, chosen
 from tests.simulation.history import NeverQuiet, tell
+from tests.simulation.misfortunes import befall
 from tests.simulation.outsiders import Outsiders
 from tests.simulation.turns import WorldStandsStill
 from tests.simulation.world import SOUND, World
 from tests.simulation.wrong_key import WrongKey
 
+GAP_S = 5.0
 SEEDS = tuple(f"mutant-{number}" for number in range(1, 7))
 
 
@@ -77,10 +80,13 @@ def live_through(planted: Planted, seed: str, *, sound: bool) -> Trial:
 
 
 def _violations(world: World, planted: Planted) -> list[Violation]:
-    world.faults.boost(planted.boosts)
+    # Where few payments have to meet a fault, it comes more often than ``CHANCES`` gives.
+    kinds = world.faults.kinds
+    world.faults._chances |= {kind: of for kind, of in planted.boosts.items() if kind in kinds}
     outsiders = Outsiders(world)
     if planted.outsiders:
         world.begin(outsiders.history(planted.payments // 2))
+    world.begin(_befallen(world, planted.also))
     if planted.other_account:
         world.begin(WrongKey(world).history())
     found: list[Violation] = []
@@ -99,6 +105,12 @@ def _violations(world: World, planted: Planted) -> list[Violation]:
         return await audit(books_of(world.stripe_state()), ours)
 
     return found + world.inspected(judged)
+
+
+async def _befallen(world: World, kinds: Sequence[Kind]) -> None:
+    for kind in kinds:
+        await asyncio.sleep(GAP_S)
+        await befall(world, kind)
 
 
 def hunt(place: int) -> Caught:

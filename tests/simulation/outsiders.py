@@ -17,7 +17,7 @@ import aiohttp
 from tests.simulation.stripe_desk import form
 from tests.simulation.world import World
 
-GAP_S: Final = 1.5
+GAP_S: Final = 8.0
 STRANGE_CENTS: Final = 777
 
 

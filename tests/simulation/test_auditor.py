@@ -128,6 +128,7 @@ def test_what_the_journal_alone_gives_away() -> None:
         ("ProcessingStarted", started("k", "acct_1")),
         ("PaymentFailed", {}),
     )
+    assert rules(*approved, ("PaymentFailed", {"code": "authentication"})) == {"M5"}
     assert given_up(*failed) == {"k": "PaymentFailed"}
     ended = (*approved, ("PaymentCompleted", DONE))
     assert rules(*ended, ("PaymentFailed", {})) == {"M16"}

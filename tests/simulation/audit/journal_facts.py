@@ -55,6 +55,10 @@ class Started(msgspec.Struct, frozen=True):
     destination: str | None = None
 
 
+class Failed(msgspec.Struct, frozen=True):
+    code: str = ""
+
+
 class Opened(msgspec.Struct, frozen=True):
     payment_intent: str
 

@@ -30,6 +30,12 @@ STATUS_AFTER: Mapping[str, str] = {
     "PaymentCompleted": "completed",
 }
 ENDS = frozenset({"rejected", "cancelled", "completed"})
+# What never means failed, as codes of Stripe's and as the service's own words for it (M5).
+PROVES_NOTHING = frozenset(
+    "authentication authentication_error api_key_expired permission rate_limit rate_limited "
+    "lock_timeout idempotency_error idempotency_mismatch idempotency_key_in_use in_flight "
+    "api_error server_error replayed_server_error timeout connection malformed_answer".split()
+)
 _STRIPE_NEXT = frozenset({"ProcessingStarted", "ConfirmationStarted", "CancelRequested"})
 
 
@@ -177,6 +183,9 @@ def _waits(book: PaymentBook, fact: Fact) -> None:
 
 
 def _gave_up(book: PaymentBook, fact: Fact) -> None:
+    code = fact.read(facts.Failed).code
+    if code in PROVES_NOTHING:
+        book.violated("M5", f"{fact.type} for {code}, which proves nothing")
     if book.open_attempt is not None:
         book.given_up[book.open_attempt] = fact.type
         book.open_attempt = None

@@ -251,7 +251,7 @@ CALLS = (
         ),
         "M5",
         "a rejected key is taken for a refusal",
-        boosts=_STRIPE_FAILS,
+        also=(Kind.KEY_ROTATION,) * 5,
     ),
     Planted(
         wrong_function("key not scoped to the attempt", (commands, "attempt_key", _one_key)),

@@ -19,8 +19,9 @@ EVERY_FAULT: Final = "all,-webhook_drop"
 class Planted:
     """``rule``: what it breaks (RULES.md). ``wrong`` says it in a sentence. ``faults`` as in
     ``make simulate``; ``boosts``: kinds that come more often than there, so that few payments
-    are enough to meet them; ``outsiders``: others act at Stripe too; ``other_account``: for a
-    while the service has another account's key.
+    are enough to meet them; ``outsiders``: others act at Stripe too; ``also``: misfortunes
+    that befall this world besides; ``other_account``: for a while the service has another
+    account's key.
     """
 
     defect: Defect
@@ -30,6 +31,7 @@ class Planted:
     boosts: Mapping[Kind, float] = field(default_factory=dict)
     payments: int = PAYMENTS
     outsiders: bool = True
+    also: Sequence[Kind] = ()
     other_account: bool = False
 
     @property
