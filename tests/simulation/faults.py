@@ -84,7 +84,7 @@ GROUPS: Mapping[str, tuple[Kind, ...]] = {
 # Per step of a process; the rest per occasion (a request, an event, a commit, a read, a call).
 # Suspensions, jumps, outages, pauses and key rotations are per payment that arrives.
 CHANCES: Mapping[Kind, float] = {
-    Kind.CRASH: 1 / 15_000,
+    Kind.CRASH: 1 / 4_000,
     Kind.SUSPEND: 1 / 1_000,
     Kind.JUMP: 1 / 2_000,
     Kind.OUTAGE: 1 / 1_000,
@@ -159,6 +159,7 @@ class Faults:
 
     def __init__(self, random: Random, kinds: frozenset[Kind]) -> None:
         self._random = random
+        self._draw = random.random
         self.kinds = kinds
         self._chances = {kind: chance for kind, chance in CHANCES.items() if kind in kinds}
         self.on = True
@@ -167,7 +168,7 @@ class Faults:
 
     def chance(self, kind: Kind) -> float:
         """Of one occasion; 0.0 for a kind that is left out, and after the end."""
-        return self._chances.get(kind, 0.0) if self.on else 0.0
+        return self._chances.get(kind, 0.0)
 
     def boost(self, chances: Mapping[Kind, float]) -> None:
         """More of some kinds than ``CHANCES`` gives, where few payments have to meet them."""
@@ -175,8 +176,8 @@ class Faults:
 
     def strikes(self, kind: Kind) -> bool:
         """Whether the fault happens on this occasion; counted if so."""
-        chance = self.chance(kind)
-        if not chance or self._random.random() >= chance:
+        chance = self._chances.get(kind)
+        if chance is None or self._draw() >= chance:
             return False
         self.struck[kind] += 1
         return True
@@ -194,3 +195,4 @@ class Faults:
 
     def stop(self) -> None:
         self.on = False
+        self._chances.clear()

@@ -14,6 +14,7 @@ import math
 import weakref
 from collections.abc import Callable, Coroutine, Generator
 from contextvars import Context, ContextVar, copy_context
+from enum import Enum, auto
 from random import Random
 from typing import Any, Protocol, TypeVar, TypeVarTuple
 
@@ -45,7 +46,7 @@ class WorldStandsStill(Exception):
 class _Step(asyncio.TimerHandle):
     """asyncio's own, but made and run in fewer moves: a payment takes hundreds of them."""
 
-    __slots__ = ("_act", "_arguments", "_due", "_where", "owner")
+    __slots__ = ("_due", "act", "arguments", "owner", "where")
 
     def __init__(  # the base's own would keep what only a debugger asks for
         self,
@@ -56,10 +57,10 @@ class _Step(asyncio.TimerHandle):
     ) -> None:
         self._cancelled = False
         self._due = due
-        self._act = act
-        self._arguments = arguments
-        self._where = copy_context() if context is None else context
-        self.owner = self._where.get(OWNER)
+        self.act = act
+        self.arguments = arguments
+        self.where = copy_context() if context is None else context
+        self.owner = self.where.get(OWNER)
 
     def cancel(self) -> None:
         self._cancelled = True
@@ -70,8 +71,11 @@ class _Step(asyncio.TimerHandle):
     def when(self) -> float:
         return self._due
 
-    def run(self) -> None:
-        self._where.run(self._act, *self._arguments)
+
+class _Ended(Enum):
+    HALTED = auto()
+    DRY = auto()
+    LATE = auto()
 
 
 class SeededLoop(asyncio.BaseEventLoop):
@@ -84,7 +88,7 @@ class SeededLoop(asyncio.BaseEventLoop):
         self._timers: list[tuple[float, int, _Step]] = []
         self._order = itertools.count()
         self._now = 0.0
-        self.steps = 0
+        self._halted = False
         self.problems: list[str] = []
 
     # time
@@ -144,9 +148,9 @@ class SeededLoop(asyncio.BaseEventLoop):
         asyncio._set_running_loop(self)
         try:
             task = self.create_task(future)
-            while not task.done():
-                if not self._turn():
-                    raise WorldStandsStill
+            task.add_done_callback(self._halt)
+            if self._run(float("inf")) is not _Ended.HALTED:
+                raise WorldStandsStill
             return task.result()
         finally:
             asyncio._set_running_loop(None)
@@ -155,34 +159,39 @@ class SeededLoop(asyncio.BaseEventLoop):
         """Run until nothing is ready and no timer runs; False when that is not before ``until``."""
         asyncio._set_running_loop(self)
         try:
-            while self._turn():
-                if self._now > until:
-                    return False
-            return True
+            return self._run(until) is _Ended.DRY
         finally:
             asyncio._set_running_loop(None)
 
-    def _turn(self) -> bool:
-        """Run one step; False when there is none left."""
-        ready = self._runnable
-        if not ready and not self._pass_time():
-            return False
-        place = int(self._draw() * len(ready))
-        step = ready[place]
-        last = ready.pop()
-        if last is not step:
-            ready[place] = last
-        if not step.cancelled():
+    def _halt(self, _: asyncio.Task[Any]) -> None:
+        self._halted = True
+
+    def _run(self, until: float) -> _Ended:
+        """Step by step. Written out in one piece: a payment takes hundreds of turns."""
+        runnable, draw = self._runnable, self._draw
+        self._halted = False
+        while not self._halted:
+            if not runnable:
+                if not self._pass_time():
+                    return _Ended.DRY
+                if self._now > until:
+                    return _Ended.LATE
+            place = int(draw() * len(runnable))
+            step = runnable[place]
+            last = runnable.pop()
+            if last is not step:
+                runnable[place] = last
+            if step._cancelled:
+                continue
             owner = step.owner
             if owner is None or owner.admits(step):
-                self.steps += 1
-                step.run()
-        return True
+                step.where.run(step.act, *step.arguments)
+        return _Ended.HALTED
 
     def _pass_time(self) -> bool:
         """To the next timer; all of that instant become ready together."""
         timers = self._timers
-        while timers and timers[0][2].cancelled():
+        while timers and timers[0][2]._cancelled:
             heapq.heappop(timers)
         if not timers:
             return False
