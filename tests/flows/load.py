@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from http.client import HTTPException
 from uuid import uuid4
 
 from tests.flows import payments
@@ -45,7 +46,7 @@ class Load:
         while True:
             try:
                 reply = call(method, self.api().url + path, body, headers=headers)
-            except OSError:
+            except (OSError, HTTPException):
                 self.unheard += 1
             else:
                 self.statuses[reply.status] += 1
