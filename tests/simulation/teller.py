@@ -17,7 +17,6 @@ from roadcall_payments.domain.errors import (
     InvalidInput,
     NotAllowed,
     NotFound,
-    RoadcallError,
     StatusForbids,
     TransientError,
 )
@@ -144,14 +143,11 @@ class Teller:
     async def call(
         self, act: Callable[[Service], Coroutine[Any, Any, T]], timeout_s: float = CALL_TIMEOUT_S
     ) -> T:
-        """One call of some process. An error that is no answer of the API's is a problem of the
-        world's: it would have been a bare 500."""
+        """One call of some process. A broken invariant would have been a bare 500: a problem."""
         try:
             return await self.world.any_process().call(act, timeout_s)
         except BrokenInvariant as broken:
             self.world.loop.problems.append(f"500: {broken}")
-            raise
-        except (RoadcallError, NoAnswer):
             raise
 
     async def read(self, look: Callable[[Service], Coroutine[Any, Any, T]]) -> T:
