@@ -60,6 +60,17 @@ def bundled() -> Installation:
     return found[-1]
 
 
+def chosen() -> Installation:
+    """The bundled one, or what `TEST_POSTGRES_VERSION=15 pytest ...` names."""
+    version = os.environ.get("TEST_POSTGRES_VERSION")
+    if version is None:
+        return bundled()
+    found = {str(one.version): one for one in installations()}
+    if version not in found:
+        missing(f"PostgreSQL {version} is not installed")
+    return found[version]
+
+
 def installations() -> tuple[Installation, ...]:
     """One for each major version to be had here, oldest first."""
     # Debian's place, then Homebrew's on both kinds of Mac.
@@ -123,7 +134,7 @@ class PostgresServer:
         self._identity = _ordinary_user()
         if self._identity:
             os.chown(self.folder, self._identity["user"], self._identity["group"])
-        self.installation = _within_reach(installation or bundled(), self.folder, self._identity)
+        self.installation = _within_reach(installation or chosen(), self.folder, self._identity)
         self.port = _free_port() if tcp else None
         self._settings = {**_SETTINGS, **(settings or {})}
         self._process: subprocess.Popen[bytes] | None = None

@@ -9,7 +9,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from tests.postgres_server import Installation, PostgresServer, bundled, running_postgres
+from tests.postgres_server import Installation, PostgresServer, bundled, chosen, running_postgres
 
 
 async def number(url: str, query: str) -> int:
@@ -32,9 +32,8 @@ async def test_each_database_is_its_own_and_a_template_is_copied(postgres: Postg
 
 
 def test_it_is_one_that_the_service_must_run_on(postgres: PostgresServer) -> None:
-    assert postgres.installation.version == bundled().version
     (row,) = postgres.sql("SHOW server_version_num")
-    assert int(row[0]) // 10_000 == bundled().version
+    assert int(row[0]) // 10_000 == chosen().version >= 15
 
 
 def test_what_was_committed_outlives_kill_and_stop_over_tcp() -> None:
