@@ -63,11 +63,13 @@ class Load:
         )
         assert reply.status == 201, reply
         path = f"/payments/{reply.text('id')}"
-        wait_for(f"approval of {path}", lambda: self._approved(stack, path), INSIST_S)
+        wait_for(f"approval of {path}", lambda: self._approved(stack, path), self.insist_s)
         moved = self.insist(stack, "POST", f"{path}/process", {}, as_="service")
         if driver:
             # The opening may still be unknown, and the worker at it.
-            wait_for(f"the PaymentIntent of {path}", lambda: self._opened(stack, path), INSIST_S)
+            wait_for(
+                f"the PaymentIntent of {path}", lambda: self._opened(stack, path), self.insist_s
+            )
             method = {"paymentMethodId": "pm_card_visa"}
             moved = self.insist(stack, "POST", f"{path}/confirm", method, as_="driver")
         assert moved.status in (200, 202, 409), moved
