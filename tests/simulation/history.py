@@ -16,15 +16,22 @@ from tests.simulation.misfortunes import befall, planned
 from tests.simulation.stories.approving import cancel, create_act, creation_key
 from tests.simulation.stories.back_office_pays import back_office_pays
 from tests.simulation.stories.driver_pays import driver_pays
+from tests.simulation.stories.money_back import money_back
 from tests.simulation.teller import ADMIN, GaveUp, Teller, ended
 from tests.simulation.world import World
 
 Story = Callable[[Teller], Awaitable[None]]
+Stories = tuple[tuple[PayerType, float, Story], ...]
 
 # (payer, share, story)
-STORIES: Final[tuple[tuple[PayerType, float, Story], ...]] = (
+STORIES: Final[Stories] = (
     (PayerType.DRIVER_IC, 0.55, driver_pays),
     (PayerType.BACK_OFFICE, 0.45, back_office_pays),
+)
+# Worlds of their own, so that the seeds of the others keep their histories.
+MONEY_BACK: Final[Stories] = (
+    (PayerType.DRIVER_IC, 0.8, money_back),
+    (PayerType.BACK_OFFICE, 0.2, back_office_pays),
 )
 
 GAP_S: Final = 4.0
@@ -41,10 +48,10 @@ class NeverQuiet(Exception):
     """Something goes on long after the faults have stopped."""
 
 
-def tell(world: World, payments: int) -> None:
+def tell(world: World, payments: int, stories: Stories = STORIES) -> None:
     """The whole history of ``payments`` jobs. Raises NeverQuiet."""
     with world.defect.during():
-        world.live(_arrivals(world, payments))
+        world.live(_arrivals(world, payments, stories))
         world.stop_faults()
         _settle(world)
         world.live(_closing(world))
@@ -56,7 +63,7 @@ def _settle(world: World) -> None:
         raise NeverQuiet("work is due again and again, days after the last fault")
 
 
-async def _arrivals(world: World, payments: int) -> None:
+async def _arrivals(world: World, payments: int, told_of: Stories) -> None:
     vendors = await _vendors(world)
     world.desk.begin_faults(world.faults)
     misfortunes = planned(world, payments)
@@ -68,7 +75,7 @@ async def _arrivals(world: World, payments: int) -> None:
             await asyncio.sleep(world.random.expovariate(1 / (GAP_S * left_of_burst)))
         left_of_burst -= 1
         stories += [world.begin(befall(world, kind)) for kind in misfortunes.get(number, ())]
-        job, story = _job(world, number, vendors)
+        job, story = _job(world, number, vendors, told_of)
         world.asked.jobs.append(job)
         stories.append(world.begin(_told(story, Teller(world, job))))
     # A story that fails is a problem of the world's; the others go on.
@@ -82,8 +89,10 @@ async def _told(story: Story, teller: Teller) -> None:
         return
 
 
-def _job(world: World, number: int, vendors: list[tuple[str, str]]) -> tuple[Job, Story]:
-    payer, _, story = world.random.choices(STORIES, [share for _, share, _ in STORIES])[0]
+def _job(
+    world: World, number: int, vendors: list[tuple[str, str]], stories: Stories
+) -> tuple[Job, Story]:
+    payer, _, story = world.random.choices(stories, [share for _, share, _ in stories])[0]
     vendor_id, account = world.random.choice(vendors)
     job = Job(
         incident_id=f"in_{number}",

@@ -19,7 +19,7 @@ from tests.simulation.audit.stripe_books import books_of
 from tests.simulation.audit.violations import Violation
 from tests.simulation.auditor import audit
 from tests.simulation.faults import Kind
-from tests.simulation.history import NeverQuiet, tell
+from tests.simulation.history import STORIES, NeverQuiet, Stories, tell
 from tests.simulation.timeline import timeline
 from tests.simulation.turns import WorldStandsStill
 from tests.simulation.world import SOUND, Defect, World
@@ -50,7 +50,13 @@ class Result:
         return not self.violations
 
 
-def run_world(seed: str, payments: int, kinds: frozenset[Kind], defect: Defect = SOUND) -> Result:
+def run_world(
+    seed: str,
+    payments: int,
+    kinds: frozenset[Kind],
+    defect: Defect = SOUND,
+    stories: Stories = STORIES,
+) -> Result:
     """The whole history of one world, audited."""
     started = time.process_time()
     # Nearly nothing here is garbage in circles, and looking for it takes a tenth of the time.
@@ -59,7 +65,7 @@ def run_world(seed: str, payments: int, kinds: frozenset[Kind], defect: Defect =
     with tempfile.TemporaryDirectory(prefix="simulation-", dir=within) as directory:
         world = World(seed, kinds, Path(directory), defect)
         try:
-            violations = _lived(world, payments) + _audited(world)
+            violations = _lived(world, payments, stories) + _audited(world)
             return Result(
                 seed,
                 payments,
@@ -76,12 +82,12 @@ def run_world(seed: str, payments: int, kinds: frozenset[Kind], defect: Defect =
             gc.collect()
 
 
-def _lived(world: World, payments: int) -> list[Violation]:
+def _lived(world: World, payments: int, stories: Stories) -> list[Violation]:
     """Let the history happen; what went wrong beside the books."""
     found: list[Violation] = []
     with unexpected_errors(world.loop.problems):
         try:
-            tell(world, payments)
+            tell(world, payments, stories)
         except (NeverQuiet, WorldStandsStill) as error:
             found.append(Violation("quiet", world.seed, str(error) or "everybody waits for ever"))
     return found + [Violation("world", world.seed, problem) for problem in world.loop.problems]

@@ -1,0 +1,15 @@
+"""Refunds under every fault at once: given once, none beyond its payment, all of it booked."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.simulation.faults import Kind
+from tests.simulation.history import MONEY_BACK
+from tests.simulation.run import run_world
+
+
+@pytest.mark.parametrize("seed", ["money-back-1", "money-back-2"])
+def test_refunds_are_sound_under_every_fault(seed: str) -> None:
+    result = run_world(seed, 120, frozenset(Kind), stories=MONEY_BACK)
+    assert result.sound, "\n".join([*map(str, result.violations), *result.stories])
