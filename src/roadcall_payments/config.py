@@ -197,13 +197,15 @@ class Settings(BaseSettings):
         "Roadcall Payments <payments@roadcall.example>", description="Sender of e-mails."
     )
     approver_emails: Addresses = Field(
-        (), description="Who hears that a payment waits for approval; comma-separated."
+        (), description="Who hears that a payment or a refund waits for approval; comma-separated."
     )
     reviewer_emails: Addresses = Field(
         (), description="Who hears that a payment was flagged; comma-separated."
     )
     back_office_emails: Addresses = Field(
-        (), description="Who hears that a payment failed or was rejected; comma-separated."
+        (),
+        description="Who hears that a payment or a refund failed, was rejected, or is disputed; "
+        "comma-separated.",
     )
     operations_emails: Addresses = Field(
         (), description="Who hears of anomalies and stray money; comma-separated."
