@@ -71,7 +71,7 @@ check: setup ## formatter, linter, strict type checker, architecture test
 
 .PHONY: test
 test: setup ## every test, the fast ones first
-	@$(PY) -m pytest
+	@$(PY) -m pytest --numprocesses 2 --dist loadfile
 
 .PHONY: simulate
 simulate: setup ## payments under every fault at once, audited (PAYMENTS=, SEED=, FAULTS=); docs/simulation.md
@@ -87,11 +87,12 @@ chaos: setup ## kill -9 of real processes under load, PostgreSQL restarted twice
 	@$(PY) -m tests.chaos $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed '$(SEED)')
 
 # bench-filled stores five million payments first, which takes a while.
-.PHONY: bench bench-filled
+.PHONY: bench
 bench: setup ## ratios to pgbench, dj-stripe, stripe-sync-engine, an ordinary handler (ONLY=, ROUNDS=, SECONDS=)
 	@sh benchmarks/set_up.sh
 	@$(PY) -m benchmarks.bench $(if $(ONLY),--only $(ONLY)) --rounds $(or $(ROUNDS),5) --seconds $(or $(SECONDS),3)
 
+.PHONY: bench-filled
 bench-filled: setup ## webhooks/s with five million payments stored, against empty (STORED=, ROUNDS=, SECONDS=)
 	@sh benchmarks/set_up.sh
 	@$(PY) -m benchmarks.bench --only filled --stored $(or $(STORED),5000000) \

@@ -1,5 +1,6 @@
 """Stripe's own CLI and Node SDK, installed from the lock in `node/` into `.cache/node`."""
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -14,12 +15,19 @@ INSTALLED = Path(__file__).resolve().parents[2] / ".cache" / "node"
 
 @cache
 def _install() -> str | None:
-    """What went wrong, or None. `npm install`, for `npm ci` wants every platform's CLI locked."""
+    """What went wrong, or None. One process of a test run installs, the others wait for it."""
+    INSTALLED.mkdir(parents=True, exist_ok=True)
+    with INSTALLED.with_suffix(".lock").open("w") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        return _install_in_turn()
+
+
+def _install_in_turn() -> str | None:
+    """`npm install`, for `npm ci` wants every platform's CLI locked."""
     lock = (LOCKED / "package-lock.json").read_bytes()
     stamp = INSTALLED / "installed-lock.json"
     if stamp.exists() and stamp.read_bytes() == lock:
         return None
-    INSTALLED.mkdir(parents=True, exist_ok=True)
     for name in ("package.json", "package-lock.json"):
         shutil.copy(LOCKED / name, INSTALLED / name)
     options = ["--ignore-scripts", "--no-audit", "--no-fund"]
