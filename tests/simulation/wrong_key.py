@@ -14,7 +14,7 @@ from tests.simulation.machines import NoAnswer
 from tests.simulation.teller import ADMIN
 from tests.simulation.world import World
 
-AFTER_S: Final = 20.0
+AFTER_S: Final = 150.0
 FOR_S: Final = 30 * 3_600.0
 OTHER_KEY: Final = "sk_test_another_0"
 OTHER_ACCOUNT: Final = "acct_1AnotherPlatform00"

@@ -14,14 +14,11 @@ from roadcall_payments.domain.stripe_objects import (
     PaymentIntent,
     StripeEvent,
     StripeIdentity,
-    StripeRequest,
     Transfer,
 )
 from roadcall_payments.ports import (
-    Answered,
     CreatedWindow,
     Gateway,
-    Outcome,
     StripeCredentials,
 )
 from roadcall_payments.stripe_gateway.identity import Identities
@@ -46,25 +43,6 @@ class _Searches(Wrong):
 
     async def payment_intents(self, created: CreatedWindow) -> Sequence[PaymentIntent]:
         return ()
-
-
-class _Remembers(Wrong):
-    """Keeps the PaymentIntent that a call answered with (M15): what it says is of then."""
-
-    right: Gateway
-
-    def __init__(self, right: Gateway) -> None:
-        super().__init__(right)
-        self._kept: dict[str, PaymentIntent] = {}
-
-    async def send(self, request: StripeRequest, *, first_try: bool, budget_s: float) -> Outcome:
-        outcome = await self.right.send(request, first_try=first_try, budget_s=budget_s)
-        if isinstance(outcome, Answered) and isinstance(outcome.object, PaymentIntent):
-            self._kept[outcome.object.id] = outcome.object
-        return outcome
-
-    async def payment_intent(self, intent_id: str) -> PaymentIntent:
-        return self._kept.get(intent_id) or await self.right.payment_intent(intent_id)
 
 
 class _BelievesEvents(Wrong):
@@ -161,13 +139,5 @@ LOOKS = (
         "M15",
         "a failure is applied from its event, whenever that comes",
         boosts=WEBHOOKS_FAIL,
-    ),
-    Planted(
-        wrong_gateway("a fact from a stale object", _Remembers),
-        "M15",
-        "a PaymentIntent is remembered instead of fetched",
-        faults="all",
-        outsiders=False,
-        boosts={Kind.WEBHOOK_DROP: 0.5, Kind.DROP_AFTER: 0.1},
     ),
 )
