@@ -145,9 +145,14 @@ async def _closing(world: World) -> None:
     """The clerk finishes what people left: a creation that nobody answered is asked for again,
     under its own key, and what waits for a person is cancelled. What waits for Stripe is not
     touched: it has to come to its end by itself."""
-    open_incidents = world.open_incidents()
+    open_payments = world.open_payments()
+    for job in world.asked.jobs:
+        # Asked for twice, and made by a machine that slept meanwhile: nobody was told of it.
+        unheard = open_payments.get(job.incident_id)
+        if unheard is not None and unheard not in job.payment_ids:
+            job.payment_ids.append(unheard)
     left = [
-        job for job in world.asked.jobs if not job.payment_ids or job.incident_id in open_incidents
+        job for job in world.asked.jobs if not job.payment_ids or job.incident_id in open_payments
     ]
     await asyncio.gather(*(_closed(Teller(world, job)) for job in left))
 

@@ -294,13 +294,13 @@ class World:
         rows = self._peek.execute("SELECT status, count(*) FROM payments GROUP BY status")
         return {str(status): int(count) for status, count in rows}
 
-    def open_incidents(self) -> set[str]:
-        """Jobs whose payment has not come to an end."""
+    def open_payments(self) -> dict[str, str]:
+        """By incident, the payment that has not come to an end."""
         rows = self._peek.execute(
-            "SELECT incident_id FROM payments"
-            " WHERE status NOT IN ('completed', 'cancelled', 'rejected')"
+            "SELECT incident_id, id FROM payments"
+            " WHERE status NOT IN ('completed', 'cancelled', 'rejected') ORDER BY id"
         )
-        return {incident_id for (incident_id,) in rows}
+        return dict(rows.fetchall())
 
     def stripe_ids(self, stream: str) -> list[str]:
         """Stripe's objects that are the stream's."""
