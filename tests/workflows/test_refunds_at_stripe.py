@@ -8,10 +8,12 @@ from datetime import timedelta
 
 import pytest
 
+from roadcall_payments.commit import InboxStatus
 from roadcall_payments.domain.errors import (
     StatusForbids,
 )
 from roadcall_payments.domain.refund import RefundStatus
+from roadcall_payments.domain.stripe_objects import Refund as StripeRefund
 from roadcall_payments.domain.stripe_objects import RefundStatus as Theirs
 from roadcall_payments.ports import Answered
 from tests.workflows.office import ADMIN, DISPATCHER, Office
@@ -127,6 +129,25 @@ async def test_m28_many_dashboard_refunds_at_once_are_all_booked(office: Office)
     assert len(payment.refunds) == 11
 
 
+async def test_refunds_that_moved_nothing_do_not_keep_others_from_being_seen(
+    office: Office,
+) -> None:
+    payment_id = await office.completed()
+    intent = (await office.payment(payment_id)).payment_intent
+    assert intent is not None
+    for _ in range(5):
+        undrawn = office.stripe.refund(intent, 1_000, status=Theirs.FAILED)
+        office.stripe.made_refunds[undrawn.id] = replace(undrawn, drawn=False)
+    made = office.stripe.refund(intent, 1_000)
+    await office.told("evt_1", "refund.created", made)
+    failed = office.stripe.refund_becomes(made.id, Theirs.FAILED)
+    await office.told("evt_2", "refund.failed", failed)
+    kept = await office.service.store.inbox_event("evt_2")
+    assert kept is not None
+    assert kept.status is InboxStatus.APPLIED
+    assert (await office.payment(payment_id)).amount_refunded_cents == 0
+
+
 async def test_a_refunds_event_before_its_payments_success_waits(office: Office) -> None:
     payment_id = await office.opened()
     intent = (await office.payment(payment_id)).payment_intent
@@ -150,20 +171,41 @@ async def test_m13_a_strangers_refund_is_kept_and_changes_nothing(office: Office
     assert (await office.payment(payment_id)).amount_refunded_cents == 0
 
 
-async def test_m16_a_refund_with_our_id_that_we_never_sent_is_booked_as_stripes(
+async def test_m18_a_refund_with_our_id_that_the_books_never_sent_is_adopted(
     office: Office,
 ) -> None:
     payment_id = await office.completed()
     refund_id = await office.refund_requested(payment_id, 5_000)
-    intent = (await office.payment(payment_id)).payment_intent
-    assert intent is not None
-    metadata = {"refundId": refund_id, "paymentId": payment_id}
-    await office.told(
-        "evt_1", "refund.created", office.stripe.refund(intent, 5_000, metadata=metadata)
-    )
+    await office.told("evt_1", "refund.created", made_with_the_id(office, refund_id, 5_000))
     payment = await office.payment(payment_id)
     assert payment.amount_refunded_cents == 5_000
-    assert [one.status for one in payment.refunds] == [
-        RefundStatus.REQUESTED,
-        RefundStatus.SUCCEEDED,
+    assert [(one.id, one.status) for one in payment.refunds] == [
+        (refund_id, RefundStatus.SUCCEEDED)
     ]
+    assert payment.anomalies == ("approval_lost",)
+
+
+async def test_m13_one_with_our_id_and_another_amount_is_stripes_and_ours_cannot_be_approved(
+    office: Office,
+) -> None:
+    payment_id = await office.completed()
+    refund_id = await office.refund_requested(payment_id, 5_000)
+    made = made_with_the_id(office, refund_id, 4_000)
+    await office.told("evt_1", "refund.created", made)
+    payment = await office.payment(payment_id)
+    assert [(one.id, one.status) for one in payment.refunds] == [
+        (refund_id, RefundStatus.REQUESTED),
+        (made.id, RefundStatus.SUCCEEDED),
+    ]
+    with pytest.raises(StatusForbids, match=made.id):
+        await office.service.refunds.approve(ADMIN, refund_id)
+    assert sent(office) == []
+    await office.service.refunds.reject(ADMIN, refund_id, None)
+    await office.refunded(payment_id, 1_000)
+    assert (await office.payment(payment_id)).amount_refunded_cents == 5_000
+
+
+def made_with_the_id(office: Office, refund_id: str, cents: int) -> StripeRefund:
+    """A refund at Stripe of the one charge there, with the id of one of our refunds."""
+    (intent,) = office.stripe.intents
+    return office.stripe.refund(intent, cents, metadata={"refundId": refund_id})

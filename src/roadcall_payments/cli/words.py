@@ -54,6 +54,7 @@ def in_words(fact: e.Fact, texts: Texts) -> str:
             | e.RefundSubmitted()
             | e.RefundOutcomeUnknown()
             | e.RefundObserved()
+            | e.RefundAdopted()
             | e.RefundPending()
             | e.RefundSucceeded()
             | e.RefundFailed()
@@ -227,6 +228,8 @@ def _refund(fact: e.RefundFact, texts: Texts) -> str:
             return f"Refund: outcome unknown ({fact.reason}){seen}"
         case e.RefundObserved():
             return f"A refund of {amount(fact.amount)} was made at Stripe, not by this service"
+        case e.RefundAdopted():
+            return "Refund found at Stripe and adopted: its approval was lost"
         case e.RefundPending():
             return f"Refund is {fact.status} at Stripe{_learned(fact.source)}"
         case e.RefundSucceeded():

@@ -33,6 +33,7 @@ from roadcall_payments.domain.money import Money
 from roadcall_payments.domain.payout_events import PayoutFact as PayoutFact
 from roadcall_payments.domain.payout_events import PayoutFailed as PayoutFailed
 from roadcall_payments.domain.payout_events import PayoutPaid as PayoutPaid
+from roadcall_payments.domain.refund_events import RefundAdopted as RefundAdopted
 from roadcall_payments.domain.refund_events import RefundApproved as RefundApproved
 from roadcall_payments.domain.refund_events import RefundFact as RefundFact
 from roadcall_payments.domain.refund_events import RefundFailed as RefundFailed

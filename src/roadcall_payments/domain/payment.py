@@ -75,6 +75,7 @@ TRANSITIONS: Mapping[type[e.PaymentFact], Mapping[Status | None, Status]] = {
     e.RefundSubmitted: _AFTERWARDS,
     e.RefundOutcomeUnknown: _AFTERWARDS,
     e.RefundObserved: _UNCHANGED,
+    e.RefundAdopted: _AFTERWARDS,
     e.RefundPending: _UNCHANGED,
     e.RefundSucceeded: _UNCHANGED,
     e.RefundFailed: _UNCHANGED,

@@ -104,6 +104,7 @@ def _evolved(p: Payment, fact: e.PaymentFact, at: datetime) -> Payment:
             | e.RefundSubmitted()
             | e.RefundOutcomeUnknown()
             | e.RefundObserved()
+            | e.RefundAdopted()
             | e.RefundPending()
         ):
             return _with_refund(p, fact, at)

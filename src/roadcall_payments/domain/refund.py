@@ -35,6 +35,8 @@ TRANSITIONS: Mapping[type[r.RefundFact], Mapping[RefundStatus | None, RefundStat
     r.RefundRejected: {_REQUESTED: RefundStatus.REJECTED},
     r.RefundSubmitted: {_APPROVED: _SUBMITTED},
     r.RefundObserved: {_NEW: _SUBMITTED},
+    # A restore may have lost the approval, or let somebody reject what had been approved (M18).
+    r.RefundAdopted: {_REQUESTED: _SUBMITTED, RefundStatus.REJECTED: _SUBMITTED},
     r.RefundOutcomeUnknown: {_SUBMITTED: _SUBMITTED},
     # From failed: it was given up as absent, and Stripe has it after all (M16).
     r.RefundPending: {_SUBMITTED: _SUBMITTED, _FAILED: _SUBMITTED},
@@ -77,6 +79,8 @@ class Refund:
     absences: tuple[datetime, ...] = ()
     failure: RefundFailure | None = None
     from_suspense: bool = False
+    # Of a refund that Stripe alone made: the one of ours that its metadata name.
+    claims: str | None = None
 
     @property
     def reserves(self) -> bool:
@@ -102,7 +106,8 @@ def apply(refunds: tuple[Refund, ...], fact: r.RefundFact, at: datetime) -> tupl
         new = Refund(fact.refund_id, fact.amount, fact.reason, status, at, at, fact.note, fact.by)
         return (*refunds, new)
     if isinstance(fact, r.RefundObserved):
-        return (*refunds, Refund(fact.refund_id, fact.amount, fact.reason, status, at, at))
+        seen = Refund(fact.refund_id, fact.amount, fact.reason, status, at, at, claims=fact.claims)
+        return (*refunds, seen)
     if known is None:
         raise BrokenInvariant("A refund starts with RefundRequested or RefundObserved.")
     after = replace(_evolved(known, fact, at), status=status, updated_at=at)
@@ -117,6 +122,8 @@ def _evolved(refund: Refund, fact: r.RefundFact, at: datetime) -> Refund:
             return replace(refund, decided_by=fact.by, rejection=fact.reason)
         case r.RefundSubmitted():
             return replace(refund, request=fact.request, submitted_at=at)
+        case r.RefundAdopted():
+            return replace(refund, stripe_refund=fact.stripe_refund, submitted_at=fact.made_at)
         case r.RefundOutcomeUnknown():
             absences = (*refund.absences, at) if fact.absent else refund.absences
             return replace(refund, unknown=fact.reason, absences=absences)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 from roadcall_payments.domain.fact_parts import Source, TextRef
@@ -63,11 +64,26 @@ class RefundOutcomeUnknown:
 
 @dataclass(frozen=True, slots=True)
 class RefundObserved:
-    """A refund that none of our requests made: in Stripe's dashboard, mostly (M16)."""
+    """A refund that none of our requests made: in Stripe's dashboard, mostly (M16).
+
+    ``claims``: the refund of this payment whose id its metadata carry, though it is not that one.
+    """
 
     refund_id: str
     amount: Money
     reason: str | None
+    claims: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RefundAdopted:
+    """Stripe has this refund, and the books do not know that it was approved and sent: those facts
+    were lost with a restore (M18). ``made_at`` is when Stripe made it.
+    """
+
+    refund_id: str
+    stripe_refund: str
+    made_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +147,7 @@ RefundFact = (
     | RefundSubmitted
     | RefundOutcomeUnknown
     | RefundObserved
+    | RefundAdopted
     | RefundPending
     | RefundSucceeded
     | RefundFailed

@@ -79,6 +79,12 @@ def must_be_approvable(payment: Payment, refund_id: str, actor: Actor) -> Refund
         raise NotAllowed("Only admins approve refunds.")
     if refund.requested_by is None or refund.requested_by.partition(":")[2] == actor.id:
         raise NotAllowed("You asked for this refund: somebody else has to approve it.")
+    twin = next((one for one in payment.refunds if one.claims == refund_id), None)
+    if twin is not None:
+        raise StatusForbids(
+            f"Stripe has a refund that carries this one's id, {twin.id}: compare the two, reject "
+            "this one, and ask for another if more is to be given back."
+        )
     gone = payment.amount_refunded_cents + sum(
         one.amount.amount_cents for one in payment.refunds if one.reserves
     )

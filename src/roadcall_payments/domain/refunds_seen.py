@@ -7,9 +7,11 @@ news. A refund is booked by its id, once (M17), whoever made it.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from roadcall_payments.domain import events as e
+from roadcall_payments.domain.drift import APPROVAL_LOST
 from roadcall_payments.domain.outcomes import (
     ABSENCES_APART,
     VOID_AFTER,
@@ -24,8 +26,10 @@ from roadcall_payments.domain.stripe_objects import StripeFailure
 
 Facts = tuple[e.PaymentFact, ...]
 
-# Each is up to three entries with their postings and names (M28).
+# Each is up to four entries with their postings and names (M28).
 REFUNDS_A_COMMIT = 4
+
+_BEFORE_IT_WAS_SENT = (RefundStatus.REQUESTED, RefundStatus.REJECTED)
 
 # Ours, for a refund whose request never reached Stripe.
 NEVER_SENT = "refund_voided"
@@ -65,7 +69,8 @@ def refunds_seen(
 def exceeds_a_commit(payment: Payment, seen: Sequence[StripeRefund]) -> bool:
     """Whether there may be more news than ``refunds_seen`` gives at once."""
     known = {one.stripe_refund for one in payment.refunds}
-    return sum(one.id not in known for one in seen) > REFUNDS_A_COMMIT
+    news = [one for one in seen if one.id not in known and not _moved_nothing(one)]
+    return len(news) > REFUNDS_A_COMMIT
 
 
 def _one_seen(
@@ -74,27 +79,53 @@ def _one_seen(
     if payment.account is None or payment.livemode is None or not is_ready_for(payment, seen):
         return ()
     refund = _known(payment, seen)
-    observed: Facts = ()
+    found: Facts = ()
     if refund is None:
-        if seen.status in (Theirs.FAILED, Theirs.CANCELED) and not seen.drawn:
+        if _moved_nothing(seen):
             return ()
-        observed = (e.RefundObserved(seen.id, seen.amount, seen.reason),)
+        claimed = _claimed(payment, seen)
+        claims = claimed.id if claimed else None
+        found = (e.RefundObserved(seen.id, seen.amount, seen.reason, claims),)
         refund = Refund(
             seen.id, seen.amount, seen.reason, RefundStatus.SUBMITTED, seen.created, seen.created
         )
-    return (*observed, *_progress(payment, refund, seen, source, request_id))
+    elif refund.status in _BEFORE_IT_WAS_SENT:
+        found = _adopted(refund, seen)
+        refund = replace(refund, status=RefundStatus.SUBMITTED, stripe_refund=seen.id)
+    return (*found, *_progress(payment, refund, seen, source, request_id))
+
+
+def _moved_nothing(seen: StripeRefund) -> bool:
+    return seen.status in (Theirs.FAILED, Theirs.CANCELED) and not seen.drawn
 
 
 def _known(payment: Payment, seen: StripeRefund) -> Refund | None:
-    """Ours by Stripe's id; else the one whose request made it. A stranger that carries the id of
-    a refund we never sent, or another amount, is not that refund (M13)."""
+    """Ours by Stripe's id; else the one that it carries the id and the amount of (M13).
+
+    One that the books never sent is ours too, if it gives back what our own PaymentIntent took:
+    a restore lost that it was sent, and left waiting it could be approved and given again (M18).
+    """
     for refund in payment.refunds:
         if seen.id in (refund.stripe_refund, refund.id):
             return refund
-    claimed = payment.refund(seen.metadata.get("refundId", ""))
-    if claimed is None or claimed.request is None or claimed.stripe_refund is not None:
+    claimed = _claimed(payment, seen)
+    if claimed is None or claimed.stripe_refund is not None or claimed.amount != seen.amount:
         return None
-    return claimed if claimed.amount == seen.amount else None
+    own_charge = seen.payment_intent == payment.payment_intent and not _is_stray(payment, seen)
+    return claimed if claimed.request is not None or own_charge else None
+
+
+def _claimed(payment: Payment, seen: StripeRefund) -> Refund | None:
+    return payment.refund(seen.metadata.get("refundId", ""))
+
+
+def _adopted(refund: Refund, seen: StripeRefund) -> Facts:
+    detail = f"Stripe has refund {refund.id}, which the books say is {refund.status}"
+    return (
+        e.RefundAdopted(refund.id, seen.id, seen.created),
+        # Each is a case of its own, however many a restore lost.
+        e.AnomalyRecorded(APPROVAL_LOST, detail, seen.id),
+    )
 
 
 def _progress(

@@ -200,7 +200,7 @@ _POSTS_NOTHING = frozenset(
     "PaymentApproved PaymentRejected PaymentCancelled ProcessingStarted PaymentIntentOpened "
     "ConfirmationStarted ActionRequired CancelRequested CancelRefused OutcomeUnknown PaymentFailed "
     "AttemptVoided PaymentRetried AnomalyRecorded VendorRegistered VendorChanged MovementsPaused "
-    "MovementsResumed".split()
+    "MovementsResumed RefundAdopted".split()
 )
 
 
