@@ -30,7 +30,7 @@ from roadcall_payments.journal import GENESIS, Head, JournalEntry, entry_hash
 from roadcall_payments.ports import Claim, OutgoingEvent, Queue, Store
 from roadcall_payments.stores.sqlite import batch as sqlite_batch
 from roadcall_payments.stores.sqlite import writer as sqlite_writer
-from roadcall_payments.workflows import refs, verification, write_path
+from roadcall_payments.workflows import refs, verification
 from tests.simulation.defects.planted import Planted, Wrong, swapped, wrong_function, wrong_store
 from tests.simulation.faults import Kind
 from tests.simulation.world import Defect, Parts
@@ -280,7 +280,7 @@ STORING = (
     Planted(
         wrong_function(
             "a job paid twice",
-            (write_path, "refs_added", _no_job),
+            (refs, "refs_added", _no_job),
             (verification, "refs_added", _no_job),
         ),
         "M11",
