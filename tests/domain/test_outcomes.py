@@ -13,6 +13,7 @@ from roadcall_payments.domain.errors import BrokenInvariant
 from roadcall_payments.domain.money import Money
 from roadcall_payments.domain.payment import Payment, Status
 from roadcall_payments.domain.payment_fold import apply
+from roadcall_payments.domain.reversals_seen import reversals_seen
 from roadcall_payments.domain.stripe_objects import (
     IntentStatus,
     Operation,
@@ -200,7 +201,7 @@ def test_m28_many_reversals_are_booked_a_few_at_a_time() -> None:
     completed = folded(*done, payment=payment)
     many = [reversal(completed, f"trr_{i}", 10) for i in range(25)]
     rounds = 0
-    while news := outcomes.reversals_seen(completed, many):
+    while news := reversals_seen(completed, "tr_1", many):
         completed = folded(*news, payment=completed)
         rounds += 1
     assert (rounds, completed.amount_reversed_cents) == (3, 250)
@@ -256,10 +257,25 @@ def test_m17_reversals_are_booked_by_id_never_by_the_total() -> None:
         *outcomes.transfer_seen(payment, transfer(payment), ANSWER, None), payment=payment
     )
     two = [reversal(completed, "trr_1", 500), reversal(completed, "trr_2", 500)]
-    first = folded(*outcomes.reversals_seen(completed, two[:1]), payment=completed)
-    both = folded(*outcomes.reversals_seen(first, two), payment=first)
+    first = folded(*reversals_seen(completed, "tr_1", two[:1]), payment=completed)
+    both = folded(*reversals_seen(first, "tr_1", two), payment=first)
     assert both.amount_reversed_cents == 1_000
-    assert outcomes.reversals_seen(both, two) == ()
+    assert reversals_seen(both, "tr_1", two) == ()
+
+
+def test_m16_a_reversal_is_its_own_transfers_and_of_a_stranger_none() -> None:
+    payment = processing(e.PayerType.BACK_OFFICE)
+    completed = folded(*outcomes.transfer_seen(payment, transfer(payment), ANSWER), payment=payment)
+    back = [reversal(completed, "trr_1", 500)]
+    assert reversals_seen(completed, "tr_stranger", back) == ()
+    second = replace(transfer(payment), id="tr_2")
+    strayed = folded(*outcomes.transfer_seen(completed, second, LOOKUP), payment=completed)
+    (fact,) = reversals_seen(strayed, "tr_2", back)
+    assert isinstance(fact, e.StrayMoneyObserved)
+    assert (fact.object_id, fact.kind, fact.amount) == ("trr_1", "reversal", Money(500, "usd"))
+    after = folded(fact, payment=strayed)
+    assert after.amount_reversed_cents == 0
+    assert reversals_seen(after, "tr_2", back) == ()
 
 
 def test_a_manual_capture_is_somebody_elses_doing_and_is_said_once() -> None:

@@ -19,6 +19,7 @@ from roadcall_payments.domain.money import Money
 from roadcall_payments.domain.payment import TRANSITIONS, Patience, Payment, Status, due_at
 from roadcall_payments.domain.payment_fold import apply
 from roadcall_payments.domain.people import Actor, Role
+from roadcall_payments.domain.reversals_seen import reversals_seen
 from roadcall_payments.domain.stripe_objects import (
     IntentStatus,
     Operation,
@@ -171,11 +172,17 @@ class PaymentMachine(RuleBasedStateMachine):
         self.take(outcomes.transfer_seen(self.p, seen, source, None))
         assert not outcomes.transfer_seen(self.p, seen, source, None)
 
-    @rule(reversal_id=st.sampled_from(["trr_1", "trr_2"]), cents=st.integers(1, 5_000))
-    def stripe_shows_a_reversal(self, reversal_id: str, cents: int) -> None:
+    @rule(
+        reversal_id=st.sampled_from(["trr_1", "trr_2"]),
+        transfer_id=st.sampled_from(["tr_1", "tr_2"]),
+        cents=st.integers(1, 5_000),
+    )
+    def stripe_shows_a_reversal(self, reversal_id: str, transfer_id: str, cents: int) -> None:
         seen = [observed.reversal(self.p, reversal_id, cents)]
-        self.take(outcomes.reversals_seen(self.p, seen))
-        assert not outcomes.reversals_seen(self.p, seen)
+        before = self.p.amount_reversed_cents
+        self.take(reversals_seen(self.p, transfer_id, seen))
+        assert not reversals_seen(self.p, transfer_id, seen)
+        assert self.p.transfer == transfer_id or self.p.amount_reversed_cents == before
 
     @rule(late=st.booleans())
     def stripe_refuses(self, late: bool) -> None:

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 
+from roadcall_payments.commit import Commit
 from roadcall_payments.domain import events as e
 from roadcall_payments.domain.errors import (
     InvalidInput,
@@ -185,6 +186,27 @@ async def test_m8_m9_past_its_keys_deadline_a_refund_is_only_looked_for(office: 
     assert (await office.payment(payment_id)).refundable == Money(12_500, "usd")
     another = await office.refunded(payment_id)
     assert sent(office)[-1] == f"refund_{another}", "a new try is a new refund"
+
+
+async def test_m8_a_request_that_woke_too_late_looks_before_it_counts_an_absence(
+    office: Office,
+) -> None:
+    payment_id = await office.completed()
+    refund_id = await office.refund_requested(payment_id)
+    office.stripe.lists_down = StripeUnavailable("down")
+
+    def asleep(commit: Commit) -> None:
+        if any(one.type == "RefundSubmitted" for write in commit.streams for one in write.entries):
+            office.clock.advance(24 * 3_600)
+
+    office.troubled.trouble = asleep
+    answer = await office.service.refunds.approve(ADMIN, refund_id)
+    assert answer.status == 202
+    assert (await refund_of(office, payment_id, refund_id)).absences == ()
+    office.stripe.lists_down = None
+    await office.attend(SOON)
+    assert len((await refund_of(office, payment_id, refund_id)).absences) == 1
+    assert sent(office) == []
 
 
 async def test_what_stripe_refuses_is_failed_and_frees_its_amount(office: Office) -> None:

@@ -6,7 +6,6 @@ gives no facts where Stripe's word is no news.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -18,7 +17,6 @@ from roadcall_payments.domain.stripe_objects import (
     BalanceTransaction,
     IntentStatus,
     PaymentIntent,
-    Reversal,
     StripeFailure,
     StripeIdentity,
     Transfer,
@@ -29,8 +27,6 @@ Facts = tuple[e.PaymentFact, ...]
 VOID_AFTER = timedelta(hours=25)
 ABSENCES_APART = timedelta(hours=1)
 KEY_DEADLINE = timedelta(hours=23)
-# Each is an entry, four postings and its share of the rows beside (M28).
-REVERSALS_A_COMMIT = 10
 
 PURPOSE_DRIVER = "driver_payment"
 PURPOSE_VENDOR = "vendor_payment"
@@ -281,30 +277,6 @@ def transfer_seen(
     )
     waits = Unbooked(transfer.id, -transfer.amount)
     return (done, *booking(payment, waits, transfer.balance_transaction))
-
-
-def reversals_seen(payment: Payment, reversals: Sequence[Reversal]) -> Facts:
-    """Reversals of the payment's transfer, each booked by its id, once (M17).
-
-    At most ``REVERSALS_A_COMMIT`` of them (M28): ask again until there are none.
-    """
-    if payment.status is not Status.COMPLETED or payment.account is None:
-        return ()
-    if payment.transfer is None or payment.destination is None:
-        return ()
-    news = [reversal for reversal in reversals if reversal.id not in payment.reversals]
-    return tuple(
-        e.TransferReversed(
-            reversal_id=reversal.id,
-            transfer_id=payment.transfer,
-            amount=reversal.amount,
-            account=payment.account,
-            destination=payment.destination,
-            company_id=payment.company_id,
-            vendor_id=payment.vendor_id,
-        )
-        for reversal in news[:REVERSALS_A_COMMIT]
-    )
 
 
 def cancel_refused(payment: Payment, code: str, status: IntentStatus, answer: Answer) -> Facts:

@@ -15,7 +15,7 @@ from datetime import datetime
 from functools import partial
 
 from roadcall_payments.commit import stream_of
-from roadcall_payments.domain import outcomes
+from roadcall_payments.domain import outcomes, reversals_seen
 from roadcall_payments.domain.errors import (
     BrokenInvariant,
     CredentialsRejected,
@@ -345,11 +345,11 @@ class Movement:
             return outcomes.transfer_seen(p, transfer, source, request_id)
 
         after = await self._write(payment, decide, idem)
-        while transfer.amount_reversed.amount_cents > after.amount_reversed_cents:
+        while reversals_seen.may_lack(after, transfer):
             # Reversed before we heard of it: the event may have come and found nothing (M16).
             listed = await self._gateway.reversals(transfer.id)
             before = after
-            after = await self._write(payment, partial(_reversals, listed=listed), None)
+            after = await self._write(payment, partial(_reversals, transfer.id, listed), None)
             if after == before:
                 break
         return after
@@ -392,8 +392,8 @@ def intent_of(payment: Payment) -> str:
     return payment.payment_intent
 
 
-def _reversals(payment: Payment, _at: datetime, listed: Sequence[Reversal]) -> outcomes.Facts:
-    return outcomes.reversals_seen(payment, listed)
+def _reversals(of: str, listed: Sequence[Reversal], p: Payment, _at: datetime) -> outcomes.Facts:
+    return reversals_seen.reversals_seen(p, of, listed)
 
 
 def _ended(intent: PaymentIntent) -> bool:

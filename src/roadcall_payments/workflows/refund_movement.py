@@ -72,14 +72,21 @@ class RefundMovement:
         refund = payment.refund(refund_id)
         if refund is None or not refund.answer_open or refund.request is None:
             return CarriedRefund(payment)
-        if not first_try:
-            payment = await self.look(payment)
+        looks = not first_try or self._past_deadline(refund)
+        if looks:
+            try:
+                payment = await self.look(payment)
+            except UNREACHABLE:
+                if not first_try:
+                    raise
+                # It stands submitted, so the caller hears 202, not an error; recovery looks.
+                return CarriedRefund(payment)
             after = payment.refund(refund_id)
             if after is None or not after.answer_open:
                 return CarriedRefund(payment)
         if self._past_deadline(refund):
-            # Looked for just now: no POST of ours can still arrive under this key (M8).
-            return CarriedRefund(await self._absent(payment, refund_id))
+            # No POST of ours can still arrive under this key: what was not found is absent (M8).
+            return CarriedRefund(await self._absent(payment, refund_id) if looks else payment)
         if await self._switch.held():
             return CarriedRefund(payment)
         outcome = await self._gateway.send(

@@ -7,14 +7,14 @@ tried again a bounded number of times; then a person decides (M19).
 from __future__ import annotations
 
 from roadcall_payments.commit import InboxStatus, Unique, stream_of, stripe_ref
-from roadcall_payments.domain import outcomes, payouts_seen
+from roadcall_payments.domain import outcomes, payouts_seen, reversals_seen
 from roadcall_payments.domain.errors import (
     NotFound,
     RoadcallError,
     StoreUnavailable,
 )
 from roadcall_payments.domain.events import Fact, Source
-from roadcall_payments.domain.payment import Payment, Status
+from roadcall_payments.domain.payment import Payment
 from roadcall_payments.domain.payment_fold import apply
 from roadcall_payments.domain.payout import Payout
 from roadcall_payments.domain.people import STRIPE
@@ -223,12 +223,12 @@ class WebhookInbox:
             after = current
             for fact in made:
                 after = apply(after, fact, self._deliveries.now())
-            if after.status is not Status.COMPLETED:
-                raise NotNow("The payment has not completed yet.")
-            return (*made, *outcomes.reversals_seen(after, listed))
+            if not reversals_seen.is_ready_for(after, transfer.id):
+                raise NotNow("The money that came back is not in our books yet.")
+            return (*made, *reversals_seen.reversals_seen(after, transfer.id, listed))
 
         payment = await self._payment(payment_id)
-        while len(listed) - len(payment.reversals) > outcomes.REVERSALS_A_COMMIT:
+        while reversals_seen.exceeds_a_commit(payment, listed):
             before = payment
             payment = await self._deliveries.write(None, payment, decide)
             if payment == before:
