@@ -224,7 +224,7 @@ STORING = (
         wrong_store("duplicate at a month's boundary", lambda parts: _PartitionedKey(parts.store)),
         "M26",
         "the journal's unique key holds a span of time",
-        boosts={Kind.DOUBLE_CLICK: 0.5, **STORE_FAILS},
+        boosts={Kind.DOUBLE_CLICK: 0.5, Kind.COMMIT_SLOW: 0.1},
     ),
     Planted(
         wrong_store(
