@@ -174,7 +174,9 @@ def join(
         checkpoints=checkpoints,
         inquiry=Inquiry(write_path, store, gateway, movement),
         restore_guard=guard,
-        drift_repair=DriftRepair(write_path, store, gateway, movement, webhook_inbox, switch),
+        drift_repair=DriftRepair(
+            write_path, store, gateway, movement, refund_movement, webhook_inbox, switch
+        ),
         worker=worker,
         tracing=tracing,
     )

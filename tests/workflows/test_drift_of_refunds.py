@@ -10,6 +10,7 @@ import pytest
 from roadcall_payments.domain.errors import StatusForbids
 from roadcall_payments.domain.refund import RefundStatus
 from roadcall_payments.domain.stripe_objects import RefundStatus as Theirs
+from roadcall_payments.domain.stripe_objects import StripeIdentity
 from tests.workflows.office import ADMIN, Office
 from tests.workflows.refund_reading import owed, refund_of
 from tests.workflows.test_drift_repair import backed_up, repaired, restored
@@ -104,3 +105,46 @@ async def test_m18_an_adopted_refund_stands_as_stripe_has_it(
         refund = await refund_of(later, payment_id, refund_id)
         assert (refund.status, refund.stripe_refund) == (ours, made)
         assert await later.service.verification.verify(lambda _: None) == []
+
+
+async def test_m18_a_waiting_refund_that_stripe_gave_is_found_without_its_event(
+    office: Office, tmp_path: Path
+) -> None:
+    """Stripe keeps events for thirty days; a backup may be older."""
+    payment_id = await office.completed()
+    refund_id = await office.refund_requested(payment_id, 3_000)
+    backup = backed_up(tmp_path)
+    await office.service.refunds.approve(ADMIN, refund_id)
+    (made,) = office.stripe.made_refunds
+    async with restored(office, tmp_path, backup) as later:
+        first, second = await repaired(later), await repaired(later)
+        assert [(one.object_id, one.payment_id) for one in first.adopted] == [(made, payment_id)]
+        assert (first.passed, second.adopted) == (True, [])
+        assert (await refund_of(later, payment_id, refund_id)).status is RefundStatus.SUCCEEDED
+
+
+async def test_m18_a_waiting_refund_that_nobody_gave_still_waits(
+    office: Office, tmp_path: Path
+) -> None:
+    payment_id = await office.completed()
+    refund_id = await office.refund_requested(payment_id, 3_000)
+    async with restored(office, tmp_path, backed_up(tmp_path)) as later:
+        report = await repaired(later)
+        assert (report.adopted, report.passed) == ([], True)
+        await later.service.restore_guard.release(ADMIN)
+        await later.service.refunds.approve(ADMIN, refund_id)
+        assert (await later.payment(payment_id)).amount_refunded_cents == 3_000
+
+
+async def test_m18_a_waiting_refund_of_another_account_needs_its_key(
+    office: Office, tmp_path: Path
+) -> None:
+    payment_id = await office.completed()
+    await office.refund_requested(payment_id, 3_000)
+    async with restored(office, tmp_path, backed_up(tmp_path)) as later:
+        later.stripe.speaks_for = StripeIdentity("acct_other", livemode=False)
+        report = await repaired(later)
+        assert ("acct_platform", payment_id) in [
+            (line.object_id, line.payment_id) for line in report.problems
+        ]
+        assert not report.passed

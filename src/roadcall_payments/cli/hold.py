@@ -74,6 +74,8 @@ def _print(report: DriftReport) -> None:
             click.echo(f"\n{title}: {len(lines)}")
             rows = [(line.object_id, line.payment_id or "-", line.words) for line in lines]
             print_table(("STRIPE", "PAYMENT", "WHAT"), rows)
+    for warning in report.warnings:
+        click.echo(f"\n{warning}", err=True)
     if report.strays:
         click.echo(
             "\nThe jobs behind what went to suspense can be paid again: before you release, find "
@@ -99,4 +101,5 @@ def _as_json(report: DriftReport) -> JsonValue:
         "adopted": rows(report.adopted),
         "strays": rows(report.strays),
         "problems": rows(report.problems),
+        "warnings": list(report.warnings),
     }
