@@ -48,6 +48,7 @@ from roadcall_payments.workflows.refund_movement import RefundMovement
 from roadcall_payments.workflows.refunds import Refunds
 from roadcall_payments.workflows.restore_guard import RestoreGuard
 from roadcall_payments.workflows.rules_scorer import RulesScorer
+from roadcall_payments.workflows.suspense import Suspense
 from roadcall_payments.workflows.vendors import Vendors
 from roadcall_payments.workflows.verification import Verification
 from roadcall_payments.workflows.webhook_inbox import WebhookInbox
@@ -140,7 +141,8 @@ def join(
     recovery = Recovery(
         write_path, gateway, movement, refund_movement, disputes, switch, scoring, settings.patience
     )
-    webhook_inbox = WebhookInbox(write_path, store, gateway, disputes)
+    suspense = Suspense(write_path, gateway)
+    webhook_inbox = WebhookInbox(write_path, store, gateway, disputes, suspense)
     notices = _notices(settings, store, clock, vendors, notifiers)
     bus = InProcessBus()
     relay = OutboxRelay(store, bus, settings.relay_batch_size)
@@ -175,7 +177,7 @@ def join(
         inquiry=Inquiry(write_path, store, gateway, movement),
         restore_guard=guard,
         drift_repair=DriftRepair(
-            write_path, store, gateway, movement, refund_movement, webhook_inbox, switch
+            write_path, store, gateway, movement, webhook_inbox, suspense, switch
         ),
         worker=worker,
         tracing=tracing,

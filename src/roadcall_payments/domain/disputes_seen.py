@@ -85,18 +85,22 @@ def _differs(known: Dispute, seen: StripeDispute) -> bool:
     return ours != (seen.amount, seen.status, seen.evidence_due)
 
 
+def moved_by(seen: StripeDispute, line: BalanceTransaction) -> Money:
+    """What Stripe's line moved, signed as Stripe signs it, in the charge's currency: another one
+    was converted."""
+    if line.amount.currency == seen.amount.currency:
+        return line.amount
+    return -seen.amount if line.amount.amount_cents < 0 else seen.amount
+
+
 def _line(
     payment: Payment, seen: StripeDispute, line: BalanceTransaction, account: str
 ) -> tuple[e.PaymentFact, ...]:
-    """What Stripe's line moved, in the charge's currency: another one was converted."""
-    same = line.amount.currency == seen.amount.currency
-    size = abs(line.amount.amount_cents) if same else seen.amount.amount_cents
-    amount = Money(size, seen.amount.currency)
-    out = line.amount.amount_cents < 0
+    moved = moved_by(seen, line)
+    out = moved.amount_cents < 0
     told = e.DisputeFundsWithdrawn if out else e.DisputeFundsReinstated
-    moved = Unbooked(seen.id, -amount if out else amount)
-    fact = told(seen.id, amount, line.id, account)
-    return (fact, *booking(payment, moved, line))
+    fact = told(seen.id, -moved if out else moved, line.id, account)
+    return (fact, *booking(payment, Unbooked(seen.id, moved), line))
 
 
 def _closed(

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from roadcall_payments.domain import disputes_seen
 from roadcall_payments.domain import events as e
 from roadcall_payments.domain.money import Money
 from roadcall_payments.domain.outcomes import PURPOSE_DRIVER, PURPOSE_VENDOR, purpose_of
 from roadcall_payments.domain.payment import Payment, Status
+from roadcall_payments.domain.stray import Stray
 from roadcall_payments.domain.stripe_objects import (
+    BalanceTransaction,
+    Dispute,
     IntentStatus,
     PaymentIntent,
     Refund,
@@ -105,25 +109,38 @@ def lost_movement(
     return _lost(booked_as, "charge", claim, found.amount, account, found.livemode)
 
 
-def lost_reversal(
-    reversal: Reversal, transfer: Transfer, claim: Claim, account: str
-) -> e.LostMovementFound:
+def lost_reversal(reversal: Reversal, transfer: Transfer, of: Stray) -> e.LostMovementFound:
     """What of a lost transfer came back: out of suspense again."""
-    fact = _lost(reversal.id, "reversal", claim, reversal.amount, account, transfer.livemode)
+    fact = _after(of, reversal.id, "reversal", reversal.amount)
     return replace(fact, destination=transfer.destination)
 
 
-def lost_refund(
-    refund: Refund, intent: PaymentIntent, claim: Claim, account: str
-) -> e.LostMovementFound:
+def lost_refund(refund: Refund, of: Stray) -> e.LostMovementFound:
     """What of a lost charge was given back: out of suspense again."""
-    return _lost(refund.id, "refund", claim, -refund.amount, account, intent.livemode)
+    return _after(of, refund.id, "refund", -refund.amount)
+
+
+def lost_refund_failure(refund: Refund, line: BalanceTransaction, of: Stray) -> e.LostMovementFound:
+    """A refund of a lost charge that its payer did not get; named by Stripe's line for it, since
+    the refund's own name is that of its way out."""
+    return _after(of, line.id, "refund_failure", refund.amount)
+
+
+def lost_dispute_line(line: BalanceTransaction, dispute: Dispute, of: Stray) -> e.LostMovementFound:
+    """What a bank took of a lost charge, or gave back; a dispute may have a line for each."""
+    return _after(of, line.id, "dispute", disputes_seen.moved_by(dispute, line))
+
+
+def _after(of: Stray, object_id: str, kind: str, moved: Money) -> e.LostMovementFound:
+    return e.LostMovementFound(
+        object_id, kind, of.payment_id, moved, of.account, of.livemode, of.reason, "none"
+    )
 
 
 def _lost(
     object_id: str, kind: str, claim: Claim, moved: Money, account: str, livemode: bool
 ) -> e.LostMovementFound:
-    proposed = {"transfer": "reverse", "charge": "refund"}.get(kind, "none")
+    proposed = {"transfer": "reverse", "charge": "refund"}[kind]
     reason = f"the books have no payment {claim.payment_id} that it fits"
     return e.LostMovementFound(
         object_id, kind, claim.payment_id, moved, account, livemode, reason, proposed

@@ -31,17 +31,21 @@ def apply(stray: Stray | None, fact: StrayFact, at: datetime) -> Stray:
     if isinstance(fact, LostMovementFound):
         if stray is not None:
             raise BrokenInvariant("A lost movement is found once.")
-        return Stray(
-            fact.object_id,
-            fact.kind,
-            fact.payment_id,
-            fact.amount,
-            fact.account,
-            fact.livemode,
-            fact.reason,
-            fact.proposed,
-            at,
-        )
+        return stray_of(fact, at)
     if stray is None or stray.booked is not None:
         raise BrokenInvariant("A stray is found before its line is booked, and booked once.")
     return replace(stray, booked=fact.transaction.id)
+
+
+def stray_of(fact: LostMovementFound, at: datetime) -> Stray:
+    return Stray(
+        fact.object_id,
+        fact.kind,
+        fact.payment_id,
+        fact.amount,
+        fact.account,
+        fact.livemode,
+        fact.reason,
+        fact.proposed,
+        at,
+    )

@@ -9,8 +9,8 @@ that broke off is simply run again.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TypeVar
 
@@ -24,8 +24,7 @@ from roadcall_payments.domain.errors import (
 )
 from roadcall_payments.domain.payment import Payment, Status
 from roadcall_payments.domain.people import Actor
-from roadcall_payments.domain.refund import RefundStatus
-from roadcall_payments.domain.stray import Stray
+from roadcall_payments.domain.stray import stray_of
 from roadcall_payments.domain.stripe_objects import (
     IntentStatus,
     Operation,
@@ -37,7 +36,7 @@ from roadcall_payments.domain.stripe_objects import (
 from roadcall_payments.ports import CreatedWindow, Gateway, PaymentQuery, Store
 from roadcall_payments.workflows.movement import Movement
 from roadcall_payments.workflows.movements_switch import MovementsSwitch
-from roadcall_payments.workflows.refund_movement import RefundMovement
+from roadcall_payments.workflows.suspense import Suspended, Suspense
 from roadcall_payments.workflows.webhook_inbox import WebhookInbox
 from roadcall_payments.workflows.write_path import WritePath, Written
 
@@ -47,7 +46,6 @@ SKEW = timedelta(minutes=10)
 EVENTS_KEPT = timedelta(days=30)
 PAGE = 100
 AT_ONCE = 8
-_UNAPPLIED = (InboxStatus.WAITING, InboxStatus.REVIEW)
 _ENDED = (IntentStatus.SUCCEEDED, IntentStatus.CANCELED)
 
 T = TypeVar("T")
@@ -64,8 +62,7 @@ class Line:
 
 @dataclass(slots=True)
 class DriftReport:
-    """``problems`` keep the hold: they need a person, then another repair. ``warnings`` do not:
-    they say where the repair could not look."""
+    """``problems`` keep the hold: they need a person, then another repair."""
 
     since: datetime
     until: datetime
@@ -75,7 +72,6 @@ class DriftReport:
     adopted: list[Line] = field(default_factory=list)
     strays: list[Line] = field(default_factory=list)
     problems: list[Line] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
 
     @property
     def passed(self) -> bool:
@@ -89,16 +85,16 @@ class DriftRepair:
         store: Store,
         gateway: Gateway,
         movement: Movement,
-        refunds: RefundMovement,
         inbox: WebhookInbox,
+        suspense: Suspense,
         switch: MovementsSwitch,
     ) -> None:
         self._write_path = write_path
         self._store = store
         self._gateway = gateway
         self._movement = movement
-        self._refunds = refunds
         self._inbox = inbox
+        self._suspense = suspense
         self._switch = switch
 
     async def repair(self, actor: Actor) -> DriftReport:
@@ -119,9 +115,7 @@ class DriftRepair:
         for transfer in await _listed(self._gateway.transfers_created, window):
             await self._take(actor, transfer, identity, report)
         await self._look_at_open_payments(identity, report)
-        await self._look_at_waiting_refunds(identity, report)
         await self._replay_events(window, report)
-        await self._retry_what_waits(window, report)
         if await self._gateway.identity() != identity:
             raise CredentialsRejected("The Stripe account changed during the repair: repair again.")
         if report.passed:
@@ -196,36 +190,22 @@ class DriftRepair:
     async def _look_at_open_payments(self, identity: StripeIdentity, report: DriftReport) -> None:
         """What was open in the backup may have ended since, by an object older than it."""
         for status in (Status.PROCESSING, Status.FAILED):
-            async for some in self._pages(PaymentQuery(status=status, limit=PAGE)):
-                for start in range(0, len(some), AT_ONCE):
-                    looks = (self._look(p, identity, report) for p in some[start : start + AT_ONCE])
-                    await asyncio.gather(*looks)
-
-    async def _look_at_waiting_refunds(self, identity: StripeIdentity, report: DriftReport) -> None:
-        """What waits for approval in the backup may have been approved since, and given: if no
-        event told of it, approving it would give it again."""
-        async for some in self._pages(PaymentQuery(on_review=True, limit=PAGE)):
-            for payment in some:
-                waiting = [r for r in payment.refunds if r.status is RefundStatus.REQUESTED]
-                if not waiting or not _is_own(payment, identity, report):
-                    continue
-                after = await self._refunds.look(payment)
-                for refund in after.refunds:
-                    if refund.stripe_refund and refund.id in [one.id for one in waiting]:
-                        words = f"refund {refund.id}: {RefundStatus.REQUESTED} -> {refund.status}"
-                        report.adopted.append(Line(refund.stripe_refund, payment.id, words))
-
-    async def _pages(self, query: PaymentQuery) -> AsyncIterator[Sequence[Payment]]:
-        cursor: str | None = None
-        while True:
-            page = await self._store.payments(replace(query, cursor=cursor))
-            yield page.items
-            cursor = page.next_cursor
-            if cursor is None:
-                return
+            cursor: str | None = None
+            while True:
+                page = await self._store.payments(
+                    PaymentQuery(status=status, cursor=cursor, limit=PAGE)
+                )
+                for start in range(0, len(page.items), AT_ONCE):
+                    some = page.items[start : start + AT_ONCE]
+                    await asyncio.gather(*(self._look(one, identity, report) for one in some))
+                cursor = page.next_cursor
+                if cursor is None:
+                    break
 
     async def _look(self, payment: Payment, identity: StripeIdentity, report: DriftReport) -> None:
-        if not _is_own(payment, identity, report):
+        if (payment.account, payment.livemode) != (identity.account, identity.livemode):
+            words = f"it belongs to {payment.account}, the key now to {identity.account} (M18)"
+            report.problems.append(Line(payment.account or "", payment.id, words))
             return
         report.payments += 1
         if payment.payment_intent is not None:
@@ -240,48 +220,15 @@ class DriftRepair:
     async def _replay_events(self, window: CreatedWindow, report: DriftReport) -> None:
         """Reversals, refunds, failed payouts: what moved by objects that are older."""
         kept_since = max(window.start, report.until - EVENTS_KEPT)
-        if window.start < kept_since:
-            report.warnings.append(
-                f"Stripe lists no events before {kept_since:%Y-%m-%d %H:%M} UTC, and the books end "
-                f"on {report.since:%Y-%m-%d %H:%M} UTC: compare what it did between the two with "
-                "older payments (refunds, reversals, disputes, payouts) by hand."
-            )
         events = await _listed(self._gateway.events, CreatedWindow(kept_since, window.end))
         for event in sorted(events, key=lambda one: one.created):
             if event.payload is None and event.untranslatable is None:
                 continue
             report.events += 1
-            await self._inbox.replay(event)
-
-    async def _retry_what_waits(self, window: CreatedWindow, report: DriftReport) -> None:
-        """Nothing may be left in the inbox that the books do not have, whenever it came.
-
-        What waited for a person in the backup already was not lost with the restore: it stays
-        theirs, and keeps no hold.
-        """
-        waiting: list[str] = []
-        for status in _UNAPPLIED:
-            cursor: str | None = None
-            while True:
-                page = await self._store.inbox_events(status, cursor, PAGE)
-                waiting += [one.event_id for one in page.items]
-                cursor = page.next_cursor
-                if cursor is None:
-                    break
-        # Oldest first: a later one may build on it.
-        for event_id in reversed(waiting):
-            await self._inbox.retry_now(event_id)
-            kept = await self._store.inbox_event(event_id)
-            if kept is None or kept.status not in _UNAPPLIED:
-                continue
-            words = (
-                f"{kept.type} could not be applied yet: "
-                f"roadcall-payments inbox list --status {kept.status}"
-            )
-            if kept.status is InboxStatus.REVIEW and kept.received_at < window.start:
-                report.warnings.append(f"{event_id} waits since before the backup: {words}")
-            else:
-                report.problems.append(Line(event_id, None, words))
+            fate = await self._inbox.replay(event)
+            if fate in (InboxStatus.WAITING, InboxStatus.REVIEW):
+                words = f"{event.type} could not be applied yet: roadcall-payments inbox list"
+                report.problems.append(Line(event.id, None, words))
 
     # --- movements of payments that the books do not have ---
 
@@ -300,54 +247,29 @@ class DriftRepair:
         fact = drift.lost_movement(found, claim, identity.account)
         if fact is None:
             return
-        facts = [fact]
+        taken = [await self._suspense.take(actor, fact)]
+        stray = stray_of(fact, self._write_path.clock.now())
         if isinstance(found, PaymentIntent):
-            refunds = await self._gateway.refunds(found.id)
-            facts += [drift.lost_refund(one, found, claim, identity.account) for one in refunds]
+            taken += await self._suspense.take_refunds(actor, stray, found.id)
         elif found.amount_reversed.amount_cents:
-            reversals = await self._gateway.reversals(found.id)
-            facts += [drift.lost_reversal(one, found, claim, identity.account) for one in reversals]
-        for one in facts:
-            await self._suspend(actor, one, report)
-
-    async def _suspend(self, actor: Actor, fact: e.LostMovementFound, report: DriftReport) -> None:
-        """Book one lost movement to suspense, and Stripe's own line for it, each once."""
-        mode = "live" if fact.livemode else "test"
-        stream = stream_of("stray", f"{fact.account}:{mode}:{fact.object_id}")
-        lines = await self._gateway.balance_transactions(source=fact.object_id)
-        line = next((one for one in lines if one.amount == fact.amount), None)
-
-        def decide(current: Stray | None) -> Sequence[e.Fact]:
-            found = () if current else (fact,)
-            if line is None or (current is not None and current.booked is not None):
-                return found
-            booked = e.BalanceTransactionBooked(fact.object_id, fact.amount, fact.account, line)
-            return (*found, booked)
-
-        if line is None and not lines and fact.kind == "refund":
-            # A refund that moved nothing yet.
-            return
-        written: Written[Stray] = await self._write_path.write(stream, decide, actor=actor)
-        if line is None:
-            words = "Stripe's line for it is not there, or says another amount"
-            report.problems.append(Line(fact.object_id, fact.payment_id, words))
-        if any(isinstance(one, e.LostMovementFound) for one in written.facts):
-            money = f"{fact.amount.amount_cents} {fact.amount.currency}"
-            words = f"{fact.kind} of {money} to suspense; proposed: {fact.proposed}"
-            report.strays.append(Line(fact.object_id, fact.payment_id, words))
+            taken += await self._suspense.take_reversals(actor, stray, found)
+        for one in taken:
+            _report(one, report)
 
     async def _payment(self, payment_id: str) -> Payment | None:
         loaded = await self._store.load(stream_of("payment", payment_id))
         return loaded.state if loaded and isinstance(loaded.state, Payment) else None
 
 
-def _is_own(payment: Payment, identity: StripeIdentity, report: DriftReport) -> bool:
-    """Whether the present key can be asked for it; if not, that is a problem (M18)."""
-    if (payment.account, payment.livemode) == (identity.account, identity.livemode):
-        return True
-    words = f"it belongs to {payment.account}, the key now to {identity.account} (M18)"
-    report.problems.append(Line(payment.account or "", payment.id, words))
-    return False
+def _report(taken: Suspended, report: DriftReport) -> None:
+    fact = taken.fact
+    if not taken.booked:
+        words = "Stripe's line for it is not there, or says another amount"
+        report.problems.append(Line(fact.object_id, fact.payment_id, words))
+    if taken.new:
+        money = f"{fact.amount.amount_cents} {fact.amount.currency}"
+        words = f"{fact.kind} of {money} to suspense; proposed: {fact.proposed}"
+        report.strays.append(Line(fact.object_id, fact.payment_id, words))
 
 
 def _change(before: Payment, after: Payment) -> str:

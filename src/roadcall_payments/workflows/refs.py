@@ -31,6 +31,8 @@ def refs_added(stream: str, facts: Sequence[e.Fact], after: State) -> tuple[RefA
                 keys.append(stripe_ref(fact.account, fact.livemode, fact.stripe_refund))
             case e.DisputeOpened():
                 keys.append(stripe_ref(fact.account, fact.livemode, fact.dispute_id))
+            case e.StrayMoneyObserved() if isinstance(after, Payment):
+                keys.append(stripe_ref(fact.account, bool(after.livemode), fact.object_id))
             case e.BalanceTransactionBooked() if isinstance(after, Payment | Stray):
                 # Its own name makes a line bookable once, whichever stream tries (M17).
                 keys.append(stripe_ref(fact.account, bool(after.livemode), fact.transaction.id))

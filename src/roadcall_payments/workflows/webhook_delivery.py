@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -17,9 +17,11 @@ from roadcall_payments.commit import (
 from roadcall_payments.domain import outcomes
 from roadcall_payments.domain.payment import Payment
 from roadcall_payments.domain.people import STRIPE
+from roadcall_payments.domain.stray import Stray
 from roadcall_payments.domain.stripe_objects import StripeEvent
 from roadcall_payments.journal import Head
 from roadcall_payments.ports import Loaded, Store
+from roadcall_payments.workflows.suspense import Suspended, stream_of_stray
 from roadcall_payments.workflows.write_path import WritePath, Written
 
 # With waits of up to an hour that is three days, as long as Stripe itself delivers again.
@@ -127,6 +129,16 @@ class Deliveries:
 
     async def keep(self, delivery: Delivery, reason: str) -> None:
         await self._write_path.write_inbox_alone(delivery.row(InboxStatus.KEPT, reason=reason))
+
+    async def write_stray(
+        self, delivery: Delivery, stray: Stray, taken: Sequence[Suspended]
+    ) -> None:
+        """What it told of a stray is booked, in commits of their own, each of which is made once.
+        Raises NotNow while Stripe's lines are not there to book."""
+        if not all(one.booked for one in taken):
+            raise NotNow("Stripe's line for it is not there, or says another amount.")
+        row = delivery.row(InboxStatus.APPLIED, stream=stream_of_stray(stray))
+        await self._write_path.write_inbox_alone(row)
 
     async def wait(self, delivery: Delivery, reason: str) -> None:
         if delivery.attempts >= ATTEMPTS_MAX:

@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
-from roadcall_payments.commit import stripe_ref
 from roadcall_payments.domain import disputes_seen
 from roadcall_payments.domain.payment import Payment
+from roadcall_payments.domain.people import STRIPE
+from roadcall_payments.domain.stray import Stray
 from roadcall_payments.domain.stripe_objects import Dispute, StripeIdentity
 from roadcall_payments.ports import Store
 from roadcall_payments.workflows.dispute_reading import DisputeReading, NotBooked
+from roadcall_payments.workflows.suspense import Suspense, owner_of
 from roadcall_payments.workflows.webhook_delivery import Changed, Deliveries, Delivery, NotNow
 
 
 class DisputeEvents:
-    def __init__(self, deliveries: Deliveries, store: Store, reading: DisputeReading) -> None:
+    def __init__(
+        self, deliveries: Deliveries, store: Store, reading: DisputeReading, suspense: Suspense
+    ) -> None:
         self._deliveries = deliveries
         self._store = store
         self._reading = reading
+        self._suspense = suspense
 
     async def apply(self, delivery: Delivery, identity: StripeIdentity, told: Dispute) -> None:
-        payment = await self._payment_of(identity, told)
-        if payment is None:
+        owner = await owner_of(self._store, identity, told.payment_intent, told.charge)
+        if owner is None:
             await self._deliveries.keep(delivery, "its charge is none of ours (M13)")
+            return
+        if isinstance(owner, Stray):
+            taken = await self._suspense.take_dispute(STRIPE, owner, told.id)
+            await self._deliveries.write_stray(delivery, owner, taken)
             return
 
         async def once(read: Payment) -> None:
@@ -36,15 +45,4 @@ class DisputeEvents:
 
             await self._deliveries.write(delivery, read, decide)
 
-        await self._deliveries.while_changing(delivery, payment.id, once)
-
-    async def _payment_of(self, identity: StripeIdentity, told: Dispute) -> Payment | None:
-        for object_id in (told.payment_intent, told.charge):
-            if object_id is None:
-                continue
-            ref = stripe_ref(identity.account, identity.livemode, object_id)
-            stream = await self._store.resolve(ref)
-            loaded = await self._store.load(stream) if stream else None
-            if loaded is not None and isinstance(loaded.state, Payment):
-                return loaded.state
-        return None
+        await self._deliveries.while_changing(delivery, owner.id, once)

@@ -18,6 +18,7 @@ from roadcall_payments.domain.payment import Payment
 from roadcall_payments.domain.payment_fold import apply
 from roadcall_payments.domain.payout import Payout
 from roadcall_payments.domain.people import STRIPE
+from roadcall_payments.domain.stray import Stray
 from roadcall_payments.domain.stripe_objects import (
     Charge,
     Dispute,
@@ -32,6 +33,7 @@ from roadcall_payments.domain.stripe_objects import Refund as StripeRefund
 from roadcall_payments.journal import Head
 from roadcall_payments.ports import Claim, Gateway, Store
 from roadcall_payments.workflows.dispute_reading import DisputeReading
+from roadcall_payments.workflows.suspense import Suspense, owner_of
 from roadcall_payments.workflows.webhook_delivery import Changed, Deliveries, Delivery, NotNow
 from roadcall_payments.workflows.webhook_disputes import DisputeEvents
 from roadcall_payments.workflows.webhook_refunds import RefundEvents
@@ -47,13 +49,15 @@ class WebhookInbox:
         store: Store,
         gateway: Gateway,
         disputes: DisputeReading,
+        suspense: Suspense,
     ) -> None:
         self._write_path = write_path
         self._store = store
         self._gateway = gateway
         self._deliveries = Deliveries(write_path, store)
-        self._refunds = RefundEvents(self._deliveries, store, gateway)
-        self._disputes = DisputeEvents(self._deliveries, store, disputes)
+        self._suspense = suspense
+        self._refunds = RefundEvents(self._deliveries, store, gateway, suspense)
+        self._disputes = DisputeEvents(self._deliveries, store, disputes, suspense)
 
     async def take(self, body: bytes, signature: str) -> str:
         """Verify, keep and apply one delivery; the event's id, also for a repeat.
@@ -72,18 +76,20 @@ class WebhookInbox:
                 raise
         return event.id
 
-    async def replay(self, event: StripeEvent) -> None:
-        """Take an event that Stripe lists, as if it were delivered now; one that is known already
-        is left as it is, also where it waits."""
+    async def replay(self, event: StripeEvent) -> InboxStatus | None:
+        """Take an event that Stripe lists, as if it were delivered now; what became of it, None
+        for one that is known already."""
         now = self._deliveries.now()
         delivery = Delivery(event, event.body, now, attempts=0, fresh=True)
         if await self._store.inbox_event(event.id) is not None:
-            return
+            return None
         try:
             await self._deliver(delivery)
         except AlreadyTaken as taken:
             if taken.unique is not Unique.INBOX:
                 raise
+        kept = await self._store.inbox_event(event.id)
+        return kept.status if kept else None
 
     async def retry(self, claim: Claim) -> None:
         """One waiting event, again. Nothing is left of the claim unless it has to wait anew."""
@@ -198,7 +204,7 @@ class WebhookInbox:
     ) -> None:
         owner = await self._owner(identity, transfer)
         if owner is None:
-            await self._deliveries.keep(delivery, "its transfer is none of ours (M13)")
+            await self._apply_to_stray(delivery, identity, transfer)
             return
         payment, head = owner
         if delivery.event.type == "transfer.reversed":
@@ -209,6 +215,16 @@ class WebhookInbox:
             return outcomes.transfer_seen(current, transfer, Source.WEBHOOK)
 
         await self._deliveries.write(delivery, payment, decide, head)
+
+    async def _apply_to_stray(
+        self, delivery: Delivery, identity: StripeIdentity, transfer: Transfer
+    ) -> None:
+        stray = await owner_of(self._store, identity, transfer.id)
+        if isinstance(stray, Stray):
+            taken = await self._suspense.take_reversals(STRIPE, stray, transfer)
+            await self._deliveries.write_stray(delivery, stray, taken)
+        else:
+            await self._deliveries.keep(delivery, "its transfer is none of ours (M13)")
 
     async def _apply_reversals(
         self, delivery: Delivery, payment_id: str, transfer: Transfer
