@@ -177,7 +177,7 @@ def join(
         inquiry=Inquiry(write_path, store, gateway, movement),
         restore_guard=guard,
         drift_repair=DriftRepair(
-            write_path, store, gateway, movement, webhook_inbox, suspense, switch
+            write_path, store, gateway, movement, refund_movement, webhook_inbox, suspense, switch
         ),
         worker=worker,
         tracing=tracing,

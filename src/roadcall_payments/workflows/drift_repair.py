@@ -9,8 +9,8 @@ that broke off is simply run again.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 
@@ -24,6 +24,7 @@ from roadcall_payments.domain.errors import (
 )
 from roadcall_payments.domain.payment import Payment, Status
 from roadcall_payments.domain.people import Actor
+from roadcall_payments.domain.refund import RefundStatus
 from roadcall_payments.domain.stray import stray_of
 from roadcall_payments.domain.stripe_objects import (
     IntentStatus,
@@ -36,6 +37,7 @@ from roadcall_payments.domain.stripe_objects import (
 from roadcall_payments.ports import CreatedWindow, Gateway, PaymentQuery, Store
 from roadcall_payments.workflows.movement import Movement
 from roadcall_payments.workflows.movements_switch import MovementsSwitch
+from roadcall_payments.workflows.refund_movement import RefundMovement
 from roadcall_payments.workflows.suspense import Suspended, Suspense
 from roadcall_payments.workflows.webhook_inbox import WebhookInbox
 from roadcall_payments.workflows.write_path import WritePath, Written
@@ -46,6 +48,7 @@ SKEW = timedelta(minutes=10)
 EVENTS_KEPT = timedelta(days=30)
 PAGE = 100
 AT_ONCE = 8
+_UNAPPLIED = (InboxStatus.WAITING, InboxStatus.REVIEW)
 _ENDED = (IntentStatus.SUCCEEDED, IntentStatus.CANCELED)
 
 T = TypeVar("T")
@@ -62,7 +65,8 @@ class Line:
 
 @dataclass(slots=True)
 class DriftReport:
-    """``problems`` keep the hold: they need a person, then another repair."""
+    """``problems`` keep the hold: they need a person, then another repair. ``warnings`` do not:
+    they say where the repair could not look."""
 
     since: datetime
     until: datetime
@@ -72,6 +76,7 @@ class DriftReport:
     adopted: list[Line] = field(default_factory=list)
     strays: list[Line] = field(default_factory=list)
     problems: list[Line] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
     @property
     def passed(self) -> bool:
@@ -85,6 +90,7 @@ class DriftRepair:
         store: Store,
         gateway: Gateway,
         movement: Movement,
+        refunds: RefundMovement,
         inbox: WebhookInbox,
         suspense: Suspense,
         switch: MovementsSwitch,
@@ -93,6 +99,7 @@ class DriftRepair:
         self._store = store
         self._gateway = gateway
         self._movement = movement
+        self._refunds = refunds
         self._inbox = inbox
         self._suspense = suspense
         self._switch = switch
@@ -115,7 +122,9 @@ class DriftRepair:
         for transfer in await _listed(self._gateway.transfers_created, window):
             await self._take(actor, transfer, identity, report)
         await self._look_at_open_payments(identity, report)
+        await self._look_at_waiting_refunds(identity, report)
         await self._replay_events(window, report)
+        await self._retry_what_waits(window, report)
         if await self._gateway.identity() != identity:
             raise CredentialsRejected("The Stripe account changed during the repair: repair again.")
         if report.passed:
@@ -190,22 +199,36 @@ class DriftRepair:
     async def _look_at_open_payments(self, identity: StripeIdentity, report: DriftReport) -> None:
         """What was open in the backup may have ended since, by an object older than it."""
         for status in (Status.PROCESSING, Status.FAILED):
-            cursor: str | None = None
-            while True:
-                page = await self._store.payments(
-                    PaymentQuery(status=status, cursor=cursor, limit=PAGE)
-                )
-                for start in range(0, len(page.items), AT_ONCE):
-                    some = page.items[start : start + AT_ONCE]
-                    await asyncio.gather(*(self._look(one, identity, report) for one in some))
-                cursor = page.next_cursor
-                if cursor is None:
-                    break
+            async for some in self._pages(PaymentQuery(status=status, limit=PAGE)):
+                for start in range(0, len(some), AT_ONCE):
+                    looks = (self._look(p, identity, report) for p in some[start : start + AT_ONCE])
+                    await asyncio.gather(*looks)
+
+    async def _look_at_waiting_refunds(self, identity: StripeIdentity, report: DriftReport) -> None:
+        """What waits for approval in the backup may have been approved since, and given: if no
+        event told of it, approving it would give it again."""
+        async for some in self._pages(PaymentQuery(on_review=True, limit=PAGE)):
+            for payment in some:
+                waiting = [r for r in payment.refunds if r.status is RefundStatus.REQUESTED]
+                if not waiting or not _is_own(payment, identity, report):
+                    continue
+                after = await self._refunds.look(payment)
+                for refund in after.refunds:
+                    if refund.stripe_refund and refund.id in [one.id for one in waiting]:
+                        words = f"refund {refund.id}: {RefundStatus.REQUESTED} -> {refund.status}"
+                        report.adopted.append(Line(refund.stripe_refund, payment.id, words))
+
+    async def _pages(self, query: PaymentQuery) -> AsyncIterator[Sequence[Payment]]:
+        cursor: str | None = None
+        while True:
+            page = await self._store.payments(replace(query, cursor=cursor))
+            yield page.items
+            cursor = page.next_cursor
+            if cursor is None:
+                return
 
     async def _look(self, payment: Payment, identity: StripeIdentity, report: DriftReport) -> None:
-        if (payment.account, payment.livemode) != (identity.account, identity.livemode):
-            words = f"it belongs to {payment.account}, the key now to {identity.account} (M18)"
-            report.problems.append(Line(payment.account or "", payment.id, words))
+        if not _is_own(payment, identity, report):
             return
         report.payments += 1
         if payment.payment_intent is not None:
@@ -220,15 +243,48 @@ class DriftRepair:
     async def _replay_events(self, window: CreatedWindow, report: DriftReport) -> None:
         """Reversals, refunds, failed payouts: what moved by objects that are older."""
         kept_since = max(window.start, report.until - EVENTS_KEPT)
+        if window.start < kept_since:
+            report.warnings.append(
+                f"Stripe lists no events before {kept_since:%Y-%m-%d %H:%M} UTC, and the books end "
+                f"on {report.since:%Y-%m-%d %H:%M} UTC: compare what it did between the two with "
+                "older payments (refunds, reversals, disputes, payouts) by hand."
+            )
         events = await _listed(self._gateway.events, CreatedWindow(kept_since, window.end))
         for event in sorted(events, key=lambda one: one.created):
             if event.payload is None and event.untranslatable is None:
                 continue
             report.events += 1
-            fate = await self._inbox.replay(event)
-            if fate in (InboxStatus.WAITING, InboxStatus.REVIEW):
-                words = f"{event.type} could not be applied yet: roadcall-payments inbox list"
-                report.problems.append(Line(event.id, None, words))
+            await self._inbox.replay(event)
+
+    async def _retry_what_waits(self, window: CreatedWindow, report: DriftReport) -> None:
+        """Nothing may be left in the inbox that the books do not have, whenever it came.
+
+        What waited for a person in the backup already was not lost with the restore: it stays
+        theirs, and keeps no hold.
+        """
+        waiting: list[str] = []
+        for status in _UNAPPLIED:
+            cursor: str | None = None
+            while True:
+                page = await self._store.inbox_events(status, cursor, PAGE)
+                waiting += [one.event_id for one in page.items]
+                cursor = page.next_cursor
+                if cursor is None:
+                    break
+        # Oldest first: a later one may build on it.
+        for event_id in reversed(waiting):
+            await self._inbox.retry_now(event_id)
+            kept = await self._store.inbox_event(event_id)
+            if kept is None or kept.status not in _UNAPPLIED:
+                continue
+            words = (
+                f"{kept.type} could not be applied yet: "
+                f"roadcall-payments inbox list --status {kept.status}"
+            )
+            if kept.status is InboxStatus.REVIEW and kept.received_at < window.start:
+                report.warnings.append(f"{event_id} waits since before the backup: {words}")
+            else:
+                report.problems.append(Line(event_id, None, words))
 
     # --- movements of payments that the books do not have ---
 
@@ -259,6 +315,15 @@ class DriftRepair:
     async def _payment(self, payment_id: str) -> Payment | None:
         loaded = await self._store.load(stream_of("payment", payment_id))
         return loaded.state if loaded and isinstance(loaded.state, Payment) else None
+
+
+def _is_own(payment: Payment, identity: StripeIdentity, report: DriftReport) -> bool:
+    """Whether the present key can be asked for it; if not, that is a problem (M18)."""
+    if (payment.account, payment.livemode) == (identity.account, identity.livemode):
+        return True
+    words = f"it belongs to {payment.account}, the key now to {identity.account} (M18)"
+    report.problems.append(Line(payment.account or "", payment.id, words))
+    return False
 
 
 def _report(taken: Suspended, report: DriftReport) -> None:

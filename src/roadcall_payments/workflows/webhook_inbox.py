@@ -76,20 +76,18 @@ class WebhookInbox:
                 raise
         return event.id
 
-    async def replay(self, event: StripeEvent) -> InboxStatus | None:
-        """Take an event that Stripe lists, as if it were delivered now; what became of it, None
-        for one that is known already."""
+    async def replay(self, event: StripeEvent) -> None:
+        """Take an event that Stripe lists, as if it were delivered now; one that is known already
+        is left as it is, also where it waits."""
         now = self._deliveries.now()
         delivery = Delivery(event, event.body, now, attempts=0, fresh=True)
         if await self._store.inbox_event(event.id) is not None:
-            return None
+            return
         try:
             await self._deliver(delivery)
         except AlreadyTaken as taken:
             if taken.unique is not Unique.INBOX:
                 raise
-        kept = await self._store.inbox_event(event.id)
-        return kept.status if kept else None
 
     async def retry(self, claim: Claim) -> None:
         """One waiting event, again. Nothing is left of the claim unless it has to wait anew."""
