@@ -93,9 +93,9 @@ def chaos(directory: Path, seconds: float, seed: str) -> Outcome:
 
 def _lived(stack: Stack, server: PostgresServer, seconds: float, random: Random) -> Outcome:
     cluster = Cluster(stack, random)
-    for kind, probability in FAULTS.items():
-        stack.fault(kind=kind, probability=probability, seconds=1.5)
     with under_load(stack, *cluster.apis, insist_s=INSIST_S) as load:
+        for kind, probability in FAULTS.items():
+            stack.fault(kind=kind, probability=probability, seconds=1.5)
         restarts = _strike(cluster, server, seconds, random)
         struck = _struck(stack)
         stack.no_faults()
