@@ -205,3 +205,19 @@ async def test_a_dispute_of_a_lost_charge_is_booked_line_by_line(
         assert now[SUSPENSE] == -12_500
         assert now["acct_platform", "stripe_balance"] == 11_000
         assert await later.service.verification.verify(lambda _: None) == []
+
+
+async def test_m18_a_dispute_that_came_before_the_repair_is_booked_by_it(
+    office: Office, tmp_path: Path
+) -> None:
+    backup = backed_up(tmp_path)
+    await pay(office, await office.approved(PayerType.DRIVER_IC))
+    (intent,) = office.stripe.intents.values()
+    balance_line(office, intent.latest_charge or "", 12_500)
+    opened = office.stripe.open_dispute(intent.id, CREATED + timedelta(days=7))
+    async with restored(office, tmp_path, backup) as later:
+        await later.told("evt_1", "charge.dispute.created", opened)
+        assert await fate(later, "evt_1") is InboxStatus.WAITING
+        assert (await repaired(later)).passed
+        assert await fate(later, "evt_1") is InboxStatus.APPLIED
+        assert (await books(later)).get(SUSPENSE, 0) == 0

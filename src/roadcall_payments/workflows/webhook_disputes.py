@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from roadcall_payments.domain import disputes_seen
+from roadcall_payments.domain import disputes_seen, drift
+from roadcall_payments.domain.errors import NotFound
 from roadcall_payments.domain.payment import Payment
 from roadcall_payments.domain.people import STRIPE
 from roadcall_payments.domain.stray import Stray
 from roadcall_payments.domain.stripe_objects import Dispute, StripeIdentity
-from roadcall_payments.ports import Store
+from roadcall_payments.ports import Gateway, Store
 from roadcall_payments.workflows.dispute_reading import DisputeReading, NotBooked
 from roadcall_payments.workflows.suspense import Suspense, owner_of
 from roadcall_payments.workflows.webhook_delivery import Changed, Deliveries, Delivery, NotNow
@@ -15,16 +16,23 @@ from roadcall_payments.workflows.webhook_delivery import Changed, Deliveries, De
 
 class DisputeEvents:
     def __init__(
-        self, deliveries: Deliveries, store: Store, reading: DisputeReading, suspense: Suspense
+        self,
+        deliveries: Deliveries,
+        store: Store,
+        gateway: Gateway,
+        reading: DisputeReading,
+        suspense: Suspense,
     ) -> None:
         self._deliveries = deliveries
         self._store = store
+        self._gateway = gateway
         self._reading = reading
         self._suspense = suspense
 
     async def apply(self, delivery: Delivery, identity: StripeIdentity, told: Dispute) -> None:
         owner = await owner_of(self._store, identity, told.payment_intent, told.charge)
         if owner is None:
+            await self._must_be_a_strangers(told)
             await self._deliveries.keep(delivery, "its charge is none of ours (M13)")
             return
         if isinstance(owner, Stray):
@@ -46,3 +54,15 @@ class DisputeEvents:
             await self._deliveries.write(delivery, read, decide)
 
         await self._deliveries.while_changing(delivery, owner.id, once)
+
+    async def _must_be_a_strangers(self, told: Dispute) -> None:
+        """Raises NotNow for a charge that a service like ours made: its payment may be one that a
+        restore lost, and no list of Stripe's would tell the repair of this dispute (M18)."""
+        if told.payment_intent is None:
+            return
+        try:
+            claim = drift.claim_of(await self._gateway.payment_intent(told.payment_intent))
+        except NotFound:
+            return
+        if claim is not None:
+            raise NotNow(f"Its charge is not in our books, and says payment {claim.payment_id}.")

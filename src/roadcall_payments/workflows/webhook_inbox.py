@@ -57,7 +57,7 @@ class WebhookInbox:
         self._deliveries = Deliveries(write_path, store)
         self._suspense = suspense
         self._refunds = RefundEvents(self._deliveries, store, gateway, suspense)
-        self._disputes = DisputeEvents(self._deliveries, store, disputes, suspense)
+        self._disputes = DisputeEvents(self._deliveries, store, gateway, disputes, suspense)
 
     async def take(self, body: bytes, signature: str) -> str:
         """Verify, keep and apply one delivery; the event's id, also for a repeat.
