@@ -15,7 +15,7 @@ from roadcall_payments.domain.errors import (
 from roadcall_payments.domain.refund import RefundStatus
 from roadcall_payments.domain.stripe_objects import Refund as StripeRefund
 from roadcall_payments.domain.stripe_objects import RefundStatus as Theirs
-from roadcall_payments.ports import Answered
+from roadcall_payments.ports import Answered, Unknown, UnknownReason
 from tests.workflows.office import ADMIN, DISPATCHER, Office
 from tests.workflows.refund_reading import REFUND, owed, refund_of, sent
 
@@ -71,6 +71,32 @@ async def test_m21_a_refund_that_fails_after_it_succeeded_is_booked_back(office:
     assert refund.failure.code == "lost_or_stolen_card"
     assert await owed(office, payment_id) == 12_500
     assert (await office.facts(payment_id)).count("RefundFailed") == 1
+    assert await office.service.verification.verify(lambda _: None) == []
+
+
+@pytest.mark.parametrize("drawn", [True, False])
+async def test_m16_a_refund_that_was_given_up_and_then_failed_at_stripe_is_known_by_its_id(
+    office: Office, drawn: bool
+) -> None:
+    payment_id = await office.completed()
+    refund_id = await office.refund_requested(payment_id, 3_000)
+    office.stripe.script(REFUND, *[Unknown(UnknownReason.TIMEOUT, "no answer in time")] * 3)
+    await office.service.refunds.approve(ADMIN, refund_id)
+    for _ in range(2):
+        await office.attend(timedelta(hours=25, seconds=1))
+    given_up = await refund_of(office, payment_id, refund_id)
+    assert (given_up.status, given_up.stripe_refund) == (RefundStatus.FAILED, None)
+    made = made_with_the_id(office, refund_id, 3_000)
+    office.stripe.made_refunds[made.id] = replace(made, drawn=drawn)
+    failed = office.stripe.refund_becomes(made.id, Theirs.FAILED)
+    for event in ("evt_1", "evt_2"):
+        await office.told(event, "refund.failed", failed)
+        kept = await office.service.store.inbox_event(event)
+        assert kept is not None
+        assert kept.status is InboxStatus.APPLIED
+    refund = await refund_of(office, payment_id, refund_id)
+    assert (refund.status, refund.stripe_refund) == (RefundStatus.FAILED, made.id)
+    assert (await office.payment(payment_id)).amount_refunded_cents == 0
     assert await office.service.verification.verify(lambda _: None) == []
 
 

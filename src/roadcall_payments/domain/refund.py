@@ -38,10 +38,10 @@ TRANSITIONS: Mapping[type[r.RefundFact], Mapping[RefundStatus | None, RefundStat
     # A restore may have lost the approval, or let somebody reject what had been approved (M18).
     r.RefundAdopted: {_REQUESTED: _SUBMITTED, RefundStatus.REJECTED: _SUBMITTED},
     r.RefundOutcomeUnknown: {_SUBMITTED: _SUBMITTED},
-    # From failed: it was given up as absent, and Stripe has it after all (M16).
+    # Any of these from failed: it was given up as absent, and Stripe has it after all (M16).
     r.RefundPending: {_SUBMITTED: _SUBMITTED, _FAILED: _SUBMITTED},
     r.RefundSucceeded: {_SUBMITTED: _SUCCEEDED, _FAILED: _SUCCEEDED},
-    r.RefundFailed: {_SUBMITTED: _FAILED, _SUCCEEDED: _FAILED},
+    r.RefundFailed: {_SUBMITTED: _FAILED, _SUCCEEDED: _FAILED, _FAILED: _FAILED},
 }
 
 
