@@ -88,7 +88,8 @@ def signed_in(books: Checkpointed, number: int) -> SignedCheckpoint:
 
 
 async def more_of(store: Store, stream: str) -> None:
-    await Storyteller(store).facts(stream, stray_money())
+    # One object of Stripe's is one stream's.
+    await Storyteller(store).facts(stream, stray_money(object_id=f"ch_of_{stream}"))
 
 
 async def heads_in(store: Store) -> dict[str, Head]:

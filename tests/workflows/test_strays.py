@@ -221,3 +221,18 @@ async def test_m18_a_dispute_that_came_before_the_repair_is_booked_by_it(
         assert (await repaired(later)).passed
         assert await fate(later, "evt_1") is InboxStatus.APPLIED
         assert (await books(later)).get(SUSPENSE, 0) == 0
+
+
+async def test_a_lost_charge_that_stripe_converted_is_booked_by_its_line(
+    office: Office, tmp_path: Path
+) -> None:
+    backup = backed_up(tmp_path)
+    await pay(office, await office.approved(PayerType.DRIVER_IC))
+    (intent,) = office.stripe.intents.values()
+    euros, nothing = Money(11_400, "eur"), Money(0, "eur")
+    line = replace(balance_line(office, intent.latest_charge or "", 12_500), amount=euros)
+    office.stripe.balance_lines[:] = [replace(line, fee=nothing, net=euros)]
+    async with restored(office, tmp_path, backup) as later:
+        assert (await repaired(later)).passed
+        now = await books(later)
+        assert (now["acct_platform", "stripe_balance"], now[SUSPENSE]) == (11_400, -12_500)

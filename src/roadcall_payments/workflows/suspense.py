@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from roadcall_payments.commit import stream_of, stripe_ref
 from roadcall_payments.domain import drift
 from roadcall_payments.domain import events as e
+from roadcall_payments.domain.money import Money
 from roadcall_payments.domain.payment import Payment
 from roadcall_payments.domain.people import Actor
 from roadcall_payments.domain.stray import Stray
@@ -126,4 +127,11 @@ class Suspense:
 def _line_of(
     fact: e.LostMovementFound, lines: Sequence[BalanceTransaction]
 ) -> BalanceTransaction | None:
-    return next((one for one in lines if one.amount == fact.amount), None)
+    """The line that moved what the fact says; Stripe may have converted it."""
+    return next((one for one in lines if _fits(one.amount, fact.amount)), None)
+
+
+def _fits(line: Money, moved: Money) -> bool:
+    if line.currency == moved.currency:
+        return line == moved
+    return (line.amount_cents < 0) == (moved.amount_cents < 0)

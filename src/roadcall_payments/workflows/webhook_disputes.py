@@ -57,7 +57,7 @@ class DisputeEvents:
 
     async def _must_be_a_strangers(self, told: Dispute) -> None:
         """Raises NotNow for a charge that a service like ours made: its payment may be one that a
-        restore lost, and no list of Stripe's would tell the repair of this dispute (M18)."""
+        restore lost, and the repair learns of a dispute from its events alone (M18)."""
         if told.payment_intent is None:
             return
         try:
