@@ -162,7 +162,7 @@ async def test_reversals_and_refunds_are_listed() -> None:
     }  # fmt: skip
     refund = {
         "id": "re_1", "object": "refund", "status": "pending", "amount": 100, "currency": "usd",
-        "payment_intent": "pi_1", "charge": "ch_1",
+        "payment_intent": "pi_1", "charge": "ch_1", "created": 1_790_000_000,
     }  # fmt: skip
     async with rigged(page(reversal), page(refund)) as rig:
         [reversed_] = await rig.gateway.reversals("tr_1")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import subprocess
 import sys
 
@@ -58,7 +59,7 @@ async def test_another_encoding_is_refused(postgres: PostgresServer) -> None:
 async def test_a_database_that_is_not_there_is_named_without_a_secret(
     postgres: PostgresServer,
 ) -> None:
-    url = postgres.url("nobody_made_this").replace("postgres@", "postgres:s3cret-word@")
+    url = re.sub("//[^@]+@", "//postgres:s3cret-word@", postgres.url("nobody_made_this"))
     with pytest.raises(StoreUnavailable, match="nobody_made_this") as refused:
         await open_postgres(url)
     assert "s3cret-word" not in str(refused.value)
@@ -112,9 +113,8 @@ async def test_a_role_that_owns_nothing_serves_but_does_not_migrate(
 ) -> None:
     """As docs/postgresql.md sets it up: the journal is out of its reach, triggers or not."""
     name = postgres.create_database()
-    owner, service = (
-        postgres.url(name).replace("postgres@", f"{role}@") for role in ("postgres", "serves")
-    )
+    owner = postgres.url(name)
+    service = re.sub("//[^@]+@", "//serves@", owner)
     postgres.sql("CREATE ROLE serves LOGIN")
     with pytest.raises(StoreUnavailable, match="run: roadcall-payments migrate"):
         await open_postgres(service)
