@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 
 from tests.flows.stack import ServerProcess, Stack, call, free_port, wait_for
@@ -67,25 +68,38 @@ class Cluster:
 
     def kill_one(self) -> None:
         """kill -9 of a random process that is up, and its next start at once."""
+        self._supervise()
         up = [member for member in self.members if member.up]
         if not up:
             return
         member = self._random.choice(up)
         member.process.kill()
         member.kills += 1
+        self._start_again(member)
+
+    def wait_whole(self) -> None:
+        """Until both APIs answer and both workers live."""
+        for member in self.members:
+            wait_for(member.name, partial(self._whole, member), STARTS_WITHIN_S)
+
+    def _whole(self, member: Member) -> bool:
+        self._supervise()
+        return member.process.running and (member.words[0] == "worker" or _answers(member.process))
+
+    def _supervise(self) -> None:
+        """What a service's supervisor does: start again what ended because it came up while the
+        database was away. Anything else that ends by itself is a fault."""
+        for member in self.members:
+            if not member.process.running:
+                last = member.process.log.read_text()[-2000:]
+                assert last.endswith("(store_unavailable)\n"), f"{member.name} ended: {last}"
+                self._start_again(member)
+
+    def _start_again(self, member: Member) -> None:
         self._stack.others.remove(member.process)
         member.process = self._started(member.name, member.words, member.changed).process
         if member is self.members[0]:
             self._stack.service = member.process
-
-    def wait_whole(self) -> None:
-        """Until both APIs answer and both workers live."""
-        for api in self.apis:
-            wait_for(api.url, lambda api=api: _answers(api) or None, STARTS_WITHIN_S)  # type: ignore[misc]  # mypy loses the default's type
-        for member in self.members:
-            assert member.process.running, (
-                f"{member.name}: {member.process.log.read_text()[-2000:]}"
-            )
 
     def _started(self, name: str, words: Sequence[str], changed: Mapping[str, str]) -> Member:
         return Member(name, words, changed, self._stack.start_beside(name, *words, **changed))
