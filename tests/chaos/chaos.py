@@ -92,6 +92,7 @@ def chaos(directory: Path, seconds: float, seed: str) -> Outcome:
 
 
 def _lived(stack: Stack, server: PostgresServer, seconds: float, random: Random) -> Outcome:
+    _fund(stack)
     cluster = Cluster(stack, random)
     with under_load(stack, *cluster.apis, insist_s=INSIST_S) as load:
         for kind, probability in FAULTS.items():
@@ -113,6 +114,15 @@ def _lived(stack: Stack, server: PostgresServer, seconds: float, random: Random)
         quiet_after_s=quiet_after_s,
         violations=asyncio.run(_audited(stack, stack.database.settings["DATABASE_URL"])),
     )
+
+
+def _fund(stack: Stack) -> None:
+    """The platform's balance must last for every transfer of the run."""
+    paid = "amount=99999999&currency=usd&payment_method=pm_card_bypassPending&confirm=true"
+    automatic = "automatic_payment_methods"
+    ways = f"{automatic}[enabled]=true&{automatic}[allow_redirects]=never"
+    reply = stack.form("POST", "/v1/payment_intents", f"{paid}&{ways}")
+    assert reply.body["status"] == "succeeded", reply
 
 
 def _strike(cluster: Cluster, server: PostgresServer, seconds: float, random: Random) -> int:
