@@ -214,6 +214,8 @@ def rotated_key(stack: Stack) -> Iterator[None]:
     finally:
         stack.stripe("POST", "/_sandbox/keys", {"accept": [API_KEY], "revoke": [ROTATED_KEY]})
         stack.write_secrets(API_KEY)
+        # The next test's service has not the revoked key in memory: its first call would be refused.
+        stack.restart_service()
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
