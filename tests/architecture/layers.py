@@ -29,7 +29,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "ports": _CORE,
     "workflows": _PORTS,
     **dict.fromkeys(ADAPTERS, _ADAPTER),
-    "api": _EDGE,
+    "checkpoint_files": _ADAPTER | {"private_key_file"},
+    "api": _EDGE | {"private_key_file"},
+    "private_key_file": set(),
     "console": _EDGE,
     # These start processes: they take the wired parts from bootstrap.
     "cli": _EDGE | {"bootstrap", "api", "worker"},

@@ -66,9 +66,15 @@ async def _write_without_end(store: Store) -> None:
         sys.stdout.flush()
 
 
+async def open_at(place: str) -> Store:
+    """The store behind an address of PostgreSQL's, or in a file of SQLite's."""
+    if place.startswith("postgresql://"):
+        return await open_postgres(place)
+    return open_sqlite(Path(place))
+
+
 async def _main(place: str) -> None:
-    is_postgres = place.startswith("postgresql://")
-    store: Store = await open_postgres(place) if is_postgres else open_sqlite(Path(place))
+    store = await open_at(place)
     await asyncio.gather(*[_write_without_end(store) for _ in range(WRITERS)])
 
 

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
@@ -34,6 +31,7 @@ from roadcall_payments.ports import Queue, Store
 from roadcall_payments.stores.postgres import PostgresStore, open_postgres
 from roadcall_payments.stores.postgres.store import WAITING_MAX
 from tests.builders import NOON, anomaly, commit_of, new_payment_write, next_write
+from tests.contracts.crash_look import crash_and_look
 from tests.contracts.crash_writer import rows_of, whole_commit
 from tests.contracts.cutting_proxy import cutting_proxy
 from tests.contracts.store_contract_rows import inbox_taken, key_opened
@@ -337,45 +335,4 @@ async def test_an_acknowledged_commit_survives_the_servers_crash(mortal: Postgre
 
 
 def test_a_crash_loses_nothing_acknowledged_and_leaves_nothing_half(url: str) -> None:
-    seed = random.randrange(2**32)
-    chance = random.Random(seed)
-    begun: set[str] = set()
-    acknowledged: set[str] = set()
-    for _ in range(2):
-        _crash(url, chance.randrange(20, 400), begun, acknowledged)
-    assert acknowledged, f"seed {seed}"
-
-    async def look() -> None:
-        store = await open_postgres(url)
-        for name in begun:
-            present = await rows_of(store, name)
-            assert all(present) or (name not in acknowledged and not any(present)), (
-                f"seed {seed}: {name} is half there: {present}"
-            )
-            if all(present):
-                assert await store.payment_faults(f"payment/{name}-a") == []
-        assert await store.orphans() == []
-        await store.close()
-
-    asyncio.run(look())
-
-
-def _crash(url: str, after_lines: int, begun: set[str], acknowledged: set[str]) -> None:
-    """Let a process commit, kill it with SIGKILL after so many lines, and read what it said."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.contracts.crash_writer", url],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    with process.stdout as said:
-        for number, line in enumerate(said):
-            if number == after_lines:
-                os.kill(process.pid, signal.SIGKILL)
-            word, _, name = line.rstrip("\n").partition(" ")
-            # The last line may be cut short by the kill.
-            if line.endswith("\n"):
-                assert word in ("begun", "acknowledged")
-                (begun if word == "begun" else acknowledged).add(name)
-    assert process.wait() == -signal.SIGKILL
+    crash_and_look(url, crashes=2)

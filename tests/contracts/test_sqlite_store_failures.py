@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import random
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -24,6 +21,7 @@ from roadcall_payments.domain.errors import BrokenInvariant, StoreUnavailable
 from roadcall_payments.stores.sqlite import open_sqlite
 from roadcall_payments.stores.sqlite.store import WAITING_MAX
 from tests.builders import NOON, commit_of, new_payment_write
+from tests.contracts.crash_look import crash_and_look
 from tests.contracts.crash_writer import rows_of, whole_commit
 
 ROOT = Path(__file__).parents[2]
@@ -115,6 +113,7 @@ import asyncio, resource, sys
 from pathlib import Path
 from roadcall_payments.commit import Committed, CommitUnknown
 from roadcall_payments.stores.sqlite import open_sqlite
+from tests.contracts.crash_look import crash_and_look
 from tests.contracts.crash_writer import rows_of, whole_commit
 
 NAMES = [f"n{number}" for number in range(40)]
@@ -164,45 +163,4 @@ def test_a_disk_that_fails_at_commit_leaves_it_unknown_not_guessed(
 
 
 def test_a_crash_loses_nothing_acknowledged_and_leaves_nothing_half(path: Path) -> None:
-    seed = random.randrange(2**32)
-    chance = random.Random(seed)
-    begun: set[str] = set()
-    acknowledged: set[str] = set()
-    for _ in range(3):
-        _crash(path, chance.randrange(20, 400), begun, acknowledged)
-    assert acknowledged, f"seed {seed}"
-
-    async def look() -> None:
-        store = open_sqlite(path)
-        for name in begun:
-            present = await rows_of(store, name)
-            assert all(present) or (name not in acknowledged and not any(present)), (
-                f"seed {seed}: {name} is half there: {present}"
-            )
-            if all(present):
-                assert await store.payment_faults(f"payment/{name}-a") == []
-        assert await store.orphans() == []
-        await store.close()
-
-    asyncio.run(look())
-
-
-def _crash(path: Path, after_lines: int, begun: set[str], acknowledged: set[str]) -> None:
-    """Let a process commit, kill it with SIGKILL after so many lines, and read what it said."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.contracts.crash_writer", str(path)],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    with process.stdout as said:
-        for number, line in enumerate(said):
-            if number == after_lines:
-                os.kill(process.pid, signal.SIGKILL)
-            word, _, name = line.rstrip("\n").partition(" ")
-            # The last line may be cut short by the kill.
-            if line.endswith("\n"):
-                assert word in ("begun", "acknowledged")
-                (begun if word == "begun" else acknowledged).add(name)
-    assert process.wait() == -signal.SIGKILL
+    crash_and_look(str(path), crashes=3)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import secrets
 import time
 from dataclasses import dataclass, field
@@ -17,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from roadcall_payments.api.jwks import OwnKeys
 from roadcall_payments.api.loopback import is_loopback
 from roadcall_payments.domain.people import Actor, Role
+from roadcall_payments.private_key_file import write_private_key
 
 ALGORITHM: Final = "ES256"
 KEY_FILE: Final = "token-issuer-key.pem"
@@ -63,7 +62,7 @@ class LocalIssuer:
         """The issuer whose key is in ``directory``; the key is made at the first call."""
         path = directory / KEY_FILE
         if not path.exists():
-            _make_key(path)
+            write_private_key(path, ec.generate_private_key(ec.SECP256R1()))
         key = serialization.load_pem_private_key(path.read_bytes(), password=None)
         if not isinstance(key, ec.EllipticCurvePrivateKey):
             raise TypeError(f"{path} holds no EC key. Remove it, and a new one is made.")
@@ -93,24 +92,3 @@ class LocalIssuer:
             **{name: value for name, value in owners.items() if value is not None},
         }
         return jwt.encode(claims, self._key, algorithm=ALGORITHM, headers={"kid": _KEY_ID})
-
-
-def _make_key(path: Path) -> None:
-    """Write a new key, readable by its owner alone; of two processes, the first one's stays."""
-    pem = ec.generate_private_key(ec.SECP256R1()).private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(pem)
-            file.flush()
-            os.fsync(file.fileno())
-        with contextlib.suppress(FileExistsError):
-            os.link(draft, path)
-    finally:
-        draft.unlink()

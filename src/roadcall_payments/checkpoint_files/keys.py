@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import re
-import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import (
 )
 
 from roadcall_payments.domain.errors import InvalidInput
+from roadcall_payments.private_key_file import write_private_key
 
 SETTING = "ROADCALL_CHECKPOINT_KEY_FILE"
 
@@ -50,7 +49,7 @@ class FileCheckpointKeys:
 
     def _sign(self, statement: bytes) -> bytes:
         if self._makes_key and not self._path.exists():
-            _make_key(self._path)
+            write_private_key(self._path, Ed25519PrivateKey.generate())
         signing = self._read().signing
         if signing is None:
             raise InvalidInput(SETTING, f"{self._path} holds no private key to sign with.")
@@ -98,24 +97,3 @@ def _public(pem: bytes) -> Ed25519PublicKey:
     if not isinstance(key, Ed25519PublicKey):
         raise TypeError("another kind of key")
     return key
-
-
-def _make_key(path: Path) -> None:
-    """A new key, readable by its owner alone; of two processes, the first one's stays."""
-    pem = Ed25519PrivateKey.generate().private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(pem)
-            file.flush()
-            os.fsync(file.fileno())
-        with contextlib.suppress(FileExistsError):
-            os.link(draft, path)
-    finally:
-        draft.unlink()
