@@ -31,6 +31,7 @@ from roadcall_payments.ports import (
 from roadcall_payments.telemetry import traces_wanted
 from roadcall_payments.worker import Duty, Handler, Worker, pace_of, retry_rules_of
 from roadcall_payments.workflows.approvals import Approvals
+from roadcall_payments.workflows.attention import Attention
 from roadcall_payments.workflows.checkpoints import Checkpoints
 from roadcall_payments.workflows.dispute_reading import DisputeReading
 from roadcall_payments.workflows.drift_repair import DriftRepair
@@ -139,8 +140,9 @@ def join(
     vendors = Vendors(write_path, store, ids)
     disputes = DisputeReading(gateway, Bearer(settings.dispute_loss_borne_by))
     recovery = Recovery(
-        write_path, gateway, movement, refund_movement, disputes, switch, scoring, settings.patience
+        write_path, gateway, movement, refund_movement, disputes, scoring, settings.patience
     )
+    attention = Attention(store, clock, switch, recovery.attended)
     suspense = Suspense(write_path, gateway)
     webhook_inbox = WebhookInbox(write_path, store, gateway, disputes, suspense)
     notices = _notices(settings, store, clock, vendors, notifiers)
@@ -149,7 +151,7 @@ def join(
     checkpoints = _checkpoints(settings, store, clock)
     guard = RestoreGuard(store, checkpoints, switch)
     measures = Measures(store, clock)
-    handlers = _handlers(relay, webhook_inbox, recovery, notices, store, tracing)
+    handlers = _handlers(relay, webhook_inbox, attention, notices, store, tracing)
     worker = _worker(settings, store, clock, ids, handlers, guard, measures)
     bus.subscribe(notices.plan, *EVENT_NAMES)
     return Service(
@@ -199,7 +201,7 @@ def _notices(
 def _handlers(
     relay: OutboxRelay,
     webhook_inbox: WebhookInbox,
-    recovery: Recovery,
+    attention: Attention,
     notices: Notices,
     store: Store,
     tracing: Tracing | None,
@@ -207,7 +209,7 @@ def _handlers(
     handlers = {
         Queue.OUTBOX: relay.relay,
         Queue.INBOX: webhook_inbox.retry,
-        Queue.ATTENTION: recovery.attend,
+        Queue.ATTENTION: attention.attend,
         Queue.NOTICES: notices.send,
     }
     return tracing.handlers(handlers, store) if tracing else handlers

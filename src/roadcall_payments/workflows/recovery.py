@@ -1,18 +1,16 @@
 """Finish what a crash, a timeout or a silent payer left open (M5-M8, M33).
 
-The worker calls ``attend`` for every payment that is due. Whatever it commits gives the payment
-its next due time; where there was nothing to commit, it is looked at again, less and less often.
+``attention.py`` asks for every payment that is due.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 
 from roadcall_payments.commit import stream_of
 from roadcall_payments.domain import approval, commands, disputes_seen, outcomes
-from roadcall_payments.domain.errors import BrokenInvariant
 from roadcall_payments.domain.events import Awaiting
 from roadcall_payments.domain.payment import (
     APPROVED_NOT_PROCESSED,
@@ -25,23 +23,12 @@ from roadcall_payments.domain.payment import (
 )
 from roadcall_payments.domain.people import WORKER
 from roadcall_payments.domain.stripe_objects import BalanceTransaction, StripeIdentity
-from roadcall_payments.ports import Claim, Gateway
+from roadcall_payments.ports import Gateway
 from roadcall_payments.workflows.dispute_reading import DisputeReading
 from roadcall_payments.workflows.intake import Scoring
-from roadcall_payments.workflows.movement import (
-    CANCEL_NOT_RECEIVED,
-    UNREACHABLE,
-    Movement,
-    intent_of,
-)
-from roadcall_payments.workflows.movements_switch import MovementsSwitch
+from roadcall_payments.workflows.movement import CANCEL_NOT_RECEIVED, Movement, intent_of
 from roadcall_payments.workflows.refund_movement import RefundMovement
 from roadcall_payments.workflows.write_path import WritePath, Written
-
-FIRST_WAIT_S = 5
-WAIT_MAX_S = 3_600
-# What a pause or an outage holds goes on within a minute of its end, however long that was.
-HELD_WAIT_MAX_S = 60
 
 
 class Recovery:
@@ -52,36 +39,22 @@ class Recovery:
         movement: Movement,
         refunds: RefundMovement,
         disputes: DisputeReading,
-        switch: MovementsSwitch,
         scoring: Scoring,
         patience: Patience,
     ) -> None:
         self._write_path = write_path
-        self._store = write_path.store
         self._gateway = gateway
         self._movement = movement
         self._refunds = refunds
         self._disputes = disputes
-        self._switch = switch
         self._scoring = scoring
         self._patience = patience
 
-    async def attend(self, claim: Claim) -> None:
-        """Do what one due payment needs, or put it back for later."""
-        before = await self._payment(claim.key)
-        held = await self._switch.held()
-        try:
-            after = await self._attended(before)
-            reason = f"nothing new; the payment is {after.status}"
-        except UNREACHABLE as failure:
-            after, reason, held = before, failure.message, True
-        if after == before:
-            longest_s = HELD_WAIT_MAX_S if held else WAIT_MAX_S
-            wait_s = min(FIRST_WAIT_S * 2**claim.attempts, longest_s)
-            due_at = self._write_path.clock.now() + timedelta(seconds=wait_s)
-            await self._store.postpone(claim, due_at=due_at, reason=reason)
+    async def attended(self, payment: Payment) -> Payment:
+        """Do what one due payment needs; the payment after it, the same where nothing is new.
 
-    async def _attended(self, payment: Payment) -> Payment:
+        Raises StripeUnavailable, CredentialsRejected.
+        """
         if payment.status is Status.PENDING_APPROVAL:
             return await self._before_approval(payment)
         if payment.status is Status.APPROVED:
@@ -214,12 +187,6 @@ class Recovery:
         return await self._write(
             payment, lambda p: outcomes.anomaly(p, "stripe_account_changed", detail, p.account)
         )
-
-    async def _payment(self, stream: str) -> Payment:
-        loaded = await self._store.load(stream)
-        if loaded is None or not isinstance(loaded.state, Payment):
-            raise BrokenInvariant(f"{stream} is due, but it is no payment.")
-        return loaded.state
 
     async def _write(
         self, payment: Payment, decide: Callable[[Payment], commands.Facts]

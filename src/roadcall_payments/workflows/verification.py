@@ -19,10 +19,11 @@ import msgspec
 from roadcall_payments.commit import State, decode_state, encode_state, stream_kind
 from roadcall_payments.domain import events as e
 from roadcall_payments.domain.errors import FinalError, RoadcallError
-from roadcall_payments.domain.payment import Patience, Payment, due_at
+from roadcall_payments.domain.payment import Patience
 from roadcall_payments.journal import Head, JournalEntry, chain_breaks
 from roadcall_payments.ledger.posting_rules import RULES_VERSION, Posting, postings, unbalanced
 from roadcall_payments.ports import Store, Stored
+from roadcall_payments.workflows.due import due_at
 from roadcall_payments.workflows.refs import refs_added, refs_removed
 from roadcall_payments.workflows.texts import text_refs
 from roadcall_payments.workflows.write_path import apply_fact
@@ -235,8 +236,8 @@ def _head_faults(stored: Stored, head: Head) -> Iterator[str]:
 
 
 def _due_at(state: State | None) -> datetime | None:
-    # When it is due depends on settings; whether it is, on the payment alone.
-    return due_at(state, Patience()) if isinstance(state, Payment) else None
+    # When it is due depends on settings; whether it is, on the stream alone.
+    return due_at(state, Patience()) if state is not None else None
 
 
 def _due_faults(stored: Stored, folded: State | None) -> Iterator[str]:

@@ -1,0 +1,18 @@
+"""When the worker looks at a stream again, by its kind: the same for the write and for verify."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from roadcall_payments.commit import State
+from roadcall_payments.domain import payment
+from roadcall_payments.domain.payment import Patience, Payment
+
+
+def due_at(state: State, patience: Patience) -> datetime | None:
+    """None while nobody waits for us."""
+    match state:
+        case Payment():
+            return payment.due_at(state, patience)
+        case _:
+            return None
