@@ -9,6 +9,7 @@ from tests.postgres_server import PostgresServer, running_postgres
 
 pytest.register_assert_rewrite(
     "tests.contracts.store_contract_commits",
+    "tests.contracts.store_contract_pairs",
     "tests.contracts.store_contract_queries",
     "tests.contracts.store_contract_work",
     "tests.contracts.store_contract_model",

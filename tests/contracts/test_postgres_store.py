@@ -12,6 +12,7 @@ from roadcall_payments.stores.postgres import open_postgres
 from tests.contracts.postgres_database import emptied
 from tests.contracts.store_contract_commits import CommitContract
 from tests.contracts.store_contract_model import ModelContract
+from tests.contracts.store_contract_pairs import PairContract
 from tests.contracts.store_contract_queries import FreshStore, QueryContract
 from tests.contracts.store_contract_unique import UniqueContract
 from tests.contracts.store_contract_work import WorkContract
@@ -38,6 +39,10 @@ async def store(fresh_store: FreshStore) -> AsyncIterator[Store]:
 
 
 class TestCommits(CommitContract):
+    pass
+
+
+class TestPairs(PairContract):
     pass
 
 

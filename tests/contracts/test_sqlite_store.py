@@ -12,6 +12,7 @@ from roadcall_payments.ports import Store
 from roadcall_payments.stores.sqlite import open_sqlite
 from tests.contracts.store_contract_commits import CommitContract
 from tests.contracts.store_contract_model import ModelContract
+from tests.contracts.store_contract_pairs import PairContract
 from tests.contracts.store_contract_queries import FreshStore, QueryContract
 from tests.contracts.store_contract_unique import UniqueContract
 from tests.contracts.store_contract_work import WorkContract
@@ -51,6 +52,10 @@ async def store(
 
 
 class TestCommits(CommitContract):
+    pass
+
+
+class TestPairs(PairContract):
     pass
 
 

@@ -21,6 +21,7 @@ from roadcall_payments.commit import (
     IdempotencyRecord,
     InboxInsert,
     InboxUpdate,
+    RefAdded,
     State,
     StreamWrite,
     TextWrite,
@@ -45,6 +46,9 @@ UNKNOWNS_MAX = 5
 UNKNOWN_PAUSE_S = 0.2
 
 S = TypeVar("S", bound=State)
+B = TypeVar("B", bound=State)
+K = TypeVar("K", bound=State)
+D = TypeVar("D", bound=State, covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +77,45 @@ class Written(Generic[S]):
     state: S
     seq: int
     facts: tuple[e.Fact, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenPair(Generic[S, B]):
+    """Both streams after the write; ``beside`` is None where there is no such stream."""
+
+    own: Written[S]
+    beside: B | None
+    facts_beside: tuple[e.Fact, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Decided(Generic[D]):
+    """What was decided for one stream, on the state it was read in."""
+
+    stream: str
+    head: Head
+    before: D | None
+    facts: tuple[e.Fact, ...]
+    after: D | None
+    entries: tuple[JournalEntry, ...]
+
+    @property
+    def reached(self) -> D:
+        if self.after is None:
+            raise BrokenInvariant(f"{self.stream} has no state and nothing was decided for it.")
+        return self.after
+
+    @property
+    def seq(self) -> int:
+        return self.head.seq + len(self.facts)
+
+    @property
+    def refs_added(self) -> tuple[RefAdded, ...]:
+        return refs_to_add(self.stream, self.before, self.facts, self.reached)
+
+    @property
+    def refs_removed(self) -> tuple[str, ...]:
+        return refs_removed(self.before, self.reached, self.facts)
 
 
 class AlreadyTaken(RoadcallError):
@@ -125,30 +168,42 @@ class WritePath:
         """
         for _ in range(CONFLICTS_MAX):
             loaded = loaded or await self.store.load(stream)
-            state: S | None = loaded.state if loaded else None  # type: ignore[assignment] # the stream's name fixes its kind
-            head = loaded.head if loaded else Head()
-            facts = tuple(decide(state))
-            now = self.clock.now()
-            after, entries = self._sealed(stream, state, head, facts, now, actor)
-            answer = answers(after) if answers else None
-            if not facts and answer is None and inbox is None and opens is None:
-                return Written(after, head.seq, ())
-            seq = head.seq + len(facts)
-            commit = Commit(
-                streams=self._stream_writes(stream, head, entries, after),
-                refs_added=refs_to_add(stream, state, facts, after),
-                refs_removed=refs_removed(state, after, facts),
-                inbox=inbox,
-                idempotency=self._idempotency(stream, opens, answer, seq, now),
-                texts=tuple(texts) if facts else (),
-            )
-            result = await self._commit(commit)
-            if isinstance(result, Committed):
-                return Written(after, seq, facts)
-            if result.unique is not Unique.STREAM:
-                raise AlreadyTaken(result)
+            facts = tuple(decide(_state(loaded)))
+            own: _Decided[S] = self._decided(stream, loaded, facts, actor)
+            if await self._is_written((own,), inbox, opens, answers, texts):
+                return Written(own.reached, own.seq, facts)
             loaded = None
-        raise ContendedStream(f"Too many writers on {stream}: try again.", retry_after_s=1)
+        raise _contended(stream)
+
+    async def write_pair(
+        self,
+        stream: str,
+        beside: str,
+        decide: Callable[[S | None, B | None], tuple[Sequence[e.Fact], Sequence[e.Fact]]],
+        *,
+        actor: Actor,
+        inbox: InboxInsert | InboxUpdate | None = None,
+        opens: Opens | None = None,
+        answers: Callable[[S], Answers | None] | None = None,
+        texts: Sequence[TextWrite] = (),
+    ) -> WrittenPair[S, B]:
+        """``write`` for two streams at once: decide on both as they stand, and commit the facts
+        of each together, all or nothing (M22).
+
+        A conflict on either loses both, and both are read and decided again. A stream for which
+        nothing was decided is not written, so it may have moved meanwhile: what must hold of it
+        when the other is written needs a fact of its own. ``beside`` need not exist as long as
+        nothing is decided for it. The idempotency record, its answer and the inbox row belong to
+        ``stream``.
+        """
+        for _ in range(CONFLICTS_MAX):
+            first, second = await self.store.load(stream), await self.store.load(beside)
+            facts, facts_beside = (tuple(part) for part in decide(_state(first), _state(second)))
+            own: _Decided[S] = self._decided(stream, first, facts, actor)
+            other: _Decided[B] = self._decided(beside, second, facts_beside, actor)
+            if await self._is_written((own, other), inbox, opens, answers, texts):
+                return WrittenPair(Written(own.reached, own.seq, facts), other.after, facts_beside)
+        raise _contended(f"{stream} and {beside}")
 
     async def write_inbox_alone(self, row: InboxInsert | InboxUpdate) -> None:
         """Keep an event that changes no stream. Raises AlreadyTaken for a repeat."""
@@ -156,30 +211,51 @@ class WritePath:
         if isinstance(result, Conflict):
             raise AlreadyTaken(result)
 
-    def _sealed(
+    async def _is_written(
         self,
-        stream: str,
-        state: S | None,
-        head: Head,
-        facts: tuple[e.Fact, ...],
-        now: datetime,
-        actor: Actor,
-    ) -> tuple[S, tuple[JournalEntry, ...]]:
-        after = state
+        decided: tuple[_Decided[S], *tuple[_Decided[State], ...]],
+        inbox: InboxInsert | InboxUpdate | None,
+        opens: Opens | None,
+        answers: Callable[[S], Answers | None] | None,
+        texts: Sequence[TextWrite],
+    ) -> bool:
+        """False for a conflict on a stream: read and decide again. True also when there was
+        nothing to write."""
+        own = decided[0]
+        answer = answers(own.reached) if answers else None
+        moved = [one for one in decided if one.entries]
+        if not moved and answer is None and inbox is None and opens is None:
+            return True
+        commit = Commit(
+            streams=tuple(self._stream_write(one) for one in moved),
+            refs_added=tuple(ref for one in moved for ref in one.refs_added),
+            refs_removed=tuple(key for one in moved for key in one.refs_removed),
+            inbox=inbox,
+            idempotency=self._idempotency(own.stream, opens, answer, own.seq, self.clock.now()),
+            texts=tuple(texts) if moved else (),
+        )
+        result = await self._commit(commit)
+        if isinstance(result, Committed):
+            return True
+        if result.unique is not Unique.STREAM:
+            raise AlreadyTaken(result)
+        return False
+
+    def _decided(
+        self, stream: str, loaded: Loaded | None, facts: tuple[e.Fact, ...], actor: Actor
+    ) -> _Decided[S]:
+        head, before, now = loaded.head if loaded else Head(), _state(loaded), self.clock.now()
+        after: S | None = before
         for fact in facts:
             after = apply_fact(after, fact, now)
-        if after is None:
-            raise BrokenInvariant(f"{stream} has no state and nothing was decided for it.")
         event_ids = [self.ids.uuid7() for _ in facts]
-        return after, seal(stream, head, facts, at=now, actor=str(actor), event_ids=event_ids)
+        entries = seal(stream, head, facts, at=now, actor=str(actor), event_ids=event_ids)
+        return _Decided(stream, head, before, facts, after, entries)
 
-    def _stream_writes(
-        self, stream: str, head: Head, entries: tuple[JournalEntry, ...], after: State
-    ) -> tuple[StreamWrite, ...]:
-        if not entries:
-            return ()
+    def _stream_write(self, decided: _Decided[State]) -> StreamWrite:
+        after = decided.reached
         due = payment.due_at(after, self.patience) if isinstance(after, payment.Payment) else None
-        return (StreamWrite(stream, head.seq, entries, after, due),)
+        return StreamWrite(decided.stream, decided.head.seq, decided.entries, after, due)
 
     @staticmethod
     def _idempotency(
@@ -238,7 +314,12 @@ def apply_fact(state: S | None, fact: e.Fact, at: datetime) -> S:
     return after  # type: ignore[return-value] # each apply keeps its kind
 
 
-K = TypeVar("K", bound=State)
+def _state(loaded: Loaded | None) -> S | None:
+    return loaded.state if loaded else None  # type: ignore[return-value] # the stream's name fixes its kind
+
+
+def _contended(streams: str) -> ContendedStream:
+    return ContendedStream(f"Too many writers on {streams}: try again.", retry_after_s=1)
 
 
 def _of(kind: type[K], state: State | None) -> K | None:
