@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -15,7 +15,9 @@ class CuttingProxy:
     """``url`` leads through it to the server's own socket.
 
     ``cut_answers``: so many times more the server's next answer to a statement that contains
-    ``to`` is thrown away, and the line with it, once the server has given it. ``refuses``: new
+    ``to`` is thrown away, and the line with it, once the server has given it. ``loses_question``:
+    the next such statement does not even reach the server, and its line is closed; what is sent
+    after that is ``asked``, and number ``at`` of it waits until ``then`` is done. ``refuses``: new
     lines are closed at once. ``frozen``: nothing gets through and nothing is closed, as when a
     network swallows what is sent.
     """
@@ -26,6 +28,10 @@ class CuttingProxy:
         self.url = url.partition("?host=")[0] + f"?host={folder}"
         self.cut_answers = 0
         self.to = b""
+        self.loses_question = False
+        self.asked: int | None = None
+        self.at = 0
+        self.then: Callable[[], Awaitable[None]] | None = None
         self.refuses = False
         self.frozen = False
         self.refuses_after_cut = False
@@ -54,6 +60,10 @@ class CuttingProxy:
 
         async def asks() -> None:
             while data := await near.read(65_536):
+                if self.loses_question and self.to in data:
+                    self.loses_question, self.asked = False, 0
+                    return
+                await self._before()
                 if self.cut_answers and self.to in data:
                     armed.set()
                 if not self.frozen:
@@ -78,6 +88,13 @@ class CuttingProxy:
             await asyncio.gather(*both, return_exceptions=True)
             for writer in (back, onward):
                 writer.close()
+
+    async def _before(self) -> None:
+        if self.asked is None:
+            return
+        self.asked += 1
+        if self.asked == self.at and self.then is not None:
+            await self.then()
 
 
 @contextlib.asynccontextmanager

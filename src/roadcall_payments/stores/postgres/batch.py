@@ -161,7 +161,9 @@ def _add_work(
 
 
 async def read_standing(connection: Connection, commits: Sequence[Commit]) -> Standing:
-    """Read later than the heads: entries by which a repeat is told from a conflict (M24)."""
+    """Each part is read later than the one before, and another transaction may land in between:
+    our own, whose answer was lost. So the heads come after all that a commit collides on besides,
+    and the entries by which a repeat is told from a conflict come last (M24)."""
     streams = [write.stream for commit in commits for write in commit.streams]
     refs = [ref.key for commit in commits for ref in commit.refs_added]
     refs += [key for commit in commits for key in commit.refs_removed]
@@ -171,27 +173,22 @@ async def read_standing(connection: Connection, commits: Sequence[Commit]) -> St
         for commit in commits
         if isinstance(commit.idempotency, IdempotencyOpened)
     ]
+    holders = await _named(
+        connection, "SELECT key, stream FROM refs WHERE key = ANY($1::text[])", refs
+    )
+    taken = await _named(
+        connection, "SELECT event_id, status FROM inbox WHERE event_id = ANY($1::text[])", inbox
+    )
+    keys = await _read_keys(connection, opened)
     heads = await _named(
         connection, "SELECT stream, seq, hash FROM streams WHERE stream = ANY($1::text[])", streams
     )
     event_ids = await _read_event_ids(connection, commits)
     return Standing(
         heads={row["stream"]: Head(row["seq"], row["hash"]) for row in heads},
-        refs={
-            row["key"]: row["stream"]
-            for row in await _named(
-                connection, "SELECT key, stream FROM refs WHERE key = ANY($1::text[])", refs
-            )
-        },
-        inbox={
-            row["event_id"]: InboxStatus(row["status"])
-            for row in await _named(
-                connection,
-                "SELECT event_id, status FROM inbox WHERE event_id = ANY($1::text[])",
-                inbox,
-            )
-        },
-        idempotency=await _read_keys(connection, opened),
+        refs={row["key"]: row["stream"] for row in holders},
+        inbox={row["event_id"]: InboxStatus(row["status"]) for row in taken},
+        idempotency=keys,
         read_event_ids=lambda stream, first, last: {
             seq: event_ids[stream, seq]
             for seq in range(first, last + 1)
