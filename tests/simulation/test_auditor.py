@@ -12,10 +12,11 @@ import rfc8785
 
 from roadcall_payments.stores.sqlite.store import open_sqlite
 from tests.simulation.audit.chains import audit_chain, sorted_form
-from tests.simulation.audit.journal_facts import Amount, Fact, expected_postings
+from tests.simulation.audit.chart import UnknownFact, expected_postings
+from tests.simulation.audit.journal_facts import Amount, Fact
 from tests.simulation.audit.payment_book import PaymentBook, payment_book
-from tests.simulation.audit.payments import stripes_units
 from tests.simulation.audit.small_world import Remains, small_world
+from tests.simulation.audit.stripes_units import stripes_units
 from tests.simulation.audit.tamperings import TAMPERINGS, Tampering
 
 AT = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -139,7 +140,7 @@ def test_a_payment_begins_with_its_creation() -> None:
         payment_book("payment/p1", [])
 
 
-def test_the_auditors_own_postings_balance_and_unknown_facts_have_none() -> None:
+def test_the_auditors_own_postings_balance_and_unknown_facts_have_no_place_in_them() -> None:
     posted = expected_postings(Fact("PaymentCompleted", AT, "", msgspec.json.encode(DONE)))
     assert posted == [
         ("acct_0", "fleet_receivable:co_1", "usd", 100),
@@ -147,7 +148,8 @@ def test_the_auditors_own_postings_balance_and_unknown_facts_have_none() -> None
         ("acct_1", "stripe_balance", "usd", 100),
         ("acct_1", "earnings", "usd", -100),
     ]
-    assert expected_postings(Fact("SomethingNew", AT, "", b"{}")) is None
+    with pytest.raises(UnknownFact):
+        expected_postings(Fact("SomethingNew", AT, "", b"{}"))
 
 
 def test_stripes_units_are_not_always_ours() -> None:

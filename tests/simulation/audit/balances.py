@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from tests.simulation.audit.journal_facts import Amount, Fact, PaidOut
-from tests.simulation.audit.payments import stripes_units
 from tests.simulation.audit.stripe_books import Intent, StripeBooks, Transfer
+from tests.simulation.audit.stripes_units import stripes_units
 from tests.simulation.audit.violations import Violation
 
 Sums = Mapping[tuple[str, str, str], int]

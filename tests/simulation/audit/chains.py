@@ -12,7 +12,8 @@ from typing import Any
 import rfc8785
 
 from roadcall_payments.journal import JournalEntry
-from tests.simulation.audit.journal_facts import Fact, Posted, expected_postings
+from tests.simulation.audit.chart import Posted, UnknownFact, expected_postings
+from tests.simulation.audit.journal_facts import Fact
 from tests.simulation.audit.violations import Violation
 
 GENESIS = "0" * 64
@@ -94,8 +95,12 @@ def audit_postings(entry: JournalEntry, fact: Fact) -> Iterator[Violation]:
     for (book, currency), off in sums.items():
         if off:
             yield Violation("books", entry.stream, f"{where}: {book} is off by {off} {currency}")
-    expected = expected_postings(fact)
-    if expected is not None and sorted(expected) != sorted(stored):
+    try:
+        expected = expected_postings(fact)
+    except UnknownFact:
+        yield Violation("books", entry.stream, f"{where}: the auditor's chart has no such fact")
+        return
+    if sorted(expected) != sorted(stored):
         yield Violation("books", entry.stream, f"{where}: posted {stored}, expected {expected}")
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
-from roadcall_payments.commit import InboxStatus
+import msgspec
+
+from roadcall_payments.commit import InboxEvent, InboxStatus
 from roadcall_payments.ports import Queue
 from tests.simulation.asked import Asked, Job
 from tests.simulation.audit.our_books import OurBooks
@@ -16,12 +18,21 @@ INBOX_PAGE = 100
 TypesOf = Mapping[str, frozenset[str]]
 """The types of the facts in each stream."""
 
+_NONE: frozenset[str] = frozenset()
+_REFUNDED = frozenset({"RefundPending", "RefundSucceeded", "RefundFailed", "LostMovementFound"})
+_DISPUTED = frozenset({"DisputeOpened", "LostMovementFound"})
 # An event that was applied has left one of these in its stream, or it was lost (M19).
 _LEAVES: Mapping[str, frozenset[str]] = {
     "payment_intent.succeeded": frozenset({"PaymentCompleted", "StrayMoneyObserved"}),
     "payout.paid": frozenset({"PayoutPaid", "PayoutFailed"}),
     "payout.failed": frozenset({"PayoutFailed"}),
     "transfer.reversed": frozenset({"TransferReversed", "StrayMoneyObserved"}),
+    "refund.failed": frozenset({"RefundFailed", "LostMovementFound"}),
+    "charge.refunded": _REFUNDED,
+    "charge.dispute.created": _DISPUTED,
+    "charge.dispute.funds_withdrawn": _DISPUTED,
+    "charge.dispute.funds_reinstated": _DISPUTED,
+    "charge.dispute.closed": _DISPUTED,
 }
 # A command that was answered with success has left one of these in the journal.
 _PROMISED: Mapping[str, frozenset[str]] = {
@@ -49,24 +60,54 @@ async def audit_work(ours: OurBooks) -> AsyncIterator[Violation]:
             yield Violation("M27", age.queue, f"{age.waiting} pieces of work are left")
 
 
-async def audit_inbox(ours: OurBooks, types: TypesOf) -> AsyncIterator[Violation]:
-    """No event waits, and each one that was applied shows in its stream."""
-    for status in (InboxStatus.WAITING, InboxStatus.REVIEW, InboxStatus.APPLIED):
+async def audit_inbox(
+    ours: OurBooks, types: TypesOf, is_ours: Callable[[str], bool]
+) -> AsyncIterator[Violation]:
+    """No event waits; each that was applied shows in its stream, and none that was kept without
+    effect tells of something of ours. ``is_ours``: whether a payment of ours made that object of
+    Stripe's, or is behind it."""
+    for status in InboxStatus:
         cursor: str | None = None
         while True:
             page = await ours.store.inbox_events(status, cursor, INBOX_PAGE)
             for event in page.items:
-                if status is not InboxStatus.APPLIED:
-                    yield Violation("M19", event.event_id, f"it is in {status}: {event.reason}")
-                    continue
-                leaves = _LEAVES.get(event.type)
-                if leaves and not leaves & types.get(event.stream or "", frozenset()):
-                    yield Violation(
-                        "M19", event.event_id, f"its {event.type} was applied and left no trace"
-                    )
+                wrong = _event(event, types, is_ours)
+                if wrong is not None:
+                    yield Violation(*wrong)
             cursor = page.next_cursor
             if cursor is None:
                 break
+
+
+def _event(
+    event: InboxEvent, types: TypesOf, is_ours: Callable[[str], bool]
+) -> tuple[str, str, str] | None:
+    leaves = _LEAVES.get(event.type)
+    match event.status:
+        case InboxStatus.WAITING | InboxStatus.REVIEW:
+            return "M19", event.event_id, f"it is in {event.status}: {event.reason}"
+        case InboxStatus.APPLIED if leaves and not leaves & types.get(event.stream or "", _NONE):
+            return "M19", event.event_id, f"its {event.type} was applied and left no trace"
+        case InboxStatus.KEPT if leaves:
+            told = msgspec.json.decode(event.body, type=_Told).data.object.id
+            if is_ours(told):
+                said = f"its {event.type} of {told} was kept without effect: {event.reason}"
+                return "M16", event.event_id, said
+    return None
+
+
+class _Object(msgspec.Struct):
+    id: str
+
+
+class _Data(msgspec.Struct):
+    object: _Object
+
+
+class _Told(msgspec.Struct):
+    """The body of an event: whose news it is."""
+
+    data: _Data
 
 
 def audit_answers(asked: Asked, books: Mapping[str, PaymentBook]) -> Iterator[Violation]:

@@ -7,15 +7,11 @@ no misunderstanding is shared.
 from __future__ import annotations
 
 import builtins
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
 import msgspec
-
-Posted = tuple[str, str, str, int]
-"""Book, account, currency, and minor units: debit +, credit -."""
 
 
 class Amount(msgspec.Struct, frozen=True):
@@ -103,6 +99,24 @@ class Reversed(msgspec.Struct, frozen=True):
     company_id: str
 
 
+class Adopted(msgspec.Struct, frozen=True):
+    """AttemptAdopted: a restore lost the intent, and Stripe has what it made."""
+
+    request: Request
+    object_id: str
+    started_at: datetime
+    destination: str | None = None
+
+
+class Lost(msgspec.Struct, frozen=True):
+    """LostMovementFound: Stripe moved it for a payment that a restore lost."""
+
+    object_id: str
+    amount: Amount
+    account: str
+    destination: str | None = None
+
+
 class Stray(msgspec.Struct, frozen=True):
     object_id: str
     amount: Amount
@@ -132,82 +146,3 @@ class Fact:
 
     def read(self, shape: builtins.type[F]) -> F:
         return msgspec.json.decode(self.data, type=shape)
-
-
-def _pair(book: str, debit: str, credit: str, amount: Amount) -> list[Posted]:
-    cents, currency = amount.amount_cents, amount.currency
-    return [(book, debit, currency, cents), (book, credit, currency, -cents)]
-
-
-def _completed(fact: Fact) -> list[Posted]:
-    done = fact.read(Completed)
-    if done.payer_type == "driver_ic":
-        return _pair(
-            done.account, "stripe_clearing", f"vendor_payable:{done.vendor_id}", done.amount
-        )
-    fleet = f"fleet_receivable:{done.company_id}"
-    ours = _pair(done.account, fleet, "stripe_clearing", done.amount)
-    return ours + _pair(done.destination or "", "stripe_balance", "earnings", done.amount)
-
-
-def _reversed(fact: Fact) -> list[Posted]:
-    back = fact.read(Reversed)
-    fleet = f"fleet_receivable:{back.company_id}"
-    ours = _pair(back.account, "stripe_clearing", fleet, back.amount)
-    return ours + _pair(back.destination, "earnings", "stripe_balance", back.amount)
-
-
-def _booked(fact: Fact) -> list[Posted]:
-    booked = fact.read(Booked)
-    line, book = booked.transaction, booked.account
-    posted = [
-        (book, "stripe_balance", line.net.currency, line.net.amount_cents),
-        (book, "stripe_clearing", booked.moved.currency, -booked.moved.amount_cents),
-    ]
-    if line.fee.amount_cents:
-        posted.append((book, "stripe_fees", line.fee.currency, line.fee.amount_cents))
-    return posted
-
-
-def _stray(fact: Fact) -> list[Posted]:
-    stray = fact.read(Stray)
-    return _pair(stray.account, "stripe_clearing", "suspense:stray", stray.amount)
-
-
-def _paid_out(fact: Fact) -> list[Posted]:
-    paid = fact.read(PaidOut)
-    return _pair(paid.account, "bank", "stripe_balance", paid.amount)
-
-
-def _payout_failed(fact: Fact) -> list[Posted]:
-    failed = fact.read(PaidOut)
-    if not failed.was_paid:
-        return []
-    return _pair(failed.account, "stripe_balance", "bank", failed.amount)
-
-
-_POSTS: Mapping[str, Callable[[Fact], list[Posted]]] = {
-    "PaymentCompleted": _completed,
-    "TransferReversed": _reversed,
-    "BalanceTransactionBooked": _booked,
-    "StrayMoneyObserved": _stray,
-    "PayoutPaid": _paid_out,
-    "PayoutFailed": _payout_failed,
-}
-# What posts nothing, named one by one: of any other type only the sum is judged.
-_POSTS_NOTHING = frozenset(
-    "PaymentCreated PaymentScored ReviewCleared ReviewBlocked ApprovalRecorded ApprovalExpired "
-    "PaymentApproved PaymentRejected PaymentCancelled ProcessingStarted PaymentIntentOpened "
-    "ConfirmationStarted ActionRequired CancelRequested CancelRefused OutcomeUnknown PaymentFailed "
-    "AttemptVoided PaymentRetried AnomalyRecorded VendorRegistered VendorChanged MovementsPaused "
-    "MovementsResumed RefundAdopted".split()
-)
-
-
-def expected_postings(fact: Fact) -> list[Posted] | None:
-    """The lines that this fact must have made, by the auditor's own chart; None for a type it
-    does not know."""
-    if fact.type in _POSTS_NOTHING:
-        return []
-    makes = _POSTS.get(fact.type)
-    return makes(fact) if makes else None

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from tests.simulation.audit import journal_facts as facts
 from tests.simulation.audit.journal_facts import Fact
+from tests.simulation.audit.money_back import MoneyBack
 from tests.simulation.audit.violations import Violation
 
 # Where a fact leaves the payment; other facts leave it where it is.
@@ -18,6 +19,7 @@ STATUS_AFTER: Mapping[str, str] = {
     "PaymentApproved": "approved",
     "PaymentRetried": "approved",
     "ProcessingStarted": "processing",
+    "AttemptAdopted": "processing",
     "PaymentIntentOpened": "processing",
     "ConfirmationStarted": "processing",
     "ActionRequired": "processing",
@@ -36,7 +38,9 @@ PROVES_NOTHING = frozenset(
     "lock_timeout idempotency_error idempotency_mismatch idempotency_key_in_use in_flight "
     "api_error server_error replayed_server_error timeout connection malformed_answer".split()
 )
-_STRIPE_NEXT = frozenset({"ProcessingStarted", "ConfirmationStarted", "CancelRequested"})
+_STRIPE_NEXT = frozenset(
+    {"ProcessingStarted", "AttemptAdopted", "ConfirmationStarted", "CancelRequested"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +57,8 @@ class Call:
 
 @dataclass(slots=True)
 class PaymentBook:
-    """``attempts``, ``confirmations``, ``cancellations``: the calls by idempotency key."""
+    """``attempts``, ``confirmations``, ``cancellations``: the calls by idempotency key;
+    ``adopted``: those that a restore lost, by the id of what Stripe has of them."""
 
     created: facts.Created
     status: str = "pending_approval"
@@ -61,6 +66,7 @@ class PaymentBook:
     destination: str | None = None
     flagged: bool | None = None
     attempts: dict[str, Call] = field(default_factory=dict)
+    adopted: dict[str, Call] = field(default_factory=dict)
     confirmations: dict[str, Call] = field(default_factory=dict)
     cancellations: dict[str, Call] = field(default_factory=dict)
     intents: list[str] = field(default_factory=list)
@@ -68,6 +74,7 @@ class PaymentBook:
     strays: list[facts.Stray] = field(default_factory=list)
     booked: list[facts.Booked] = field(default_factory=list)
     reversed: list[facts.Reversed] = field(default_factory=list)
+    money_back: MoneyBack = field(default_factory=MoneyBack)
     types: list[str] = field(default_factory=list)
     # The attempt that waits for its object, and those that ended without one, with their end.
     open_attempt: str | None = None
@@ -95,6 +102,7 @@ class PaymentBook:
         note = _NOTES.get(fact.type)
         if note is not None:
             note(self, fact)
+        self.money_back.add(fact, self.created.amount)
 
     def _move(self, fact: Fact) -> None:
         after = STATUS_AFTER.get(fact.type)
@@ -160,6 +168,22 @@ def _started(book: PaymentBook, fact: Fact) -> None:
         book.violated("M10", f"{book.destination} was approved, {named} is paid")
 
 
+def _adopted(book: PaymentBook, fact: Fact) -> None:
+    """A restore lost its intent: what was sent then is not known, when it was made is."""
+    adopted = fact.read(facts.Adopted)
+    sent = adopted.request
+    call = Call(
+        sent.idempotency_key,
+        adopted.started_at,
+        sent.account,
+        sent.livemode,
+        adopted.destination,
+        sent.params,
+    )
+    book.adopted[adopted.object_id] = call
+    book.open_attempt = sent.idempotency_key
+
+
 def _confirmed(book: PaymentBook, fact: Fact) -> None:
     _called(book.confirmations, book, fact)
 
@@ -213,6 +237,7 @@ _NOTES: Mapping[str, Note] = {
     "ReviewCleared": _cleared,
     "PaymentApproved": _approved,
     "ProcessingStarted": _started,
+    "AttemptAdopted": _adopted,
     "ConfirmationStarted": _confirmed,
     "CancelRequested": _cancel_requested,
     "PaymentIntentOpened": _opened,

@@ -69,6 +69,8 @@ class Refund(Made, frozen=True, kw_only=True):
 
 class Dispute(Made, frozen=True, kw_only=True):
     charge: str
+    amount: int
+    status: str
 
 
 class Payout(Made, frozen=True, kw_only=True):
@@ -126,7 +128,10 @@ class StripeBooks:
         self.transfers_of: defaultdict[str, list[Transfer]] = defaultdict(list)
         self.charges_of: defaultdict[str, list[Charge]] = defaultdict(list)
         self.reversals_of: defaultdict[str, list[Reversal]] = defaultdict(list)
+        self.refunds_of: defaultdict[str, list[Refund]] = defaultdict(list)
+        self.disputes_of: defaultdict[str, list[Dispute]] = defaultdict(list)
         self.lines_of: defaultdict[str, list[Line]] = defaultdict(list)
+        self.lines_from: defaultdict[str, list[Line]] = defaultdict(list)
         for intent in self.intents.values():
             if intent.key is not None:
                 self.intents_of[intent.key].append(intent)
@@ -138,7 +143,12 @@ class StripeBooks:
                 self.charges_of[charge.payment_intent].append(charge)
         for reversal in self.reversals.values():
             self.reversals_of[reversal.transfer].append(reversal)
+        for refund in self.refunds.values():
+            self.refunds_of[refund.charge or ""].append(refund)
+        for dispute in self.disputes.values():
+            self.disputes_of[dispute.charge].append(dispute)
         for line in self.lines.values():
+            self.lines_from[line.source or ""].append(line)
             self.lines_of[self.root(line.source)].append(line)
 
     def root(self, source: str | None) -> str:

@@ -271,6 +271,15 @@ TAMPERINGS = [
         "left no trace",
         _sql("UPDATE inbox SET stream = :rejected WHERE type = 'payment_intent.succeeded'"),
     ),
+    Tampering(
+        "an event kept without its effect",
+        "M16",
+        "kept without effect",
+        _sql(
+            "UPDATE inbox SET status = 'kept', stream = NULL"
+            " WHERE type = 'payment_intent.succeeded'"
+        ),
+    ),
     Tampering("a promise", "M31", "nothing shows it", _said("rejected", "approve", 200, None)),
     Tampering("two answers", "M31", "was answered", _said("card", "create", 200, "card:create")),
     Tampering("a payment lost", "M31", "and is gone", _forgotten),

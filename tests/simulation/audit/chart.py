@@ -1,0 +1,166 @@
+"""The auditor's own chart: which lines each fact must have posted (RULES.md, "Books").
+
+Worked out from the stored JSON alone. A type that stands neither here nor among those that post
+nothing is a violation: nobody has said what it does to the books.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from tests.simulation.audit.journal_facts import (
+    Amount,
+    Booked,
+    Completed,
+    Fact,
+    Lost,
+    PaidOut,
+    Reversed,
+    Stray,
+)
+from tests.simulation.audit.money_back_facts import DisputeDecided, DisputeMoved, GivenBack
+
+Posted = tuple[str, str, str, int]
+"""Book, account, currency, and minor units: debit +, credit -."""
+
+
+class UnknownFact(ValueError):
+    """The chart says nothing of facts of this type."""
+
+
+def expected_postings(fact: Fact) -> list[Posted]:
+    """The lines that this fact must have made. Raises UnknownFact."""
+    if fact.type in _POSTS_NOTHING:
+        return []
+    makes = _POSTS.get(fact.type)
+    if makes is None:
+        raise UnknownFact(fact.type)
+    return makes(fact)
+
+
+def _pair(book: str, debit: str, credit: str, amount: Amount) -> list[Posted]:
+    cents, currency = amount.amount_cents, amount.currency
+    return [(book, debit, currency, cents), (book, credit, currency, -cents)]
+
+
+def _completed(fact: Fact) -> list[Posted]:
+    done = fact.read(Completed)
+    if done.payer_type == "driver_ic":
+        return _pair(
+            done.account, "stripe_clearing", f"vendor_payable:{done.vendor_id}", done.amount
+        )
+    fleet = f"fleet_receivable:{done.company_id}"
+    ours = _pair(done.account, fleet, "stripe_clearing", done.amount)
+    return ours + _pair(done.destination or "", "stripe_balance", "earnings", done.amount)
+
+
+def _reversed(fact: Fact) -> list[Posted]:
+    back = fact.read(Reversed)
+    fleet = f"fleet_receivable:{back.company_id}"
+    ours = _pair(back.account, "stripe_clearing", fleet, back.amount)
+    return ours + _pair(back.destination, "earnings", "stripe_balance", back.amount)
+
+
+def _booked(fact: Fact) -> list[Posted]:
+    booked = fact.read(Booked)
+    line, book = booked.transaction, booked.account
+    own, moved = line.net.currency, booked.moved
+    posted = [
+        (book, "stripe_balance", own, line.net.amount_cents),
+        (book, "stripe_clearing", moved.currency, -moved.amount_cents),
+    ]
+    if line.fee.amount_cents:
+        posted.append((book, "stripe_fees", own, line.fee.amount_cents))
+    if moved.currency != own:
+        exchange = f"fx_clearing:{moved.currency}:{own}"
+        posted.append((book, exchange, moved.currency, moved.amount_cents))
+        posted.append((book, exchange, own, -line.amount.amount_cents))
+    return posted
+
+
+def _stray(fact: Fact) -> list[Posted]:
+    stray = fact.read(Stray)
+    return _pair(stray.account, "stripe_clearing", "suspense:stray", stray.amount)
+
+
+def _lost(fact: Fact) -> list[Posted]:
+    """Signed as Stripe signs it: what went out to a vendor is negative, and the vendor's."""
+    lost = fact.read(Lost)
+    ours = _pair(lost.account, "stripe_clearing", "suspense:stray", lost.amount)
+    if lost.destination is None:
+        return ours
+    return ours + _pair(lost.destination, "earnings", "stripe_balance", lost.amount)
+
+
+def _given_back(fact: Fact) -> list[Posted]:
+    given = fact.read(GivenBack)
+    return _pair(given.account, given.owed_less, "stripe_clearing", given.amount)
+
+
+def _not_given(fact: Fact) -> list[Posted]:
+    """A refund that failed: what had been booked as given comes back, and nothing else."""
+    given = fact.read(GivenBack)
+    if not given.returned:
+        return []
+    return _pair(given.account, "stripe_clearing", given.owed_less, given.amount)
+
+
+def _withdrawn(fact: Fact) -> list[Posted]:
+    moved = fact.read(DisputeMoved)
+    return _pair(moved.account, "disputes_withheld", "stripe_clearing", moved.amount)
+
+
+def _reinstated(fact: Fact) -> list[Posted]:
+    moved = fact.read(DisputeMoved)
+    return _pair(moved.account, "stripe_clearing", "disputes_withheld", moved.amount)
+
+
+def _decided(fact: Fact) -> list[Posted]:
+    decided = fact.read(DisputeDecided)
+    if not decided.loss.amount_cents:
+        return []
+    bearers = {
+        "vendor": f"vendor_payable:{decided.vendor_id}",
+        "platform": "dispute_losses",
+        "suspense": "suspense:stray",
+    }
+    return _pair(decided.account, bearers[decided.borne_by], "disputes_withheld", decided.loss)
+
+
+def _paid_out(fact: Fact) -> list[Posted]:
+    paid = fact.read(PaidOut)
+    return _pair(paid.account, "bank", "stripe_balance", paid.amount)
+
+
+def _payout_failed(fact: Fact) -> list[Posted]:
+    failed = fact.read(PaidOut)
+    if not failed.was_paid:
+        return []
+    return _pair(failed.account, "stripe_balance", "bank", failed.amount)
+
+
+_POSTS: Mapping[str, Callable[[Fact], list[Posted]]] = {
+    "PaymentCompleted": _completed,
+    "TransferReversed": _reversed,
+    "BalanceTransactionBooked": _booked,
+    "StrayMoneyObserved": _stray,
+    "LostMovementFound": _lost,
+    "RefundSucceeded": _given_back,
+    "RefundFailed": _not_given,
+    "DisputeFundsWithdrawn": _withdrawn,
+    "DisputeFundsReinstated": _reinstated,
+    "DisputeClosed": _decided,
+    "PayoutPaid": _paid_out,
+    "PayoutFailed": _payout_failed,
+}
+_POSTS_NOTHING = frozenset(
+    "PaymentCreated PaymentScored ReviewCleared ReviewBlocked ApprovalRecorded ApprovalExpired "
+    "PaymentApproved PaymentRejected PaymentCancelled ProcessingStarted PaymentIntentOpened "
+    "ConfirmationStarted ActionRequired CancelRequested CancelRefused OutcomeUnknown PaymentFailed "
+    "AttemptVoided AttemptAdopted OutcomeInquired PaymentRetried AnomalyRecorded "
+    "RefundRequested RefundApproved RefundRejected RefundSubmitted RefundOutcomeUnknown "
+    "RefundObserved RefundAdopted RefundPending "
+    "DisputeOpened DisputeChanged EvidenceDeadlineNeared "
+    "VendorRegistered VendorChanged "
+    "MovementsPaused MovementsResumed MovementsHeld DriftRepaired HoldReleased".split()
+)
