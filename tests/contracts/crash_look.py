@@ -10,9 +10,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import asyncpg
+
 from tests.contracts.crash_writer import open_at, rows_of
 
 ROOT = Path(__file__).parents[2]
+
+_OTHERS_AT_WORK = (
+    "SELECT count(*), pg_sleep(0.01) FROM pg_stat_activity WHERE backend_type = 'client backend'"
+    " AND datname = current_database() AND pid <> pg_backend_pid()"
+)
 
 
 def crash_and_look(place: str, *, crashes: int) -> None:
@@ -29,6 +36,8 @@ def crash_and_look(place: str, *, crashes: int) -> None:
 
 
 async def _look(place: str, begun: set[str], acknowledged: set[str], seed: int) -> None:
+    if place.startswith("postgresql://"):
+        await _await_the_last_statement(place)
     store = await open_at(place)
     for name in begun:
         present = await rows_of(store, name)
@@ -39,6 +48,17 @@ async def _look(place: str, begun: set[str], acknowledged: set[str], seed: int) 
             assert await store.payment_faults(f"payment/{name}-a") == []
     assert await store.orphans() == []
     await store.close()
+
+
+async def _await_the_last_statement(url: str) -> None:
+    """A server finishes what a dead client asked for: looked at meanwhile, it seems half there."""
+    connection = await asyncpg.connect(url)
+    try:
+        async with asyncio.timeout(30):
+            while await connection.fetchval(_OTHERS_AT_WORK):
+                pass
+    finally:
+        await connection.close()
 
 
 def _crash(place: str, after_lines: int, begun: set[str], acknowledged: set[str]) -> None:
