@@ -38,6 +38,7 @@ from roadcall_payments.domain.errors import (
 from roadcall_payments.domain.people import Actor
 from roadcall_payments.journal import Head, JournalEntry, seal
 from roadcall_payments.ports import Clock, Ids, Loaded, Store
+from roadcall_payments.workflows.due import due_at
 from roadcall_payments.workflows.refs import refs_removed, refs_to_add
 
 # A stream that loses this often in a row has more writers than it should.
@@ -254,7 +255,7 @@ class WritePath:
 
     def _stream_write(self, decided: _Decided[State]) -> StreamWrite:
         after = decided.reached
-        due = payment.due_at(after, self.patience) if isinstance(after, payment.Payment) else None
+        due = due_at(after, self.patience)
         return StreamWrite(decided.stream, decided.head.seq, decided.entries, after, due)
 
     @staticmethod
