@@ -205,10 +205,9 @@ async def test_accounts_say_what_they_may_do() -> None:
         ready = await rig.gateway.account("acct_vendor")
         unready = await rig.gateway.account("acct_new")
         ourselves = await rig.gateway.account()
-    assert ready.transfers_active
-    assert ready.payouts_enabled
-    assert not ready.livemode
-    assert not unready.transfers_active
+    assert ready.status.transfers == "active"
+    assert ready.status.payouts_enabled
+    assert unready.status.transfers is None
     assert ourselves.id == "acct_platform"
 
 

@@ -325,8 +325,8 @@ async def test_accounts_are_described(gateway: StripeGateway, vendor_account: st
     ourselves = await gateway.account()
     assert ourselves.id == (await gateway.identity()).account
     vendor = await gateway.account(vendor_account)
-    assert vendor.payouts_enabled
-    assert vendor.transfers_active
+    assert vendor.status.payouts_enabled
+    assert vendor.status.transfers == "active"
 
 
 async def test_what_is_not_there_is_not_found(gateway: StripeGateway) -> None:

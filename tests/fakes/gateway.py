@@ -25,6 +25,7 @@ from roadcall_payments.domain.payment import Payment
 from roadcall_payments.domain.refund import Refund as OurRefund
 from roadcall_payments.domain.stripe_objects import (
     Account,
+    AccountStatus,
     BalanceFunds,
     BalanceTransaction,
     Dispute,
@@ -281,7 +282,7 @@ class FakeGateway(MoneyBack):
         return ()
 
     async def account(self, account_id: str | None = None) -> Account:
-        return Account(account_id or IDENTITY.account, False, True, True)
+        return Account(account_id or IDENTITY.account, AccountStatus("active", True))
 
     async def balance(self, account: str | None = None) -> BalanceFunds:
         return BalanceFunds((), ())

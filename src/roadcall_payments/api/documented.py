@@ -185,6 +185,13 @@ _EXAMPLES: Final[Mapping[str, Example]] = {
             "vendor's record first.",
         ),
         _example(
+            e.VendorCannotReceive,
+            "The vendor has not finished Stripe's onboarding. POST "
+            "/vendors/v_7/onboarding-link gives its page.",
+            reason="not_onboarded",
+            onboardingLink="/vendors/v_7/onboarding-link",
+        ),
+        _example(
             e.IdempotencyKeyReused,
             "This Idempotency-Key came with another body before: use a new key for a new "
             "request, or send the same body again.",

@@ -250,6 +250,7 @@ async def review(
             "connect_disabled",
             documented.forbidden("A payment that is completed cannot be processed.", "completed"),
             "destination_mismatch",
+            "vendor_cannot_receive",
             "movements_paused",
             "held_after_restore",
             *documented.STRIPE,

@@ -44,6 +44,7 @@ KINDS: Mapping[type[e.RoadcallError], Kind] = {
     e.StatusForbids: Kind(409, "The payment's status does not allow this"),
     e.DuplicateJob: Kind(409, "This job has a payment already"),
     e.DestinationMismatch: Kind(422, "Another account was approved"),
+    e.VendorCannotReceive: Kind(409, "The vendor cannot be paid at present"),
     e.IdempotencyKeyReused: Kind(422, "The Idempotency-Key was used for another request"),
     e.PaymentRefused: Kind(400, "Stripe refused the payment"),
     e.RefundRefused: Kind(400, "Stripe refused the refund"),
@@ -111,6 +112,10 @@ class Problem(View):
     errors: list[FieldError] | None = Field(None, description="Every field that is wrong.")
     stripe_code: str | None = Field(None, description="Stripe's error code.")
     decline_code: str | None = Field(None, description="Stripe's decline code.")
+    reason: str | None = Field(None, description="Why the vendor cannot be paid; stable.")
+    onboarding_link: str | None = Field(
+        None, description="POST here for the page on which the vendor can change that."
+    )
     error_id: str | None = Field(None, description="Quote it to us: it is in our logs.")
     payment: PaymentView | None = Field(
         None, description="The payment as it stands, where it decided the answer."
@@ -150,6 +155,9 @@ def problem_of(error: e.RoadcallError, request_id: str) -> Problem:
             )
         case e.RefundRefused():
             return problem.model_copy(update={"stripe_code": error.stripe_code})
+        case e.VendorCannotReceive():
+            link = f"/vendors/{error.vendor_id}/onboarding-link" if error.vendor_id else None
+            return problem.model_copy(update={"reason": error.obstacle, "onboarding_link": link})
         case _:
             return problem
 
@@ -244,7 +252,7 @@ async def on_unexpected(_request: Request, error: Exception) -> Response:
 async def _current_payment(request: Request, error: e.RoadcallError) -> PaymentView | None:
     caller = record_of(request).caller
     match error:
-        case e.StatusForbids():
+        case e.StatusForbids() | e.VendorCannotReceive():
             payment_id = request.path_params.get("paymentId") or record_of(request).payment_id
         case e.DuplicateJob():
             payment_id = error.payment_id

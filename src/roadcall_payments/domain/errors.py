@@ -8,6 +8,7 @@
     │   ├── StatusForbids           the payment's status does not allow the command
     │   ├── DuplicateJob            a live payment for (incident, vendor) exists (M11)
     │   ├── DestinationMismatch     another account than the one approved (M10)
+    │   ├── VendorCannotReceive     no transfer may go to the vendor's account
     │   ├── IdempotencyKeyReused    same key, other request
     │   ├── PaymentRefused          Stripe definitely refused; the payment is failed
     │   ├── RefundRefused           Stripe definitely refused; the refund is failed
@@ -86,6 +87,17 @@ class DuplicateJob(FinalError):
 
 class DestinationMismatch(FinalError):
     code = "destination_mismatch"
+
+
+class VendorCannotReceive(FinalError):
+    """Nothing was started. ``obstacle`` is stable; ``vendor_id``: whose onboarding may mend it."""
+
+    code = "vendor_cannot_receive"
+
+    def __init__(self, message: str, *, obstacle: str, vendor_id: str | None) -> None:
+        super().__init__(message)
+        self.obstacle = obstacle
+        self.vendor_id = vendor_id
 
 
 class IdempotencyKeyReused(FinalError):

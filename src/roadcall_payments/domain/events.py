@@ -46,6 +46,16 @@ from roadcall_payments.domain.refund_events import RefundRequested as RefundRequ
 from roadcall_payments.domain.refund_events import RefundSubmitted as RefundSubmitted
 from roadcall_payments.domain.refund_events import RefundSucceeded as RefundSucceeded
 from roadcall_payments.domain.stripe_objects import BalanceTransaction, StripeRequest
+from roadcall_payments.domain.vendor_events import AccountDisconnected as AccountDisconnected
+from roadcall_payments.domain.vendor_events import AccountOutcomeUnknown as AccountOutcomeUnknown
+from roadcall_payments.domain.vendor_events import AccountRefused as AccountRefused
+from roadcall_payments.domain.vendor_events import AccountRequested as AccountRequested
+from roadcall_payments.domain.vendor_events import AccountStatusChanged as AccountStatusChanged
+from roadcall_payments.domain.vendor_events import BankAccountChanged as BankAccountChanged
+from roadcall_payments.domain.vendor_events import (
+    RequirementsDeadlineNeared as RequirementsDeadlineNeared,
+)
+from roadcall_payments.domain.vendor_events import VendorAccountOpened as VendorAccountOpened
 from roadcall_payments.domain.vendor_events import VendorChanged as VendorChanged
 from roadcall_payments.domain.vendor_events import VendorFact as VendorFact
 from roadcall_payments.domain.vendor_events import VendorRegistered as VendorRegistered

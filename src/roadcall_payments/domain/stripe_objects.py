@@ -23,6 +23,7 @@ class Operation(StrEnum):
     CREATE_TRANSFER = "transfer.create"
     CREATE_PAYOUT = "payout.create"
     CREATE_REFUND = "refund.create"
+    CREATE_ACCOUNT = "account.create"
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,11 +200,57 @@ class Charge:
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
-    id: str
-    livemode: bool
+class BankAccount:
+    """Where an account's payouts of one currency go. Without Stripe's id of it, which changes
+    when the same bank account is named again."""
+
+    currency: str
+    last4: str
+    bank_name: str | None = None
+    fingerprint: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Requirements:
+    """What an account's owner still has to give, by Stripe's names; due at ``deadline``."""
+
+    currently_due: tuple[str, ...] = ()
+    past_due: tuple[str, ...] = ()
+    eventually_due: tuple[str, ...] = ()
+    deadline: datetime | None = None
+    disabled_reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AccountStatus:
+    """What an account may do. ``transfers`` is the capability's status at Stripe; None where it
+    was never asked for. ``banks``: the default one of each currency, by currency."""
+
+    transfers: str | None
     payouts_enabled: bool
-    transfers_active: bool
+    charges_enabled: bool = False
+    details_submitted: bool = False
+    requirements: Requirements = Requirements()
+    banks: tuple[BankAccount, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An account has no mode: it is in both, and the key that asked says which is meant."""
+
+    id: str
+    status: AccountStatus
+    created: datetime | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class HostedPage:
+    """A page of Stripe's for one visitor. Who holds the address acts as the account's owner: it
+    is given to its owner, and never stored, logged or published."""
+
+    url: str = field(repr=False)
+    expires_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +261,7 @@ class BalanceFunds:
     pending: tuple[Money, ...]
 
 
-StripeObject = PaymentIntent | Transfer | Payout | Refund | Dispute | Charge
+StripeObject = PaymentIntent | Transfer | Payout | Refund | Dispute | Charge | Account
 
 
 @dataclass(frozen=True, slots=True)

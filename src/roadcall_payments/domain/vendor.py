@@ -1,12 +1,60 @@
-"""The vendor's record: which connected account is paid, and how to reach it."""
+"""The vendor's record: which connected account is paid, how it stands, and how to reach it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
+from roadcall_payments.domain import vendor_events as v
 from roadcall_payments.domain.errors import BrokenInvariant
-from roadcall_payments.domain.events import TextRef, VendorChanged, VendorFact, VendorRegistered
+from roadcall_payments.domain.fact_parts import TextRef
+from roadcall_payments.domain.stripe_objects import AccountStatus, BankAccount, StripeRequest
+
+# Whoever was the vendor's contact within this time hears of a new bank account.
+FORMER_CONTACTS_KEPT = timedelta(days=30)
+# Past this the oldest stay, so that many changes in a row push nobody out (M28).
+FORMER_CONTACTS_MAX = 10
+
+
+@dataclass(frozen=True, slots=True)
+class FormerContacts:
+    """Contacts that were replaced at ``until``, and the language they were written to in."""
+
+    contacts: TextRef
+    locale: str
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class AccountOpening:
+    """Our request to Stripe for a connected account. ``open``: whether it has one is not known."""
+
+    attempt: int
+    request: StripeRequest
+    started_at: datetime
+    updated_at: datetime
+    open: bool = True
+    unknown: str | None = None
+    # Empty lists at Stripe since it became unknown: two of them end it (M8).
+    absences: tuple[datetime, ...] = ()
+    refusal: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectedAccount:
+    """The account on file as Stripe showed it last; ``connected`` False once it does no more.
+
+    ``banks``: the last bank accounts it had, also while it has none.
+    """
+
+    id: str
+    livemode: bool
+    connected: bool
+    seen_at: datetime
+    status: AccountStatus | None = None
+    banks: tuple[BankAccount, ...] = ()
+    # The requirements' deadline of which somebody was told.
+    reminded_of: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,18 +67,90 @@ class Vendor:
     contacts: TextRef | None
     created_at: datetime
     updated_at: datetime
+    # None until Stripe was asked about the account on file.
+    connected: ConnectedAccount | None = None
+    opening: AccountOpening | None = None
+    former_contacts: tuple[FormerContacts, ...] = ()
 
 
-def apply(vendor: Vendor | None, fact: VendorFact, at: datetime) -> Vendor:
+def apply(vendor: Vendor | None, fact: v.VendorFact, at: datetime) -> Vendor:
     """The vendor after ``fact``. Pure."""
+    if isinstance(fact, v.VendorRegistered):
+        if vendor is not None:
+            raise BrokenInvariant("A vendor is registered once.")
+        return Vendor(fact.vendor_id, fact.stripe_account, fact.locale, fact.contacts, at, at)
+    if vendor is None:
+        raise BrokenInvariant("A vendor starts with VendorRegistered.")
+    if isinstance(fact, v.VendorChanged):
+        return _changed(vendor, fact, at)
+    return replace(_with_account(vendor, fact, at), updated_at=at)
+
+
+def _changed(vendor: Vendor, fact: v.VendorChanged, at: datetime) -> Vendor:
+    same_account = fact.stripe_account == vendor.stripe_account
+    return replace(
+        vendor,
+        stripe_account=fact.stripe_account,
+        locale=fact.locale,
+        contacts=fact.contacts,
+        updated_at=at,
+        connected=vendor.connected if same_account else None,
+        former_contacts=_former_contacts(vendor, fact.contacts, at),
+    )
+
+
+def _former_contacts(
+    vendor: Vendor, contacts: TextRef | None, at: datetime
+) -> tuple[FormerContacts, ...]:
+    kept = tuple(one for one in vendor.former_contacts if one.until > at - FORMER_CONTACTS_KEPT)
+    if vendor.contacts is not None and vendor.contacts != contacts:
+        kept = (*kept, FormerContacts(vendor.contacts, vendor.locale, at))
+    return kept[:FORMER_CONTACTS_MAX]
+
+
+def _with_account(vendor: Vendor, fact: v.AccountFact, at: datetime) -> Vendor:
     match fact:
-        case VendorRegistered():
-            if vendor is not None:
-                raise BrokenInvariant("A vendor is registered once.")
-            return Vendor(fact.vendor_id, fact.stripe_account, fact.locale, fact.contacts, at, at)
-        case VendorChanged():
-            if vendor is None:
-                raise BrokenInvariant("A vendor starts with VendorRegistered.")
-            return Vendor(
-                vendor.id, fact.stripe_account, fact.locale, fact.contacts, vendor.created_at, at
+        case v.AccountRequested():
+            return replace(vendor, opening=AccountOpening(fact.attempt, fact.request, at, at))
+        case v.AccountOutcomeUnknown() | v.AccountRefused():
+            return replace(vendor, opening=_opening_after(vendor.opening, fact, at))
+        case v.VendorAccountOpened():
+            opening = vendor.opening
+            return replace(
+                vendor,
+                stripe_account=fact.account,
+                connected=None,
+                opening=replace(opening, open=False, updated_at=at) if opening else None,
             )
+        case v.AccountStatusChanged():
+            known = _known(vendor, fact)
+            seen = replace(known, connected=True, seen_at=at, status=fact.status)
+            return replace(vendor, connected=replace(seen, banks=fact.status.banks or seen.banks))
+        case v.AccountDisconnected():
+            return replace(
+                vendor, connected=replace(_known(vendor, fact), connected=False, seen_at=at)
+            )
+        case v.RequirementsDeadlineNeared() if vendor.connected:
+            return replace(vendor, connected=replace(vendor.connected, reminded_of=fact.deadline))
+    # What a bank account's change tells, the account's status holds already.
+    return vendor
+
+
+def _opening_after(
+    opening: AccountOpening | None, fact: v.AccountOutcomeUnknown | v.AccountRefused, at: datetime
+) -> AccountOpening:
+    if opening is None or opening.attempt != fact.attempt:
+        raise BrokenInvariant("No account was asked for by that attempt.")
+    if isinstance(fact, v.AccountRefused):
+        return replace(opening, open=False, refusal=fact.message, updated_at=at)
+    absences = (*opening.absences, at) if fact.absent else opening.absences
+    return replace(opening, unknown=fact.reason, absences=absences, updated_at=at)
+
+
+def _known(
+    vendor: Vendor, fact: v.AccountStatusChanged | v.AccountDisconnected
+) -> ConnectedAccount:
+    known = vendor.connected
+    if known is not None and (known.id, known.livemode) == (fact.account, fact.livemode):
+        return known
+    return ConnectedAccount(fact.account, fact.livemode, False, vendor.updated_at)

@@ -42,7 +42,7 @@ from roadcall_payments.ports import (
     Unknown,
     UnknownReason,
 )
-from roadcall_payments.stripe_gateway import amounts, mapping, requests, signature, wire
+from roadcall_payments.stripe_gateway import amounts, mapping, requests, signature
 from roadcall_payments.stripe_gateway.breaker import BreakerSettings, CircuitBreaker
 from roadcall_payments.stripe_gateway.calls import Calls
 from roadcall_payments.stripe_gateway.credentials import DOUBTED_AGE_MAX_S, Credentials
@@ -300,16 +300,14 @@ class StripeGateway:
         )
 
     async def account(self, account_id: str | None = None) -> Account:
-        livemode = (await self.identity()).livemode
         path = "/v1/account" if account_id is None else path_of("/v1/accounts", account_id)
         try:
-            found = await self._reads.one("account.retrieve", path, _read_account)
+            return await self._reads.one("account.retrieve", path, mapping.read_account)
         except CredentialsRejected as exc:
             # Stripe answers 403 for an account that is not there, or no longer ours.
             if account_id is None or exc.code != "stripe_permission":
                 raise
             raise NotFound(f"Stripe shows us no account {account_id}.") from exc
-        return mapping.account(found, livemode=livemode)
 
     async def balance(self, account: str | None = None) -> BalanceFunds:
         return await self._reads.one(
@@ -363,9 +361,6 @@ class StripeGateway:
 
     async def close(self) -> None:
         await self._transport.close()
-
-
-_read_account = mapping.reader(wire.WireAccount, lambda w: w)
 
 
 def _verified(

@@ -12,14 +12,18 @@ import msgspec
 from roadcall_payments.domain.errors import InvalidInput
 from roadcall_payments.domain.stripe_objects import (
     Account,
+    AccountStatus,
     BalanceFunds,
     BalanceTransaction,
+    BankAccount,
     Charge,
     Dispute,
+    HostedPage,
     Operation,
     PaymentIntent,
     Payout,
     Refund,
+    Requirements,
     Reversal,
     StripeEvent,
     StripeFailure,
@@ -160,13 +164,38 @@ def balance_transaction(w: wire.WireBalanceTransaction) -> BalanceTransaction:
     )
 
 
-def account(w: wire.WireAccount, *, livemode: bool) -> Account:
-    return Account(
-        id=w.id,
-        livemode=livemode,
+def account(w: wire.WireAccount) -> Account:
+    capabilities = w.capabilities or wire.WireCapabilities()
+    needs = w.requirements or wire.WireRequirements()
+    banks = w.external_accounts.data if w.external_accounts else []
+    status = AccountStatus(
+        transfers=capabilities.transfers or capabilities.legacy_payments,
         payouts_enabled=w.payouts_enabled,
-        transfers_active=w.capabilities is not None and w.capabilities.transfers == "active",
+        charges_enabled=w.charges_enabled,
+        details_submitted=w.details_submitted,
+        requirements=Requirements(
+            currently_due=tuple(needs.currently_due or ()),
+            past_due=tuple(needs.past_due or ()),
+            eventually_due=tuple(needs.eventually_due or ()),
+            deadline=_time(needs.current_deadline) if needs.current_deadline is not None else None,
+            disabled_reason=needs.disabled_reason,
+        ),
+        banks=tuple(sorted((_bank(one) for one in banks if one.default_for_currency), key=_place)),
     )
+    created = _time(w.created) if w.created is not None else None
+    return Account(w.id, status, created, w.metadata or {})
+
+
+def _bank(w: wire.WireExternalAccount) -> BankAccount:
+    return BankAccount(w.currency, w.last4, w.bank_name or w.brand, w.fingerprint)
+
+
+def _place(bank: BankAccount) -> tuple[str, str]:
+    return (bank.currency, bank.last4)
+
+
+def hosted_page(w: wire.WireHostedPage) -> HostedPage:
+    return HostedPage(w.url, _time(w.expires_at) if w.expires_at is not None else None)
 
 
 def balance(w: wire.WireBalance) -> BalanceFunds:
@@ -218,12 +247,15 @@ read_refund = reader(wire.WireRefund, refund)
 read_dispute = reader(wire.WireDispute, dispute)
 read_charge = reader(wire.WireCharge, charge)
 read_balance = reader(wire.WireBalance, balance)
+read_account = reader(wire.WireAccount, account)
+read_hosted_page = reader(wire.WireHostedPage, hosted_page)
 
 read_payment_intents = page_reader(wire.WireList[wire.WirePaymentIntent], payment_intent)
 read_transfers = page_reader(wire.WireList[wire.WireTransfer], transfer)
 read_reversals = page_reader(wire.WireList[wire.WireReversal], reversal)
 read_refunds = page_reader(wire.WireList[wire.WireRefund], refund)
 read_payouts = page_reader(wire.WireList[wire.WirePayout], payout)
+read_accounts = page_reader(wire.WireList[wire.WireAccount], account)
 read_balance_transactions = page_reader(
     wire.WireList[wire.WireBalanceTransaction], balance_transaction
 )
@@ -235,6 +267,7 @@ READER_OF_OPERATION: Mapping[Operation, Callable[[Json], StripeObject]] = {
     Operation.CREATE_TRANSFER: read_transfer,
     Operation.CREATE_PAYOUT: read_payout,
     Operation.CREATE_REFUND: read_refund,
+    Operation.CREATE_ACCOUNT: read_account,
 }
 
 READER_OF_EVENT: Mapping[str, Callable[[Json], StripeObject]] = {

@@ -147,6 +147,31 @@ class WireDispute(Struct):
 
 class WireCapabilities(Struct):
     transfers: str | None = None
+    # What accounts of before 2019 receive transfers by.
+    legacy_payments: str | None = None
+
+
+class WireRequirements(Struct):
+    currently_due: list[str] | None = None
+    past_due: list[str] | None = None
+    eventually_due: list[str] | None = None
+    current_deadline: UnixTime | None = None
+    disabled_reason: str | None = None
+
+
+class WireExternalAccount(Struct):
+    """A bank account, or a debit card: that has a brand and no bank's name."""
+
+    currency: str
+    last4: str
+    default_for_currency: bool | None = None
+    bank_name: str | None = None
+    brand: str | None = None
+    fingerprint: str | None = None
+
+
+class WireExternalAccounts(Struct):
+    data: list[WireExternalAccount]
 
 
 class WireAccount(Struct):
@@ -155,7 +180,21 @@ class WireAccount(Struct):
     id: str
     object: Literal["account"]
     payouts_enabled: bool = False
+    charges_enabled: bool = False
+    details_submitted: bool = False
     capabilities: WireCapabilities | None = None
+    requirements: WireRequirements | None = None
+    external_accounts: WireExternalAccounts | None = None
+    metadata: dict[str, str] | None = None
+    created: UnixTime | None = None
+
+
+class WireHostedPage(Struct):
+    """An account link, or a login link: that one says no end."""
+
+    object: Literal["account_link", "login_link"]
+    url: str
+    expires_at: UnixTime | None = None
 
 
 class WireFunds(Struct):
