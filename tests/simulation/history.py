@@ -14,6 +14,7 @@ from tests.simulation.asked import Job
 from tests.simulation.machines import NoAnswer
 from tests.simulation.misfortunes import befall, planned
 from tests.simulation.stories.approving import cancel, create_act, creation_key
+from tests.simulation.stories.at_the_dashboard import disputed, refunded_there, taken_back
 from tests.simulation.stories.back_office_pays import back_office_pays
 from tests.simulation.stories.driver_pays import driver_pays
 from tests.simulation.stories.money_back import money_back
@@ -30,8 +31,10 @@ STORIES: Final[Stories] = (
 )
 # Worlds of their own, so that the seeds of the others keep their histories.
 MONEY_BACK: Final[Stories] = (
-    (PayerType.DRIVER_IC, 0.8, money_back),
-    (PayerType.BACK_OFFICE, 0.2, back_office_pays),
+    (PayerType.DRIVER_IC, 0.35, money_back),
+    (PayerType.DRIVER_IC, 0.25, disputed),
+    (PayerType.DRIVER_IC, 0.2, refunded_there),
+    (PayerType.BACK_OFFICE, 0.2, taken_back),
 )
 
 GAP_S: Final = 4.0

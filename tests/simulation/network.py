@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextvars import Context
 from dataclasses import dataclass
 from random import Random
@@ -74,6 +74,9 @@ class Network:
     def ask_now(self, request: Request) -> bytes:
         """For the world's own people, whom no fault meets: the answer at once."""
         answer = self._sandbox.handle(request)
+        if answer.deliver_first:
+            # Nobody waits for the answer, so nothing has to come before it; but it has to come.
+            self._begin(self._deliver_all(answer.deliver_first))
         self._look()
         return answer.response.body
 
@@ -109,11 +112,14 @@ class Network:
             self._send_back(answer, reply)
 
     async def _deliver_first(self, answer: Answer, reply: asyncio.Future[Reply]) -> None:
-        for delivery_id in answer.deliver_first:
+        await self._deliver_all(answer.deliver_first)
+        self._send_back(answer, reply)
+
+    async def _deliver_all(self, delivery_ids: Sequence[str]) -> None:
+        for delivery_id in delivery_ids:
             parcel = self._sandbox.parcel(delivery_id)
             if parcel is not None:
                 await self._deliver(parcel)
-        self._send_back(answer, reply)
 
     def _resume(self, by: str, request: Request, ticket: str, reply: asyncio.Future[Reply]) -> None:
         self.held -= 1

@@ -29,6 +29,14 @@ EVENTS = (
     "payment_intent.requires_action",
     "transfer.created",
     "transfer.reversed",
+    "refund.created",
+    "refund.updated",
+    "refund.failed",
+    "charge.dispute.created",
+    "charge.dispute.updated",
+    "charge.dispute.closed",
+    "charge.dispute.funds_withdrawn",
+    "charge.dispute.funds_reinstated",
     "payout.paid",
     "payout.failed",
 )
@@ -95,15 +103,23 @@ class StripeDesk:
         return StripeCredentials(self._key, self._secrets, connect_enabled=True)
 
     def post(self, path: str, params: Mapping[str, str]) -> JsonObject:
-        """Ask Stripe's API, before its faults begin."""
+        """Ask Stripe's API: its answer, its error's body, or nothing where a fault of Stripe's
+        took the answer."""
         answered = self._network.ask_now(form(path, params, self._key))
-        return msgspec.json.decode(answered, type=dict)
+        try:
+            return msgspec.json.decode(answered, type=dict)
+        except msgspec.DecodeError:
+            return {}
 
     def control(self, method: str, path: str, body: JsonObject | None = None) -> JsonObject:
         """Ask the sandbox's control API; the error's body, where it refuses."""
         encoded = b"" if body is None else msgspec.json.encode(body)
         answered = self._network.ask_now(Request(method, f"/_sandbox/{path}", "", {}, encoded))
         return msgspec.json.decode(answered, type=dict)
+
+    def charge_of(self, intent_id: str) -> str | None:
+        """The charge that paid a PaymentIntent."""
+        return self._sandbox.world.payment_intents[intent_id].latest_charge
 
     def connected_account(self, *, ready: bool) -> str:
         """A new vendor's account; one that is not ``ready`` cannot receive transfers yet."""

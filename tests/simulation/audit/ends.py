@@ -28,7 +28,7 @@ _LEAVES: Mapping[str, frozenset[str]] = {
     "payout.failed": frozenset({"PayoutFailed"}),
     "transfer.reversed": frozenset({"TransferReversed", "StrayMoneyObserved"}),
     "refund.failed": frozenset({"RefundFailed", "LostMovementFound"}),
-    "charge.refunded": _REFUNDED,
+    "refund.created": _REFUNDED,
     "charge.dispute.created": _DISPUTED,
     "charge.dispute.funds_withdrawn": _DISPUTED,
     "charge.dispute.funds_reinstated": _DISPUTED,

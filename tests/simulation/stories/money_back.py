@@ -16,6 +16,10 @@ PARTS_MAX = 3
 
 async def money_back(teller: Teller) -> None:
     await driver_pays(teller)
+    await refund_in_parts(teller)
+
+
+async def refund_in_parts(teller: Teller) -> None:
     payment = await teller.known()
     if payment is None or payment.status is not Status.COMPLETED:
         return
