@@ -4,7 +4,7 @@
 everything raise, ``reads_down`` the reading of PaymentIntents alone, ``disputes_down`` that of
 disputes, ``lists_down`` the listing of transfers and refunds; ``speaks_for`` is the account of its
 key. What it made can be looked up by the payment's id. Requests are derived by the real adapter's
-pure functions, so that what is stored looks like what will be.
+pure half, so that what is stored looks like what will be.
 
 ``during(call, action)`` is how an interleaving is written down: the action runs once, after Stripe
 acted on the next such call and before its answer arrives.
@@ -21,8 +21,6 @@ from enum import StrEnum
 
 from roadcall_payments.domain.errors import InvalidInput, NotFound, RoadcallError
 from roadcall_payments.domain.money import Money
-from roadcall_payments.domain.payment import Payment
-from roadcall_payments.domain.refund import Refund as OurRefund
 from roadcall_payments.domain.stripe_objects import (
     Account,
     AccountStatus,
@@ -50,8 +48,8 @@ from roadcall_payments.ports import (
     Unknown,
     UnknownReason,
 )
-from roadcall_payments.stripe_gateway import amounts, requests
-from roadcall_payments.stripe_gateway.requests import Redirects
+from roadcall_payments.stripe_gateway import amounts
+from roadcall_payments.stripe_gateway.derived_requests import DerivedRequests
 from tests.fakes.money_back import CREATED, MoneyBack
 
 IDENTITY = StripeIdentity("acct_platform", livemode=False)
@@ -73,9 +71,10 @@ class Read(StrEnum):
     REFUNDS = "refunds"
 
 
-class FakeGateway(MoneyBack):
+class FakeGateway(DerivedRequests, MoneyBack):
     def __init__(self) -> None:
-        super().__init__()
+        DerivedRequests.__init__(self)
+        MoneyBack.__init__(self)
         self.sent: list[StripeRequest] = []
         self.budgets_s: list[float] = []
         self.made_transfers: dict[str, Transfer] = {}
@@ -173,54 +172,6 @@ class FakeGateway(MoneyBack):
 
     def refund_refusal_of(self, amount: Money) -> str | None:
         return amounts.refund_refusal_of(amount)
-
-    def payment_intent_request(
-        self, payment: Payment, *, key: str, attempt: int, identity: StripeIdentity
-    ) -> StripeRequest:
-        return requests.payment_intent_request(
-            payment, key=key, attempt=attempt, identity=identity, redirects=Redirects()
-        )
-
-    def confirm_request(
-        self, payment: Payment, *, key: str, payment_method: str, identity: StripeIdentity
-    ) -> StripeRequest:
-        return requests.confirm_request(
-            payment,
-            key=key,
-            payment_method=payment_method,
-            identity=identity,
-            redirects=Redirects(),
-        )
-
-    def cancel_request(
-        self, payment: Payment, *, key: str, identity: StripeIdentity
-    ) -> StripeRequest:
-        return requests.cancel_request(payment, key=key, identity=identity)
-
-    def transfer_request(
-        self,
-        payment: Payment,
-        *,
-        key: str,
-        attempt: int,
-        destination: str,
-        identity: StripeIdentity,
-    ) -> StripeRequest:
-        return requests.transfer_request(
-            payment, key=key, attempt=attempt, destination=destination, identity=identity
-        )
-
-    def payout_request(
-        self, payout_id: str, amount: Money, *, key: str, account: str, identity: StripeIdentity
-    ) -> StripeRequest:
-        return requests.payout_request(
-            payout_id, amount, key=key, account=account, identity=identity
-        )
-
-    def refund_request(
-        self, payment: Payment, refund: OurRefund, *, key: str, identity: StripeIdentity
-    ) -> StripeRequest:
-        return requests.refund_request(payment, refund, key=key, identity=identity)
 
     async def send(self, request: StripeRequest, *, first_try: bool, budget_s: float) -> Outcome:
         self.sent.append(request)

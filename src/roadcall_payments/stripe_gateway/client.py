@@ -15,8 +15,6 @@ from roadcall_payments.domain.errors import (
     StripeUnavailable,
 )
 from roadcall_payments.domain.money import Money
-from roadcall_payments.domain.payment import Payment
-from roadcall_payments.domain.refund import Refund
 from roadcall_payments.domain.stripe_objects import (
     Account,
     BalanceFunds,
@@ -46,6 +44,7 @@ from roadcall_payments.stripe_gateway import amounts, mapping, requests, signatu
 from roadcall_payments.stripe_gateway.breaker import BreakerSettings, CircuitBreaker
 from roadcall_payments.stripe_gateway.calls import Calls
 from roadcall_payments.stripe_gateway.credentials import DOUBTED_AGE_MAX_S, Credentials
+from roadcall_payments.stripe_gateway.derived_requests import DerivedRequests
 from roadcall_payments.stripe_gateway.errors import Done
 from roadcall_payments.stripe_gateway.identity import Identities
 from roadcall_payments.stripe_gateway.reads import Reads, created_within, path_of
@@ -70,7 +69,7 @@ class GatewaySettings:
     breaker: BreakerSettings = field(default_factory=BreakerSettings)
 
 
-class StripeGateway:
+class StripeGateway(DerivedRequests):
     """One per process and event loop; close it before the loop ends.
 
     ``http``: what carries requests, aiohttp unless given; a simulation brings its own network.
@@ -84,8 +83,8 @@ class StripeGateway:
         settings: GatewaySettings,
         http: HttpClient | None = None,
     ) -> None:
+        super().__init__(requests.Redirects(settings.return_url))
         self._clock = clock
-        self._redirects = requests.Redirects(settings.return_url)
         self._credentials = Credentials(secrets, clock)
         self._breaker = CircuitBreaker(settings.breaker, clock.monotonic)
         self._transport = Transport(
@@ -122,56 +121,6 @@ class StripeGateway:
 
     def refund_refusal_of(self, amount: Money) -> str | None:
         return amounts.refund_refusal_of(amount)
-
-    # --- what would be sent ---
-
-    def payment_intent_request(
-        self, payment: Payment, *, key: str, attempt: int, identity: StripeIdentity
-    ) -> StripeRequest:
-        return requests.payment_intent_request(
-            payment, key=key, attempt=attempt, identity=identity, redirects=self._redirects
-        )
-
-    def confirm_request(
-        self, payment: Payment, *, key: str, payment_method: str, identity: StripeIdentity
-    ) -> StripeRequest:
-        return requests.confirm_request(
-            payment,
-            key=key,
-            payment_method=payment_method,
-            identity=identity,
-            redirects=self._redirects,
-        )
-
-    def cancel_request(
-        self, payment: Payment, *, key: str, identity: StripeIdentity
-    ) -> StripeRequest:
-        return requests.cancel_request(payment, key=key, identity=identity)
-
-    def transfer_request(
-        self,
-        payment: Payment,
-        *,
-        key: str,
-        attempt: int,
-        destination: str,
-        identity: StripeIdentity,
-    ) -> StripeRequest:
-        return requests.transfer_request(
-            payment, key=key, attempt=attempt, destination=destination, identity=identity
-        )
-
-    def payout_request(
-        self, payout_id: str, amount: Money, *, key: str, account: str, identity: StripeIdentity
-    ) -> StripeRequest:
-        return requests.payout_request(
-            payout_id, amount, key=key, account=account, identity=identity
-        )
-
-    def refund_request(
-        self, payment: Payment, refund: Refund, *, key: str, identity: StripeIdentity
-    ) -> StripeRequest:
-        return requests.refund_request(payment, refund, key=key, identity=identity)
 
     # --- sending ---
 
