@@ -19,6 +19,12 @@ from tests.simulation.audit.journal_facts import (
     Stray,
 )
 from tests.simulation.audit.money_back_facts import DisputeDecided, DisputeMoved, GivenBack
+from tests.simulation.audit.settlement_facts import (
+    DebtLessened,
+    ShareSettled,
+    ShareWithheld,
+    TakenBack,
+)
 
 Posted = tuple[str, str, str, int]
 """Book, account, currency, and minor units: debit +, credit -."""
@@ -49,9 +55,17 @@ def _completed(fact: Fact) -> list[Posted]:
         return _pair(
             done.account, "stripe_clearing", f"vendor_payable:{done.vendor_id}", done.amount
         )
-    fleet = f"fleet_receivable:{done.company_id}"
-    ours = _pair(done.account, fleet, "stripe_clearing", done.amount)
-    return ours + _pair(done.destination or "", "stripe_balance", "earnings", done.amount)
+    # The fleet owes all of it; what was set off the vendor has paid us by getting less.
+    cents, currency = done.amount.amount_cents, done.amount.currency
+    set_off = done.set_off.amount_cents if done.set_off else 0
+    sent = Amount(cents - set_off, currency)
+    ours = [
+        (done.account, f"fleet_receivable:{done.company_id}", currency, cents),
+        (done.account, "stripe_clearing", currency, -sent.amount_cents),
+    ]
+    if set_off:
+        ours.append((done.account, f"vendor_payable:{done.vendor_id}", currency, -set_off))
+    return ours + _pair(done.destination or "", "stripe_balance", "earnings", sent)
 
 
 def _reversed(fact: Fact) -> list[Posted]:
@@ -93,16 +107,58 @@ def _lost(fact: Fact) -> list[Posted]:
 
 
 def _given_back(fact: Fact) -> list[Posted]:
+    """The part of it that was our own fee is our loss; the vendor's is the rest."""
     given = fact.read(GivenBack)
-    return _pair(given.account, given.owed_less, "stripe_clearing", given.amount)
+    cents, currency = given.amount.amount_cents, given.amount.currency
+    fee = given.fee_returned.amount_cents if given.fee_returned else 0
+    posted = [(given.account, "stripe_clearing", currency, -cents)]
+    if cents - fee:
+        posted.append((given.account, given.owed_less, currency, cents - fee))
+    if fee:
+        posted.append((given.account, "platform_fees", currency, fee))
+    return posted
 
 
 def _not_given(fact: Fact) -> list[Posted]:
     """A refund that failed: what had been booked as given comes back, and nothing else."""
-    given = fact.read(GivenBack)
-    if not given.returned:
+    if not fact.read(GivenBack).returned:
         return []
-    return _pair(given.account, "stripe_clearing", given.owed_less, given.amount)
+    return [(book, account, of, -cents) for book, account, of, cents in _given_back(fact)]
+
+
+def _settled(fact: Fact) -> list[Posted]:
+    """The vendor is owed less by what it got, and by the fee that we kept."""
+    done = fact.read(ShareSettled)
+    ours = _pair(done.account, f"vendor_payable:{done.vendor_id}", "stripe_clearing", done.amount)
+    theirs = _pair(done.destination, "stripe_balance", "earnings", done.amount)
+    return ours + theirs + _fee(done.account, done.vendor_id, done.fee)
+
+
+def _withheld(fact: Fact) -> list[Posted]:
+    done = fact.read(ShareWithheld)
+    return _fee(done.account, done.vendor_id, done.fee)
+
+
+def _fee(book: str, vendor_id: str, fee: Amount) -> list[Posted]:
+    if not fee.amount_cents:
+        return []
+    return _pair(book, f"vendor_payable:{vendor_id}", "platform_fees", fee)
+
+
+def _taken_back(fact: Fact) -> list[Posted]:
+    back = fact.read(TakenBack)
+    ours = _pair(back.account, "stripe_clearing", f"vendor_payable:{back.vendor_id}", back.amount)
+    return ours + _pair(back.destination, "earnings", "stripe_balance", back.amount)
+
+
+def _forgiven(fact: Fact) -> list[Posted]:
+    debt = fact.read(DebtLessened)
+    return _pair(debt.account, "debts_forgiven", f"vendor_payable:{debt.vendor_id}", debt.amount)
+
+
+def _owed_again(fact: Fact) -> list[Posted]:
+    debt = fact.read(DebtLessened)
+    return _pair(debt.account, f"vendor_payable:{debt.vendor_id}", "debts_forgiven", debt.amount)
 
 
 def _withdrawn(fact: Fact) -> list[Posted]:
@@ -150,6 +206,11 @@ _POSTS: Mapping[str, Callable[[Fact], list[Posted]]] = {
     "DisputeFundsWithdrawn": _withdrawn,
     "DisputeFundsReinstated": _reinstated,
     "DisputeClosed": _decided,
+    "SettlementCompleted": _settled,
+    "SettlementWithheld": _withheld,
+    "SettlementReversed": _taken_back,
+    "VendorDebtForgiven": _forgiven,
+    "DebtForgivenessReversed": _owed_again,
     "PayoutPaid": _paid_out,
     "PayoutFailed": _payout_failed,
 }
@@ -161,6 +222,14 @@ _POSTS_NOTHING = frozenset(
     "RefundRequested RefundApproved RefundRejected RefundSubmitted RefundOutcomeUnknown "
     "RefundObserved RefundAdopted RefundPending "
     "DisputeOpened DisputeChanged EvidenceDeadlineNeared "
-    "VendorRegistered VendorChanged "
+    "SettlementDeferred SettlementStarted SettlementAdopted SettlementUnknown SettlementFailed "
+    "SettlementReversalStarted SettlementReversalUnknown SettlementReversalFailed "
+    "TransferQueued TransferReleased "
+    "VendorRegistered VendorChanged AccountRequested AccountOutcomeUnknown AccountRefused "
+    "VendorAccountOpened AccountStatusChanged AccountDisconnected BankAccountChanged "
+    "RequirementsDeadlineNeared VendorFeeChanged PayoutScheduleChanged "
+    "VendorDebtIncurred DebtReserved DebtSetOff DebtReleased SetOffExceededDebt VendorDebtReduced "
+    "PayoutRequested PayoutOutcomeUnknown PayoutNotMade PayoutOpened PayoutObserved "
+    "PayoutInTransit PayoutCancelRequested PayoutCancelRefused PayoutCancelled "
     "MovementsPaused MovementsResumed MovementsHeld DriftRepaired HoldReleased".split()
 )

@@ -74,6 +74,7 @@ class Completed(msgspec.Struct, frozen=True):
     vendor_id: str
     charge_id: str | None = None
     destination: str | None = None
+    set_off: Amount | None = None
 
 
 class BookedLine(msgspec.Struct, frozen=True):

@@ -51,6 +51,7 @@ class GivenBack(msgspec.Struct, frozen=True):
     from_suspense: bool
     stripe_refund: str | None = None
     returned: bool = False
+    fee_returned: Amount | None = None
 
     @property
     def owed_less(self) -> str:
