@@ -16,6 +16,7 @@ from roadcall_payments.domain.control_events import HoldReleased as HoldReleased
 from roadcall_payments.domain.control_events import MovementsHeld as MovementsHeld
 from roadcall_payments.domain.control_events import MovementsPaused as MovementsPaused
 from roadcall_payments.domain.control_events import MovementsResumed as MovementsResumed
+from roadcall_payments.domain.debt_events import DebtFact as DebtFact
 from roadcall_payments.domain.dispute_events import Bearer as Bearer
 from roadcall_payments.domain.dispute_events import DisputeChanged as DisputeChanged
 from roadcall_payments.domain.dispute_events import DisputeClosed as DisputeClosed
@@ -371,4 +372,4 @@ PaymentFact = (
 
 StrayFact = LostMovementFound | BalanceTransactionBooked
 
-Fact = PaymentFact | VendorFact | PayoutFact | StrayFact | ControlFact
+Fact = PaymentFact | VendorFact | DebtFact | PayoutFact | StrayFact | ControlFact

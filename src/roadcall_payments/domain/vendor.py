@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from roadcall_payments.domain import debt
 from roadcall_payments.domain import vendor_events as v
+from roadcall_payments.domain.debt_events import DebtFact
 from roadcall_payments.domain.errors import BrokenInvariant
 from roadcall_payments.domain.fact_parts import TextRef
 from roadcall_payments.domain.stripe_objects import AccountStatus, BankAccount, StripeRequest
@@ -71,9 +73,10 @@ class Vendor:
     connected: ConnectedAccount | None = None
     opening: AccountOpening | None = None
     former_contacts: tuple[FormerContacts, ...] = ()
+    debts: debt.Debts = debt.NONE
 
 
-def apply(vendor: Vendor | None, fact: v.VendorFact, at: datetime) -> Vendor:
+def apply(vendor: Vendor | None, fact: v.VendorFact | DebtFact, at: datetime) -> Vendor:
     """The vendor after ``fact``. Pure."""
     if isinstance(fact, v.VendorRegistered):
         if vendor is not None:
@@ -83,6 +86,8 @@ def apply(vendor: Vendor | None, fact: v.VendorFact, at: datetime) -> Vendor:
         raise BrokenInvariant("A vendor starts with VendorRegistered.")
     if isinstance(fact, v.VendorChanged):
         return _changed(vendor, fact, at)
+    if isinstance(fact, DebtFact):
+        return replace(vendor, debts=debt.apply(vendor.debts, fact, at), updated_at=at)
     return replace(_with_account(vendor, fact, at), updated_at=at)
 
 

@@ -11,7 +11,9 @@ The chart of accounts
     dispute_losses              expense: decided against us, and not carried by the vendor
     bank                        asset, vendor's books: paid out
     fleet_receivable:COMPANY    asset: the fleet's job, paid by us to the vendor
-    vendor_payable:VENDOR       liability: taken from a driver, owed to the vendor
+    vendor_payable:VENDOR       liability: taken from a driver, owed to the vendor; on its debit
+                                side, what the vendor owes us
+    debts_forgiven              expense: vendors' debts that we gave up
     earnings                    income, vendor's books
     suspense:stray              liability: money that no decision of ours explains
     fx_clearing:FROM:TO         clearing of a conversion Stripe made
@@ -23,6 +25,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from roadcall_payments.domain.debt_events import DebtForgivenessReversed, VendorDebtForgiven
 from roadcall_payments.domain.errors import BrokenInvariant
 from roadcall_payments.domain.events import (
     BalanceTransactionBooked,
@@ -82,6 +85,12 @@ def postings(fact: Fact) -> tuple[Posting, ...]:
             lines = _pair(fact.account, _given_back_by(fact), "stripe_clearing", fact.amount)
         case RefundFailed(returned=True):
             lines = _pair(fact.account, "stripe_clearing", _given_back_by(fact), fact.amount)
+        case VendorDebtForgiven():
+            payable = f"vendor_payable:{fact.vendor_id}"
+            lines = _pair(fact.account, "debts_forgiven", payable, fact.amount)
+        case DebtForgivenessReversed():
+            payable = f"vendor_payable:{fact.vendor_id}"
+            lines = _pair(fact.account, payable, "debts_forgiven", fact.amount)
         case PayoutPaid():
             lines = _pair(fact.account, "bank", "stripe_balance", fact.amount)
         case PayoutFailed(was_paid=True):

@@ -294,7 +294,7 @@ def apply_fact(state: S | None, fact: e.Fact, at: datetime) -> S:
     """Fold one fact into the state of its kind of stream."""
     after: State
     match fact:
-        case _ if isinstance(fact, e.VendorFact):
+        case _ if isinstance(fact, e.VendorFact | e.DebtFact):
             after = vendor.apply(_of(vendor.Vendor, state), fact, at)
         case e.PayoutPaid() | e.PayoutFailed():
             after = payout.apply(_of(payout.Payout, state), fact, at)

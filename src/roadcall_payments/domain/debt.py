@@ -1,0 +1,320 @@
+"""What a vendor owes us, and how its later transfers set it off (M22). Pure.
+
+A debt is reserved in the commit that starts the transfer which will be less by it, set off when
+the transfer went out, released when it definitely failed, and held while nobody knows. So two
+transfers can never set off one debt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from roadcall_payments.domain import debt_events as d
+from roadcall_payments.domain.errors import BrokenInvariant, InvalidInput, NotFound, StatusForbids
+from roadcall_payments.domain.fact_parts import TextRef
+from roadcall_payments.domain.money import Money
+from roadcall_payments.domain.people import Actor
+from roadcall_payments.domain.stripe_objects import StripeIdentity
+
+Facts = tuple[d.DebtFact, ...]
+
+BASIS_POINTS = 10_000
+# Shares of one transfer are one fact (M28); what it does not reach waits for the next transfer.
+SHARES_MAX = 50
+# Debts paid in full that the state still shows; older ones are in the journal (M28).
+SETTLED_KEPT_MAX = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Debt:
+    """``id`` is the refund's or dispute's that caused it. Amounts are minor units of
+    ``amount.currency``; of ``outstanding_cents``, ``reserved_cents`` are with open transfers."""
+
+    id: str
+    cause: d.DebtCause
+    payment_id: str
+    incident_id: str
+    amount: Money
+    account: str
+    livemode: bool
+    incurred_at: datetime
+    reserved_cents: int = 0
+    set_off_cents: int = 0
+    reduced_cents: int = 0
+    forgiven_cents: int = 0
+
+    @property
+    def outstanding_cents(self) -> int:
+        ended = self.set_off_cents + self.reduced_cents + self.forgiven_cents
+        return self.amount.amount_cents - ended
+
+    @property
+    def free_cents(self) -> int:
+        """What a transfer that starts now may set off."""
+        return self.outstanding_cents - self.reserved_cents
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """What an open transfer will set off; ``key`` is the transfer's idempotency key."""
+
+    key: str
+    payment_id: str
+    amount: Money
+    shares: tuple[d.DebtShare, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Debts:
+    """Part of the vendor's state. ``owed``: the oldest first, with some that are paid already."""
+
+    owed: tuple[Debt, ...] = ()
+    reservations: tuple[Reservation, ...] = ()
+    # What late transfers took beyond the debts: a person pays it back.
+    exceeded: tuple[d.SetOffExceededDebt, ...] = ()
+
+    def debt(self, debt_id: str) -> Debt | None:
+        return next((one for one in self.owed if one.id == debt_id), None)
+
+    def reservation(self, key: str) -> Reservation | None:
+        return next((one for one in self.reservations if one.key == key), None)
+
+    def outstanding(self, currency: str) -> Money:
+        """All that is owed in one currency, reserved or not."""
+        mine = (one for one in self.owed if one.amount.currency == currency)
+        return Money(sum(one.outstanding_cents for one in mine), currency)
+
+
+NONE = Debts()
+
+
+@dataclass(frozen=True, slots=True)
+class SetOffTerms:
+    """``cap_bps``: how much of one transfer may be set off, in basis points.
+
+    ``step_cents``: what Stripe asks the transfer's currency to be a multiple of (M38).
+    """
+
+    cap_bps: int
+    step_cents: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class SetOff:
+    """What a transfer is less by, and of which debts."""
+
+    amount: Money
+    shares: tuple[d.DebtShare, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Undoing:
+    """What becomes of a debt whose cause was undone. ``facts`` take off what was not paid yet;
+    ``paid`` is what transfers have set off of it: to be transferred to the vendor again."""
+
+    facts: Facts
+    paid: Money
+
+
+def set_off(debts: Debts, transfer: Money, identity: StripeIdentity, terms: SetOffTerms) -> SetOff:
+    """How much of ``transfer`` pays debts, the oldest first, up to the cap.
+
+    Only debts of the transfer's own currency and Stripe account. At least one step of the
+    currency is left to transfer, since Stripe moves no zero.
+    """
+    cap = min(
+        transfer.amount_cents * terms.cap_bps // BASIS_POINTS,
+        transfer.amount_cents - terms.step_cents,
+    )
+    left = max(cap, 0) // terms.step_cents * terms.step_cents
+    shares: list[d.DebtShare] = []
+    for debt in debts.owed:
+        taken = min(debt.free_cents, left)
+        if taken > 0 and _may_pay(debt, transfer.currency, identity) and len(shares) < SHARES_MAX:
+            shares.append(d.DebtShare(debt.id, taken))
+            left -= taken
+    return SetOff(Money(sum(one.amount_cents for one in shares), transfer.currency), tuple(shares))
+
+
+def reserve(debts: Debts, taken: SetOff, key: str, payment_id: str) -> Facts:
+    """Belongs into the commit that starts the transfer (M22). None where nothing is set off."""
+    if not taken.shares:
+        return ()
+    if debts.reservation(key) is not None:
+        raise BrokenInvariant(f"The transfer {key} has reserved its set-off already.")
+    return (d.DebtReserved(key, payment_id, taken.amount, taken.shares),)
+
+
+def settle(
+    debts: Debts, key: str, payment_id: str, taken: Money, identity: StripeIdentity
+) -> Facts:
+    """The transfer went out, less ``taken``: its debts are paid by as much.
+
+    A transfer whose failure was believed has no reservation any more (M16): it pays what is owed
+    now, and what exceeds that is a person's to give back.
+    """
+    if not taken.amount_cents:
+        return ()
+    held = debts.reservation(key)
+    if held is not None:
+        return (d.DebtSetOff(key, payment_id, held.amount, held.shares),)
+    whole = SetOffTerms(BASIS_POINTS)
+    one_more = Money(taken.amount_cents + whole.step_cents, taken.currency)
+    late = set_off(debts, one_more, identity, whole)
+    facts: list[d.DebtFact] = []
+    if late.shares:
+        facts.append(d.DebtSetOff(key, payment_id, late.amount, late.shares))
+    if late.amount != taken:
+        facts.append(d.SetOffExceededDebt(key, payment_id, taken - late.amount))
+    return tuple(facts)
+
+
+def release(debts: Debts, key: str) -> Facts:
+    """The transfer definitely failed. None where it had reserved nothing."""
+    held = debts.reservation(key)
+    if held is None:
+        return ()
+    return (d.DebtReleased(key, held.payment_id, held.amount),)
+
+
+def undo(debts: Debts, vendor_id: str, debt_id: str) -> Undoing | None:
+    """The cause of a debt was undone. None while an open transfer holds some of it: then its end
+    comes first."""
+    debt = debts.debt(debt_id)
+    if debt is None:
+        raise BrokenInvariant(f"There is no debt {debt_id} to undo.")
+    if debt.reserved_cents:
+        return None
+    currency = debt.amount.currency
+    rest = Money(debt.outstanding_cents, currency)
+    facts: list[d.DebtFact] = []
+    if rest.amount_cents:
+        facts.append(d.VendorDebtReduced(debt_id, rest))
+    if debt.forgiven_cents:
+        given_up = Money(debt.forgiven_cents, currency)
+        facts.append(d.DebtForgivenessReversed(vendor_id, debt_id, given_up, debt.account))
+    return Undoing(tuple(facts), Money(debt.set_off_cents, currency))
+
+
+def forgive(
+    debts: Debts, vendor_id: str, debt_id: str, amount_cents: int | None, reason: TextRef, by: Actor
+) -> Facts:
+    """Give up some or all of what no open transfer has reserved.
+
+    Raises NotFound, StatusForbids where nothing is left to forgive, InvalidInput.
+    """
+    debt = debts.debt(debt_id)
+    if debt is None:
+        raise NotFound(f"The vendor {vendor_id} has no debt {debt_id}.")
+    if debt.free_cents <= 0:
+        raise StatusForbids(
+            "Nothing of this debt can be forgiven: it is paid, or a transfer is under way that "
+            "will set it off."
+        )
+    forgiven = debt.free_cents if amount_cents is None else amount_cents
+    if not 1 <= forgiven <= debt.free_cents:
+        raise InvalidInput(
+            "amountCents", f"Between 1 and {debt.free_cents} can be forgiven of this debt."
+        )
+    amount = Money(forgiven, debt.amount.currency)
+    return (d.VendorDebtForgiven(vendor_id, debt_id, amount, debt.account, str(by), reason),)
+
+
+def _may_pay(debt: Debt, currency: str, identity: StripeIdentity) -> bool:
+    same_books = (debt.account, debt.livemode) == (identity.account, identity.livemode)
+    return same_books and debt.amount.currency == currency
+
+
+def apply(debts: Debts, fact: d.DebtFact, at: datetime) -> Debts:
+    """The debts after ``fact``. Pure; raises BrokenInvariant for what cannot be."""
+    match fact:
+        case d.VendorDebtIncurred():
+            return _incurred(debts, fact, at)
+        case d.DebtReserved():
+            held = Reservation(fact.transfer_key, fact.payment_id, fact.amount, fact.shares)
+            reserved = _with_shares(debts, fact.shares, reserved=1)
+            return replace(reserved, reservations=(*debts.reservations, held))
+        case d.DebtSetOff():
+            freed = _without_reservation(debts, fact.transfer_key)
+            return _trimmed(_with_shares(freed, fact.shares, set_off=1))
+        case d.DebtReleased():
+            return _without_reservation(debts, fact.transfer_key)
+        case d.SetOffExceededDebt():
+            return replace(debts, exceeded=(*debts.exceeded, fact))
+        case d.VendorDebtReduced():
+            return _trimmed(_changed(debts, fact.debt_id, reduced=fact.amount.amount_cents))
+        case d.VendorDebtForgiven():
+            return _trimmed(_changed(debts, fact.debt_id, forgiven=fact.amount.amount_cents))
+        case d.DebtForgivenessReversed():
+            cents = fact.amount.amount_cents
+            return _changed(debts, fact.debt_id, forgiven=-cents, reduced=cents)
+
+
+def _incurred(debts: Debts, fact: d.VendorDebtIncurred, at: datetime) -> Debts:
+    if fact.amount.amount_cents <= 0:
+        raise BrokenInvariant("A debt is more than zero.")
+    if debts.debt(fact.debt_id) is not None:
+        raise BrokenInvariant(f"The debt {fact.debt_id} is incurred once.")
+    new = Debt(
+        fact.debt_id,
+        fact.cause,
+        fact.payment_id,
+        fact.incident_id,
+        fact.amount,
+        fact.account,
+        fact.livemode,
+        at,
+    )
+    return replace(debts, owed=(*debts.owed, new))
+
+
+def _without_reservation(debts: Debts, key: str) -> Debts:
+    held = debts.reservation(key)
+    if held is None:
+        return debts
+    left = tuple(one for one in debts.reservations if one is not held)
+    return _with_shares(replace(debts, reservations=left), held.shares, reserved=-1)
+
+
+def _with_shares(
+    debts: Debts, shares: Sequence[d.DebtShare], *, reserved: int = 0, set_off: int = 0
+) -> Debts:
+    for share in shares:
+        cents = share.amount_cents
+        debts = _changed(debts, share.debt_id, reserved=reserved * cents, set_off=set_off * cents)
+    return debts
+
+
+def _changed(
+    debts: Debts,
+    debt_id: str,
+    *,
+    reserved: int = 0,
+    set_off: int = 0,
+    reduced: int = 0,
+    forgiven: int = 0,
+) -> Debts:
+    before = debts.debt(debt_id)
+    if before is None:
+        raise BrokenInvariant(f"There is no debt {debt_id}.")
+    after = replace(
+        before,
+        reserved_cents=before.reserved_cents + reserved,
+        set_off_cents=before.set_off_cents + set_off,
+        reduced_cents=before.reduced_cents + reduced,
+        forgiven_cents=before.forgiven_cents + forgiven,
+    )
+    if after.reserved_cents < 0 or after.free_cents < 0:
+        raise BrokenInvariant(f"More than all of the debt {debt_id} would be paid.")
+    return replace(debts, owed=tuple(after if one is before else one for one in debts.owed))
+
+
+def _trimmed(debts: Debts) -> Debts:
+    """Without the oldest of those that are paid in full, past what the state keeps (M28)."""
+    settled = [one.id for one in debts.owed if not one.outstanding_cents]
+    if len(settled) <= SETTLED_KEPT_MAX:
+        return debts
+    dropped = set(settled[: len(settled) - SETTLED_KEPT_MAX])
+    return replace(debts, owed=tuple(one for one in debts.owed if one.id not in dropped))
