@@ -63,7 +63,9 @@ class Lane(Generic[JobT, AnswerT]):
                 f"The store is overloaded: {self._unanswered} wait.", retry_after_s=1
             )
         loop = asyncio.get_running_loop()
-        submissions = [Submission[JobT, AnswerT](job, loop.create_future()) for job in jobs]
+        submissions: list[Submission[JobT, AnswerT]] = [
+            Submission(job, loop.create_future()) for job in jobs
+        ]
         self._unanswered += len(jobs)
         self._waiting += submissions
         # What is handed in within one turn of the event loop travels together.
