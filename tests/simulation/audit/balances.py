@@ -14,7 +14,9 @@ from tests.simulation.audit.violations import Violation
 Sums = Mapping[tuple[str, str, str], int]
 """Minor units by book, account and currency."""
 
-_OUR_KEY = re.compile(r"(payment|confirm|cancel|transfer|refund|payout|settlement)_.+")
+_OUR_KEY = re.compile(
+    r"(payment|confirm|cancel|transfer|refund|payout|settlement|restore|reversal)_.+"
+)
 # What our ledger says of Stripe's own books; the other accounts follow from the postings.
 _STRIPES_ACCOUNTS = frozenset({"stripe_balance", "stripe_fees", "stripe_clearing", "earnings"})
 

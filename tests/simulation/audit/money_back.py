@@ -17,6 +17,7 @@ Found = Iterator[tuple[str, str]]
 _LIVE = frozenset({"requested", "approved", "submitted", "succeeded"})
 _UNDER_WAY = frozenset({"pending", "requires_action"})
 _CAME_BACK = frozenset({"failed", "canceled"})
+_DECIDED = frozenset({"won", "lost", "warning_closed"})
 _TAKES_MONEY = frozenset({"needs_response", "under_review", "lost"})
 
 
@@ -38,6 +39,7 @@ class RefundStory:
 @dataclass(slots=True)
 class DisputeStory:
     status: str
+    amount_cents: int
     lines: list[str] = field(default_factory=list)
     lost_cents: int = 0
     bearers: set[str] = field(default_factory=set)
@@ -55,15 +57,46 @@ class MoneyBack:
         note = _NOTES.get(fact.type)
         if note is not None:
             note(self, fact)
-        if fact.type == "RefundRequested" and self._reserved() > decided.amount_cents:
-            self.wrong.append(("refunds", f"{self._reserved()} of {decided} were to be given back"))
+        if fact.type == "RefundRequested" and self.live > decided.amount_cents:
+            self.wrong.append(("refunds", f"{self.live} of {decided} were to be given back"))
 
-    def _reserved(self) -> int:
+    @property
+    def live(self) -> int:
+        """What was given back of the payment, or may still be; in minor units, as all of these."""
         return sum(
             one.amount.amount_cents
             for one in self.refunds.values()
             if one.status in _LIVE and not one.from_suspense
         )
+
+    @property
+    def given(self) -> int:
+        return sum(
+            one.amount.amount_cents
+            for one in self.refunds.values()
+            if one.net and not one.from_suspense
+        )
+
+    def lost_by(self, bearer: str) -> int:
+        """What ``bearer`` lost to disputes."""
+        return sum(one.lost_cents for one in self.disputes.values() if bearer in one.bearers)
+
+    def held(self, bearer: str) -> int:
+        """What ``bearer`` lost, or may yet lose, to disputes."""
+        disputes = self.disputes.values()
+        return sum(
+            max(one.amount_cents, one.lost_cents)
+            if one.status not in _DECIDED
+            else one.lost_cents * (bearer in one.bearers)
+            for one in disputes
+        )
+
+    def has_happened(self, cause_id: str) -> bool:
+        """Whether that refund has been given, or that dispute been lost."""
+        refund, dispute = self.refunds.get(cause_id), self.disputes.get(cause_id)
+        if refund is not None:
+            return refund.net == 1
+        return dispute is not None and dispute.lost_cents > 0
 
     def audit(self, stripe: StripeBooks, charges: Sequence[Charge]) -> Found:
         """Everything that is wrong; ``charges``: the payment's own."""
@@ -206,12 +239,13 @@ def _failed(back: MoneyBack, fact: Fact) -> None:
 
 def _opened(back: MoneyBack, fact: Fact) -> None:
     opened = fact.read(facts.DisputeTold)
-    back.disputes[opened.dispute_id] = DisputeStory(opened.status)
+    back.disputes[opened.dispute_id] = DisputeStory(opened.status, opened.amount.amount_cents)
 
 
 def _changed(back: MoneyBack, fact: Fact) -> None:
     changed = fact.read(facts.DisputeTold)
-    back.disputes[changed.dispute_id].status = changed.status
+    dispute = back.disputes[changed.dispute_id]
+    dispute.status, dispute.amount_cents = changed.status, changed.amount.amount_cents
 
 
 def _moved(back: MoneyBack, fact: Fact) -> None:

@@ -63,6 +63,7 @@ class DisputeTold(msgspec.Struct, frozen=True):
     """DisputeOpened, DisputeChanged."""
 
     dispute_id: str
+    amount: Amount
     status: str
 
 

@@ -9,6 +9,7 @@ from datetime import datetime
 from tests.simulation.audit import journal_facts as facts
 from tests.simulation.audit.journal_facts import Fact
 from tests.simulation.audit.money_back import MoneyBack
+from tests.simulation.audit.settlements import Settlement
 from tests.simulation.audit.violations import Violation
 
 # Where a fact leaves the payment; other facts leave it where it is.
@@ -75,6 +76,7 @@ class PaymentBook:
     booked: list[facts.Booked] = field(default_factory=list)
     reversed: list[facts.Reversed] = field(default_factory=list)
     money_back: MoneyBack = field(default_factory=MoneyBack)
+    settlement: Settlement = field(default_factory=Settlement)
     types: list[str] = field(default_factory=list)
     # The attempt that waits for its object, and those that ended without one, with their end.
     open_attempt: str | None = None
@@ -103,6 +105,7 @@ class PaymentBook:
         if note is not None:
             note(self, fact)
         self.money_back.add(fact, self.created.amount)
+        self.settlement.add(fact, self.money_back, self.created.amount, self.id)
 
     def _move(self, fact: Fact) -> None:
         after = STATUS_AFTER.get(fact.type)

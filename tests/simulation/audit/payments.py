@@ -9,6 +9,7 @@ from datetime import timedelta
 
 from tests.simulation.audit.journal_facts import Booked
 from tests.simulation.audit.payment_book import Call, PaymentBook
+from tests.simulation.audit.settlement_audit import audit_settlement, transfers_of
 from tests.simulation.audit.stripe_books import Charge, Intent, Line, Made, StripeBooks, Transfer
 from tests.simulation.audit.stripes_units import stripes_units
 
@@ -27,6 +28,7 @@ class PaymentAudit:
         self.transfers = [made for key in keys for made in stripe.transfers_of.get(key, ())]
         for name in book.adopted:
             self._add_adopted(name)
+        self.shares = transfers_of(book.settlement, stripe)
         self.charges = [
             charge
             for intent in self.intents
@@ -51,8 +53,8 @@ class PaymentAudit:
 
     @property
     def roots(self) -> list[str]:
-        """The PaymentIntents and transfers that this payment explains."""
-        return [made.id for made in self._made]
+        """The PaymentIntents and transfers, its settlement's too, that this payment explains."""
+        return [made.id for made in (*self._made, *self.shares)]
 
     def run(self) -> None:
         """Everything found is added to the book's violations."""
@@ -70,6 +72,12 @@ class PaymentAudit:
         self._lines()
         for rule, sentence in self.book.money_back.audit(self.stripe, self.charges):
             self._violated(rule, sentence)
+        for rule, sentence in audit_settlement(self.book.settlement, self.stripe):
+            self._violated(rule, sentence)
+        if self.book.status == "completed" and self.book.by_card:
+            decided, back = self.book.created.amount, self.book.money_back
+            for rule, sentence in self.book.settlement.share_is_right(back, decided):
+                self._violated(rule, sentence)
 
     def _as_decided(self, made: Intent | Transfer, call: Call) -> None:
         decided = self.book.created.amount

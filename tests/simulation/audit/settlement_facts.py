@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import msgspec
 
 from tests.simulation.audit.journal_facts import Amount, Request
+
+
+class Settles(msgspec.Struct, frozen=True):
+    """ProcessingStarted, AttemptAdopted: whether the vendor's share is transferred afterwards."""
+
+    settles: bool = False
 
 
 class ShareStarted(msgspec.Struct, frozen=True):
@@ -17,6 +25,7 @@ class ShareStarted(msgspec.Struct, frozen=True):
     request: Request | None = None
     destination: str | None = None
     transfer_id: str | None = None
+    started_at: datetime | None = None
     restores: str | None = None
 
 
