@@ -19,10 +19,12 @@ from tests.simulation.audit.balances import (
     stripes_sums,
 )
 from tests.simulation.audit.chains import audit_chain, audit_postings, canonical_of
+from tests.simulation.audit.debts import DebtBook, SetOffStart, audit_debts, debt_book
 from tests.simulation.audit.ends import audit_answers, audit_inbox, audit_work
 from tests.simulation.audit.journal_facts import Fact
 from tests.simulation.audit.our_books import OurBooks, Stream
-from tests.simulation.audit.payment_book import PaymentBook, payment_book
+from tests.simulation.audit.payables import Payables
+from tests.simulation.audit.payment_book import PaymentBook, payment_book, set_offs_of
 from tests.simulation.audit.payments import PaymentAudit
 from tests.simulation.audit.stripe_books import StripeBooks
 from tests.simulation.audit.violations import Violation
@@ -42,6 +44,7 @@ async def audit(stripe: StripeBooks, ours: OurBooks) -> list[Violation]:
         for line in await ours.store.balances()
     }
     found += audit_balances(reading.expected, reading.posted, balances)
+    found += reading.payables.audit(balances)
     if ours.published is not None:
         found += ours.published.violations
     if ours.asked is not None:
@@ -61,10 +64,17 @@ class _Reading:
     payments: set[str] = field(default_factory=set)
     live_jobs: Counter[tuple[str, str]] = field(default_factory=Counter)
     payouts: dict[str, Sequence[Fact]] = field(default_factory=dict)
+    debts: dict[str, DebtBook] = field(default_factory=dict)
+    set_offs: list[SetOffStart] = field(default_factory=list)
+    owed: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     types: dict[str, frozenset[str]] = field(default_factory=dict)
     books: dict[str, PaymentBook] = field(default_factory=dict)
     posted: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     expected: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    payables: Payables = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.payables = Payables(self.stripe)
 
     def read(self, stream: Stream) -> None:
         canonical = canonical_of(stream.head[1])
@@ -84,17 +94,29 @@ class _Reading:
             self._payment(payment_book(stream.name, facts))
         elif stream.kind == "payout":
             self.payouts[stream.name] = facts
+        elif stream.kind == "vendor":
+            self._vendor(stream.name.partition("/")[2], facts)
 
     def _payment(self, book: PaymentBook) -> None:
         audited = PaymentAudit(book, self.stripe)
         audited.run()
         self.found += book.violations
         self.explained.update(audited.roots)
+        self.payables.add(book, audited.charges, audited.transfers)
+        self.set_offs += set_offs_of(book)
+        for cause, cents in book.settlement.debts.items():
+            self.owed[book.created.vendor_id, book.id, cause] += cents
         self.payments.add(book.id)
         if book.status not in ("cancelled", "rejected"):
             self.live_jobs[book.created.incident_id, book.created.vendor_id] += 1
         if self.ours.asked is not None:
             self.books[book.id] = book
+
+    def _vendor(self, vendor_id: str, facts: Sequence[Fact]) -> None:
+        book = debt_book(vendor_id, facts)
+        self.debts[vendor_id] = book
+        for amount in book.forgiven:
+            self.payables.forgiven(vendor_id, amount.currency, amount.amount_cents)
 
     def is_ours(self, object_id: str) -> bool:
         """Payouts have no payment behind them: each one is of an account that we keep books of."""
@@ -107,6 +129,7 @@ class _Reading:
         )
         self.expected = stripes_sums(self.stripe, self.explained)
         found += audit_payouts(self.stripe, self.payouts, self.expected)
+        found += audit_debts(self.debts, self.set_offs, +self.owed)
         found += [
             Violation("M11", incident, f"{vendor} has {count} live payments for it")
             for (incident, vendor), count in self.live_jobs.items()

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from tests.simulation.audit import journal_facts as facts
+from tests.simulation.audit.debts import SetOffStart
 from tests.simulation.audit.journal_facts import Fact
 from tests.simulation.audit.money_back import MoneyBack
 from tests.simulation.audit.settlements import Settlement
@@ -128,6 +129,16 @@ def payment_book(stream: str, told: Sequence[Fact]) -> PaymentBook:
 
 
 Note = Callable[[PaymentBook, Fact], None]
+
+
+def set_offs_of(book: PaymentBook) -> list[SetOffStart]:
+    """Its transfers that were to be less by what their vendor owes (M22)."""
+    vendor = book.created.vendor_id
+    return [
+        SetOffStart(one.key, book.id, vendor, one.set_off, one.at, one.status)
+        for one in book.settlement.keys.values()
+        if one.set_off and one.key is not None
+    ]
 
 
 def _scored(book: PaymentBook, fact: Fact) -> None:

@@ -1,0 +1,202 @@
+"""What vendors owe us, and which transfers set it off: each debt once, and never by two (M22)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from tests.simulation.audit import settlement_facts as facts
+from tests.simulation.audit.journal_facts import Amount, Fact
+from tests.simulation.audit.violations import Violation
+
+_ENDS: Mapping[str, str] = {"completed": "set off", "failed": "released", "open": "reserved"}
+
+
+@dataclass(frozen=True, slots=True)
+class SetOffStart:
+    """A transfer that was started less by ``cents``: ``status`` open, completed or failed."""
+
+    key: str
+    payment_id: str
+    vendor_id: str
+    cents: int
+    at: datetime
+    status: str
+
+
+@dataclass(slots=True)
+class Debt:
+    """Minor units."""
+
+    payment_id: str
+    incurred: int
+    reserved: int = 0
+    ended: int = 0
+
+
+@dataclass(slots=True)
+class Reservation:
+    amount: int
+    shares: Mapping[str, int]
+    at: datetime
+    end: str = "reserved"
+
+
+@dataclass(slots=True)
+class DebtBook:
+    """One vendor's, from its stream. ``forgiven``: what we gave up; negative, where it was taken
+    up again."""
+
+    vendor_id: str
+    debts: dict[str, Debt] = field(default_factory=dict)
+    reservations: dict[str, Reservation] = field(default_factory=dict)
+    forgiven: list[Amount] = field(default_factory=list)
+    violations: list[Violation] = field(default_factory=list)
+
+    def violated(self, sentence: str) -> None:
+        self.violations.append(Violation("M22", self.vendor_id, sentence))
+
+    def take(self, debt_id: str, *, reserved: int = 0, ended: int = 0) -> None:
+        debt = self.debts.get(debt_id)
+        if debt is None:
+            self.violated(f"there is no debt {debt_id} to be paid")
+            return
+        debt.reserved += reserved
+        debt.ended += ended
+        if debt.reserved + debt.ended > debt.incurred or debt.reserved < 0:
+            self.violated(f"of debt {debt_id}, {debt.incurred}, more than all is set off")
+
+
+def debt_book(vendor_id: str, told: Iterable[Fact]) -> DebtBook:
+    book = DebtBook(vendor_id)
+    for fact in told:
+        note = _NOTES.get(fact.type)
+        if note is not None:
+            note(book, fact)
+    return book
+
+
+def audit_debts(
+    books: Mapping[str, DebtBook],
+    starts: Sequence[SetOffStart],
+    owed: Mapping[tuple[str, str, str], int],
+) -> Iterator[Violation]:
+    """``starts``: every transfer that was to set something off, as its payment's stream says;
+    ``owed``: by vendor, payment and cause, what could not be taken back."""
+    for book in books.values():
+        yield from book.violations
+    by_key = {start.key: start for start in starts}
+    for start in starts:
+        owner = books.get(start.vendor_id)
+        held = owner.reservations.get(start.key) if owner is not None else None
+        if held is None:
+            yield Violation("M22", start.payment_id, f"{start.key} set off what it did not reserve")
+        elif (held.amount, held.at) != (start.cents, start.at):
+            said = f"{start.key} is less by {start.cents}, and {held.amount} was reserved for it"
+            yield Violation("M22", start.payment_id, f"{said}, at {held.at} and {start.at}")
+        elif held.end != _ENDS[start.status]:
+            said = f"{start.key} is {start.status}, and its set-off {held.end}"
+            yield Violation("M22", start.payment_id, said)
+    incurred = {
+        (vendor, debt.payment_id, debt_id): debt.incurred
+        for vendor, book in books.items()
+        for debt_id, debt in book.debts.items()
+    }
+    for vendor, book in books.items():
+        for key in sorted(book.reservations.keys() - by_key.keys()):
+            yield Violation(
+                "M22", vendor, f"{key} reserved a set-off, and no transfer is less by it"
+            )
+    for one in sorted(incurred.keys() | owed.keys()):
+        if incurred.get(one, 0) != owed.get(one, 0):
+            vendor, payment_id, cause = one
+            said = (
+                f"{cause} left a debt of {owed.get(one, 0)}, {vendor} owes {incurred.get(one, 0)}"
+            )
+            yield Violation("M22", payment_id, said)
+
+
+Note = Callable[[DebtBook, Fact], None]
+
+
+def _incurred(book: DebtBook, fact: Fact) -> None:
+    debt = fact.read(facts.Incurred)
+    if debt.debt_id in book.debts:
+        book.violated(f"the debt {debt.debt_id} was incurred twice")
+    book.debts[debt.debt_id] = Debt(debt.payment_id, debt.amount.amount_cents)
+
+
+def _reserved(book: DebtBook, fact: Fact) -> None:
+    held = fact.read(facts.SetOffPart)
+    shares = {one.debt_id: one.amount_cents for one in held.shares}
+    if held.transfer_key in book.reservations:
+        book.violated(f"{held.transfer_key} reserved twice")
+    if sum(shares.values()) != held.amount.amount_cents:
+        book.violated(f"{held.transfer_key} reserved {held.amount}, in parts {shares}")
+    for debt_id, cents in shares.items():
+        book.take(debt_id, reserved=cents)
+    book.reservations[held.transfer_key] = Reservation(held.amount.amount_cents, shares, fact.at)
+
+
+def _set_off(book: DebtBook, fact: Fact) -> None:
+    done = fact.read(facts.SetOffPart)
+    held = book.reservations.get(done.transfer_key)
+    shares = {one.debt_id: one.amount_cents for one in done.shares}
+    if held is None:
+        book.violated(f"{done.transfer_key} set off what it had not reserved")
+        return
+    if held.end == "set off":
+        book.violated(f"{done.transfer_key} set off twice")
+    back = -1 if held.end == "reserved" else 0
+    if back and shares != held.shares:
+        book.violated(f"{done.transfer_key} set off {shares}, reserved was {held.shares}")
+    held.end = "set off"
+    for debt_id, cents in shares.items():
+        book.take(debt_id, reserved=back * cents, ended=cents)
+
+
+def _released(book: DebtBook, fact: Fact) -> None:
+    freed = fact.read(facts.SetOffPart)
+    held = book.reservations.get(freed.transfer_key)
+    if held is None or held.end != "reserved":
+        book.violated(f"{freed.transfer_key} released what it does not hold")
+        return
+    held.end = "released"
+    for debt_id, cents in held.shares.items():
+        book.take(debt_id, reserved=-cents)
+
+
+def _exceeded(book: DebtBook, fact: Fact) -> None:
+    """A transfer that was taken for lost went out after all, and its debts were paid (M16)."""
+    held = book.reservations.get(fact.read(facts.SetOffPart).transfer_key)
+    if held is not None:
+        held.end = "set off"
+
+
+def _lessened(book: DebtBook, fact: Fact) -> None:
+    debt = fact.read(facts.DebtLessened)
+    book.take(debt.debt_id, ended=debt.amount.amount_cents)
+
+
+def _forgiven(book: DebtBook, fact: Fact) -> None:
+    _lessened(book, fact)
+    book.forgiven.append(fact.read(facts.DebtLessened).amount)
+
+
+def _taken_up(book: DebtBook, fact: Fact) -> None:
+    """A forgiven debt whose cause was undone: it stays ended, but we have given up nothing."""
+    amount = fact.read(facts.DebtLessened).amount
+    book.forgiven.append(Amount(-amount.amount_cents, amount.currency))
+
+
+_NOTES: Mapping[str, Note] = {
+    "VendorDebtIncurred": _incurred,
+    "DebtReserved": _reserved,
+    "DebtSetOff": _set_off,
+    "DebtReleased": _released,
+    "SetOffExceededDebt": _exceeded,
+    "VendorDebtReduced": _lessened,
+    "VendorDebtForgiven": _forgiven,
+    "DebtForgivenessReversed": _taken_up,
+}
