@@ -182,14 +182,41 @@ def test_a_structure_that_holds_itself_ends() -> None:
 
 def test_our_lines_are_one_json_object_each(written: io.StringIO) -> None:
     log = structlog.get_logger()
-    with structlog.contextvars.bound_contextvars(request_id="req-1"):
-        log.info("payment_processed", payment_id="0199a1b2-1234-7567-8901-123456789012", ms=12)
+    outside = telemetry.REQUEST_ID.set("req-1")
+    log.info("payment_processed", payment_id="0199a1b2-1234-7567-8901-123456789012", ms=12)
+    telemetry.REQUEST_ID.reset(outside)
     (line,) = lines(written)
     assert line["event"] == "payment_processed"
     assert line["request_id"] == "req-1"
     assert line["payment_id"] == "0199a1b2-1234-7567-8901-123456789012"
     assert line["level"] == "info"
     assert str(line["timestamp"]).endswith("Z")
+
+
+def test_a_requests_line_looks_as_all_do(written: io.StringIO) -> None:
+    telemetry.log_request(
+        "sk_test_12345678", "POST", "/payments/{paymentId}", 200, 0.0123, caller="4242424242424242"
+    )
+    structlog.get_logger().info("other")
+    told, other = lines(written)
+    at, elsewhere = str(told.pop("timestamp")), str(other.pop("timestamp"))
+    assert told == {
+        "method": "POST",
+        "route": "/payments/{paymentId}",
+        "status": 200,
+        "duration_ms": 12.3,
+        "caller": REDACTED,
+        "event": "request",
+        "request_id": REDACTED,
+        "level": "info",
+    }
+    assert (at[:11], len(at), at[-1]) == (elsewhere[:11], len(elsewhere), "Z")
+
+
+def test_a_requests_line_has_its_level_too(written: io.StringIO) -> None:
+    configure_logging("WARNING", written)
+    telemetry.log_request("req-1", "GET", "/health/live", 200, 0.001)
+    assert not written.getvalue()
 
 
 def test_tracebacks_are_redacted_with_every_cause(written: io.StringIO) -> None:

@@ -6,7 +6,7 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.routing import Mount, Router
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from roadcall_payments.api import (
     document,
@@ -27,7 +27,7 @@ from roadcall_payments.api.jwks import KeySource, RemoteKeys
 from roadcall_payments.api.limits import LimitRules, Limits
 from roadcall_payments.api.local_issuer import LocalIssuer, refuse_local_issuer_off_loopback
 from roadcall_payments.api.tokens import TokenRules, TokenVerifier
-from roadcall_payments.api.webhooks import webhook_route
+from roadcall_payments.api.webhooks import StripeWebhook
 from roadcall_payments.api.wiring import Service
 from roadcall_payments.config import Settings
 from roadcall_payments.domain.errors import RoadcallError
@@ -60,14 +60,20 @@ def create_app(service: Service, settings: Settings) -> ASGIApp:
     verifier = TokenVerifier(key_source(settings), rules)
     gate = Gate(verifier, limits, settings.body_bytes_max)
     documented = documented_app(service, gate)
-    front = Router(
-        routes=[
-            webhook_route(service),
-            *document.document_routes(documented),
-            Mount("/", app=documented),
-        ]
-    )
-    return Edge(front)
+    behind = Router(routes=[*document.document_routes(documented), Mount("/", app=documented)])
+    return Edge(_Front(StripeWebhook(service.webhook_inbox), behind))
+
+
+class _Front:
+    """Webhooks come in bursts: they are told by their path alone, before any router looks."""
+
+    def __init__(self, webhook: StripeWebhook, behind: ASGIApp) -> None:
+        self._webhook = webhook
+        self._behind = behind
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_webhook = scope["type"] == "http" and scope["path"] == self._webhook.path
+        await (self._webhook if is_webhook else self._behind)(scope, receive, send)
 
 
 def key_source(settings: Settings) -> KeySource:

@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from roadcall_payments.api.problems import internal_problem, problem_of, respond
 from roadcall_payments.api.wiring import RequestRecord, attach_record
 from roadcall_payments.domain.errors import InvalidInput
-from roadcall_payments.telemetry import HTTP_REQUESTS, HTTP_SECONDS
+from roadcall_payments.telemetry import HTTP_REQUESTS, HTTP_SECONDS, REQUEST_ID, log_request
 
 ADDRESS_LENGTH_MAX: Final = 4_096
 # What nginx logs for a caller who hung up before the answer.
@@ -43,12 +43,12 @@ class Edge:
             await self._app(scope, receive, send)
             return
         exchange = _Exchange(scope, send, self._request_id(scope))
-        bound = structlog.contextvars.bind_contextvars(request_id=exchange.record.id)
+        outside = REQUEST_ID.set(exchange.record.id)
         try:
             await self._answer(exchange, receive)
         finally:
             exchange.tell()
-            structlog.contextvars.reset_contextvars(**bound)
+            REQUEST_ID.reset(outside)
 
     def _request_id(self, scope: Scope) -> str:
         for name, value in scope["headers"]:
@@ -108,20 +108,17 @@ class _Exchange:
         route = _route(self.scope)
         _requests(method, route, self.status).inc()
         _seconds(method, route).observe(seconds)
-        record = self.record
-        known = {
-            "caller": record.caller and record.caller.id,
-            "role": record.caller and record.caller.role.value,
-            "payment_id": record.payment_id or self.scope.get("path_params", {}).get("paymentId"),
-            "error_id": record.error_id,
-        }
-        _log.info(
-            "request",
-            method=method,
-            route=route,
-            status=self.status,
-            duration_ms=round(seconds * 1_000, 1),
-            **{name: value for name, value in known.items() if value is not None},
+        record, caller = self.record, self.record.caller
+        log_request(
+            record.id,
+            method,
+            route,
+            self.status,
+            seconds,
+            caller=caller.id if caller else None,
+            role=caller.role.value if caller else None,
+            payment_id=record.payment_id or self.scope.get("path_params", {}).get("paymentId"),
+            error_id=record.error_id,
         )
 
 

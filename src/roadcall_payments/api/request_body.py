@@ -8,7 +8,8 @@ from email.message import Message as MimeHeaders
 from typing import Final, NoReturn
 
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
+from starlette.types import Receive
 
 from roadcall_payments.domain.errors import InvalidInput
 
@@ -20,26 +21,29 @@ DROPPED_BYTES_MAX: Final = 4_194_304
 Json = dict[str, "Json"] | list["Json"] | str | int | float | bool | None
 
 
-async def read_bounded(request: Request, limit: int) -> bytes:
-    """The raw body. Raises HTTPException: 413 past ``limit`` bytes, 408 past 30 seconds.
+async def read_bounded(receive: Receive, declared: str, limit: int) -> bytes:
+    """The raw body. Raises HTTPException: 413 past ``limit`` bytes, 408 past 30 seconds; and
+    ClientDisconnect.
 
-    Keeps nothing past the limit, whatever Content-Length says.
+    ``declared``: the Content-Length. Keeps nothing past the limit, whatever it says.
     """
-    declared = request.headers.get("content-length", "0")
     if not (declared.isascii() and declared.isdigit()):
         declared = "0"
     if int(declared[:20]) > limit + DROPPED_BYTES_MAX:
         raise _too_large(limit)
     chunks: list[bytes] = []
-    size = 0
+    size, more = 0, True
     try:
         async with asyncio.timeout(READ_TIMEOUT_S):
-            async for chunk in request.stream():
+            while more and size <= limit + DROPPED_BYTES_MAX:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise ClientDisconnect
+                chunk = message.get("body", b"")
                 size += len(chunk)
                 if size <= limit:
                     chunks.append(chunk)
-                elif size > limit + DROPPED_BYTES_MAX:
-                    break
+                more = message.get("more_body", False)
     except TimeoutError as slow:
         raise HTTPException(408, "The body did not arrive in time. Send it again.") from slow
     if size > limit:
@@ -123,7 +127,8 @@ class StrictRequest(Request):
 
     async def load(self, limit: int) -> None:
         """Read and parse. Raises InvalidInput, or HTTPException (408, 413, 415)."""
-        self._body = await read_bounded(self, limit)
+        declared = self.headers.get("content-length", "0")
+        self._body = await read_bounded(self.receive, declared, limit)
         if not self._body:
             return
         if not _is_json(self.headers.get("content-type", "")):

@@ -1,4 +1,4 @@
-"""Stripe's webhooks: the hot path, plain Starlette, raw bytes, no schema.
+"""Stripe's webhooks: the hot path, plain ASGI, raw bytes, no schema.
 
 The signature is checked over the bytes as they came, so nothing may parse them before.
 """
@@ -11,12 +11,11 @@ import msgspec
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from roadcall_payments.api.problems import http_problem, problem_of, respond
 from roadcall_payments.api.request_body import read_bounded
-from roadcall_payments.api.wiring import Service, record_of
+from roadcall_payments.api.wiring import record_of
 from roadcall_payments.domain.errors import InvalidInput, TransientError
 from roadcall_payments.workflows.webhook_inbox import WebhookInbox
 
@@ -32,13 +31,16 @@ class Taken(msgspec.Struct):
 
 
 class StripeWebhook:
-    """An ASGI application of its own: what is wrapped around a mere function costs more than it."""
+    """An ASGI application of its own, without the objects that a framework makes of a request."""
+
+    path: Final = PATH
 
     def __init__(self, inbox: WebhookInbox) -> None:
         self._inbox = inbox
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        taken = await self._take(Request(scope, receive))
+        scope["route"] = self
+        taken = await self._take(scope, receive)
         if isinstance(taken, Response):
             await taken(scope, receive, send)
             return
@@ -48,28 +50,36 @@ class StripeWebhook:
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
-    async def _take(self, request: Request) -> Taken | Response:
+    async def _take(self, scope: Scope, receive: Receive) -> Taken | Response:
         """Taken (200) once the event is kept (M19); else the problem: 400 for what Stripe never
         signed; 500: send again."""
-        record = record_of(request)
-        if request.method != "POST":
-            problem = http_problem(405, "It knows POST.", record.id)
+        if scope["method"] != "POST":
+            problem = http_problem(405, "It knows POST.", _request_id(scope))
             return respond(problem, {"Allow": "POST"})
         try:
-            body = await read_bounded(request, BODY_BYTES_MAX)
-            signature = request.headers.get("stripe-signature", "")[:SIGNATURE_LENGTH_MAX]
+            body = await read_bounded(receive, _header(scope, b"content-length"), BODY_BYTES_MAX)
+            signature = _header(scope, b"stripe-signature")[:SIGNATURE_LENGTH_MAX]
             event_id = await self._inbox.take(body, signature)
         except HTTPException as unreadable:
             error = InvalidInput("body", unreadable.detail, code="bad_event")
-            return respond(problem_of(error, record.id))
+            return respond(problem_of(error, _request_id(scope)))
         except InvalidInput as forged:
-            return respond(problem_of(forged, record.id))
+            return respond(problem_of(forged, _request_id(scope)))
         except TransientError as away:
             # Stripe delivers again whatever we answer but 2xx; the design says 500 (M19).
-            problem = problem_of(away, record.id).model_copy(update={"status": 500})
+            problem = problem_of(away, _request_id(scope)).model_copy(update={"status": 500})
             return respond(problem)
         return Taken(True, event_id)
 
 
-def webhook_route(service: Service) -> Route:
-    return Route(PATH, StripeWebhook(service.webhook_inbox))
+def _header(scope: Scope, name: bytes) -> str:
+    """Its first value; empty without one."""
+    for given, value in scope["headers"]:
+        if given == name:
+            text: str = value.decode("latin-1")
+            return text
+    return ""
+
+
+def _request_id(scope: Scope) -> str:
+    return record_of(Request(scope)).id

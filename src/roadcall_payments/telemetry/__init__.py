@@ -2,7 +2,9 @@
 
 from roadcall_payments.telemetry.collector import traces_wanted
 from roadcall_payments.telemetry.logs import (
+    REQUEST_ID,
     configure_logging,
+    log_request,
 )
 from roadcall_payments.telemetry.metrics import (
     DUTY_FAILING,
@@ -46,6 +48,7 @@ __all__ = [
     "HTTP_SECONDS",
     "INBOX_REVIEW",
     "LEDGER_IMBALANCE_CENTS",
+    "log_request",
     "metrics_page",
     "MOVEMENTS_HELD",
     "MOVEMENTS_PAUSED",
@@ -57,6 +60,7 @@ __all__ = [
     "QUEUE_WAITING",
     "QUEUE_WORKED",
     "REGISTRY",
+    "REQUEST_ID",
     "STRIPE_CALL_SECONDS",
     "STRIPE_CALLS",
     "STRIPE_RETRIES",
