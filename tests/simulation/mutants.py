@@ -43,7 +43,7 @@ SEEDS = tuple(f"mutant-{number}" for number in range(1, 7))
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What one world with, or without, a defect showed."""
+    """What one world with, or without, a defect showed: all of it, whatever the rule."""
 
     seed: str
     violations: Sequence[Violation]
@@ -119,7 +119,7 @@ def hunt(place: int) -> Caught:
     started = time.monotonic()
     for seed in SEEDS:
         trial = live_through(planted, seed, sound=False)
-        if trial.violations:
+        if planted.shown_by(trial.violations):
             sound = live_through(planted, seed, sound=True).violations
             return Caught(planted.name, trial, sound, time.monotonic() - started)
     return Caught(planted.name, None, (), time.monotonic() - started)
@@ -150,7 +150,7 @@ def _lines(planted: Planted, caught: Caught) -> Iterator[str]:
         yield f"{row}NOT CAUGHT by {', '.join(SEEDS)} ({caught.seconds:.0f} s)"
         return
     told = caught.trial.violations
-    best = next((one for one in told if one.rule == planted.rule), told[0])
+    best = planted.shown_by(told)[0]
     yield f"{row}{caught.trial.seed:<10}{best} (+{len(told) - 1}, {caught.seconds:.0f} s)"
     for violation in caught.sound[:3]:
         yield f"{'':<42}NOT CLEAN WITHOUT IT: {violation}"

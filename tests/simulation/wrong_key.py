@@ -8,7 +8,9 @@ from __future__ import annotations
 import asyncio
 from typing import Final, cast
 
+from roadcall_payments.bootstrap import Service
 from roadcall_payments.domain.errors import RoadcallError
+from roadcall_payments.domain.movements import Movements
 from stripe_sandbox import Answer, Request, Sandbox, SandboxClock, SandboxConfig
 from tests.simulation.machines import NoAnswer
 from tests.simulation.teller import ADMIN
@@ -57,12 +59,13 @@ class WrongKey:
         await self._until_done(pausing=False)
 
     async def _until_done(self, *, pausing: bool) -> None:
+        async def turn(service: Service) -> Movements:
+            switch = service.movements_switch
+            return await (switch.pause(ADMIN, "wrong key") if pausing else switch.resume(ADMIN))
+
         while True:
-            process = self._world.any_process()
-            switch = process.service.movements_switch
-            asked = switch.pause(ADMIN, "wrong key") if pausing else switch.resume(ADMIN)
             try:
-                await process.call(lambda _, asked=asked: asked, 30)  # type: ignore[misc]  # mypy loses the default's type
+                await self._world.any_process().call(turn, 30)
             except (NoAnswer, RoadcallError):
                 await asyncio.sleep(2)
             else:

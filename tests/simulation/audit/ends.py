@@ -63,8 +63,8 @@ async def audit_work(ours: OurBooks) -> AsyncIterator[Violation]:
 async def audit_inbox(
     ours: OurBooks, types: TypesOf, is_ours: Callable[[str], bool]
 ) -> AsyncIterator[Violation]:
-    """No event waits; each that was applied shows in its stream, and none that was kept without
-    effect tells of something of ours. ``is_ours``: whether a payment of ours made that object of
+    """No event waits; each that was applied is of something of ours and shows in its stream, and
+    none that was kept without effect is. ``is_ours``: whether a payment of ours made that object of
     Stripe's, or is behind it."""
     for status in InboxStatus:
         cursor: str | None = None
@@ -83,16 +83,17 @@ def _event(
     event: InboxEvent, types: TypesOf, is_ours: Callable[[str], bool]
 ) -> tuple[str, str, str] | None:
     leaves = _LEAVES.get(event.type)
+    told = msgspec.json.decode(event.body, type=_Told).data.object.id if leaves else ""
     match event.status:
         case InboxStatus.WAITING | InboxStatus.REVIEW:
             return "M19", event.event_id, f"it is in {event.status}: {event.reason}"
+        case InboxStatus.APPLIED if leaves and not is_ours(told):
+            return "M13", event.event_id, f"its {event.type} of {told}, none of ours, was applied"
         case InboxStatus.APPLIED if leaves and not leaves & types.get(event.stream or "", _NONE):
             return "M19", event.event_id, f"its {event.type} was applied and left no trace"
-        case InboxStatus.KEPT if leaves:
-            told = msgspec.json.decode(event.body, type=_Told).data.object.id
-            if is_ours(told):
-                said = f"its {event.type} of {told} was kept without effect: {event.reason}"
-                return "M16", event.event_id, said
+        case InboxStatus.KEPT if leaves and is_ours(told):
+            said = f"its {event.type} of {told} was kept without effect: {event.reason}"
+            return "M16", event.event_id, said
     return None
 
 

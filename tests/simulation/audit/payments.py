@@ -131,10 +131,11 @@ class PaymentAudit:
             if name not in roots:
                 self._violated("M13", f"it took {name} for its own, which no call of its made")
         for stray in self.book.strays:
-            if self.stripe.root(stray.object_id) == stray.object_id and not self._is_root(
-                stray.object_id
-            ):
+            root = self.stripe.root(stray.object_id)
+            if not self._is_root(root):
                 self._violated("M16", f"its stray {stray.object_id} is nowhere at Stripe")
+            elif root not in roots:
+                self._violated("M13", f"it booked {stray.object_id}, which no call of its made")
 
     def _is_root(self, name: str) -> bool:
         return name in self.stripe.intents or name in self.stripe.transfers

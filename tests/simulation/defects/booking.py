@@ -87,6 +87,7 @@ BOOKING = (
         wrong_function("200 before the inbox", (WebhookInbox, "take", _says_received)),
         "M19",
         "an event is answered 200 that could not be kept",
+        neighbours=("M17",),
         boosts={Kind.COMMIT_REFUSED: 0.1},
     ),
     Planted(

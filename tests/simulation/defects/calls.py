@@ -212,6 +212,7 @@ CALLS = (
         wrong_gateway("second PaymentIntent", _OpensAnother),
         "M1",
         "another card opens another PaymentIntent",
+        neighbours=("M4",),
     ),
     Planted(
         wrong_gateway("idempotency_error is failure", _RepeatsChanged),
@@ -286,6 +287,7 @@ CALLS = (
         wrong_gateway("absent after a single list", _GivesUpAfterOneList),
         "M8",
         "one empty list voids an attempt",
+        neighbours=("M5",),
         boosts={Kind.DELAY_BEFORE: 0.4},
     ),
     Planted(

@@ -112,6 +112,7 @@ LOOKS = (
         wrong_gateway("search for lookup", _Searches),
         "M7",
         "objects are searched for, and the index lags by two days",
+        neighbours=("M5",),
         boosts={Kind.ERROR_AFTER: 0.2},
     ),
     Planted(
@@ -127,6 +128,10 @@ LOOKS = (
         wrong_function("account switched underneath", (Identities, "_of", _first_ever)),
         "M18",
         "the account is learned once, and the key replaced afterwards",
+        neighbours=(
+            "M33",
+            "M6",
+        ),
         faults=f"{EVERY_FAULT},-key_rotation,-pause,-jump",
         other_account=True,
         boosts={Kind.DROP_AFTER: 0.2, Kind.ERROR_AFTER: 0.2},
@@ -138,6 +143,7 @@ LOOKS = (
         ),
         "M15",
         "a failure is applied from its event, whenever that comes",
+        neighbours=("M19",),
         boosts=WEBHOOKS_FAIL,
     ),
 )

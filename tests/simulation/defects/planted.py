@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
 from roadcall_payments.ports import Gateway, Store
+from tests.simulation.audit.violations import Violation
 from tests.simulation.faults import Kind
 from tests.simulation.world import Defect, Parts
 
@@ -17,7 +18,10 @@ EVERY_FAULT: Final = "all,-webhook_drop"
 
 @dataclass(frozen=True, slots=True)
 class Planted:
-    """``rule``: what it breaks (RULES.md). ``wrong`` says it in a sentence. ``faults`` as in
+    """``rule``: what it breaks (RULES.md). ``neighbours``: rules that may tell of it instead,
+    where it shows by what it leads to: of an attempt given up too early (M8), that its object is
+    there (M5). A violation of any other rule proves nothing. ``wrong`` says it in a sentence.
+    ``faults`` as in
     ``make simulate``; ``boosts``: kinds that come more often than there, so that few payments
     are enough to meet them; ``outsiders``: others act at Stripe too; ``also``: misfortunes
     that befall this world besides; ``other_account``: for a while the service has another
@@ -27,6 +31,7 @@ class Planted:
     defect: Defect
     rule: str
     wrong: str
+    neighbours: tuple[str, ...] = ()
     faults: str = EVERY_FAULT
     boosts: Mapping[Kind, float] = field(default_factory=dict)
     payments: int = PAYMENTS
@@ -37,6 +42,12 @@ class Planted:
     @property
     def name(self) -> str:
         return self.defect.name
+
+    def shown_by(self, violations: Sequence[Violation]) -> Sequence[Violation]:
+        """Those that tell of this defect, the broken rule's own first."""
+        rules = (self.rule, *self.neighbours)
+        shown = [one for one in violations if one.rule in rules]
+        return sorted(shown, key=lambda one: rules.index(one.rule))
 
 
 class Wrong:

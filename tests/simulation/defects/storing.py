@@ -224,6 +224,10 @@ STORING = (
         wrong_store("duplicate at a month's boundary", lambda parts: _PartitionedKey(parts.store)),
         "M26",
         "the journal's unique key holds a span of time",
+        neighbours=(
+            "verify",
+            "M16",
+        ),
         boosts={Kind.DOUBLE_CLICK: 0.5, Kind.COMMIT_SLOW: 0.1},
     ),
     Planted(
@@ -232,18 +236,27 @@ STORING = (
         ),
         "M24",
         "a commit whose answer was lost is written once more, behind itself",
+        neighbours=(
+            "verify",
+            "M16",
+        ),
         boosts=STORE_FAILS,
     ),
     Planted(
         wrong_store("unknown commit is committed", lambda parts: _TakesForCommitted(parts.store)),
         "M24",
         "a commit that the database said nothing of is taken for done",
+        neighbours=("M31",),
         boosts={Kind.COMMIT_UNKNOWN_BEFORE: 0.03},
     ),
     Planted(
         wrong_store("sequence check left out", lambda parts: _AppendsBlindly(parts.store)),
         "M23",
         "what was decided on an older state is written behind the newer",
+        neighbours=(
+            "verify",
+            "M16",
+        ),
         boosts={Kind.DOUBLE_CLICK: 0.5},
     ),
     Planted(
@@ -274,6 +287,7 @@ STORING = (
         ),
         "M23",
         "a conflict in a batch takes the commit behind it along",
+        neighbours=("M31",),
         boosts={Kind.DOUBLE_CLICK: 0.8},
         payments=120,
     ),
