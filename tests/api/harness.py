@@ -168,6 +168,17 @@ class Api:
         assert reply.code == "payment_failed", reply.text
         return reply.json["payment"]
 
+    async def unknown_transfer(self) -> Json:
+        """A back-office payment whose transfer Stripe made, and whose answer was lost."""
+        payment = await self.created_for_back_office()
+        address = f"/payments/{payment['id']}"
+        account = {"vendorStripeAccountId": "acct_1"}
+        assert (await self.post(f"{address}/approve", DISPATCHER, account)).status == 200
+        self.gateway.lose_answer(Operation.CREATE_TRANSFER)
+        reply = await self.post(f"{address}/process", SERVICE)
+        assert reply.status == 202, reply.text
+        return reply.json["payment"]
+
     async def completed(self, **changes: Json) -> Json:
         """A driver's payment whose card was charged."""
         payment = await self.approved(**changes)

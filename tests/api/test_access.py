@@ -76,6 +76,11 @@ async def failed_transfer(api: Api) -> dict[str, Any]:
     return payment
 
 
+async def unknown(api: Api) -> dict[str, Any]:
+    payment: dict[str, Any] = await api.unknown_transfer()
+    return payment
+
+
 async def vendor(api: Api) -> dict[str, Any]:
     record = {"contacts": {"name": "Laramie Towing"}}
     reply = await api.call("PUT", "/vendors/v_1", h.ADMIN, record)
@@ -145,6 +150,7 @@ TABLE = [
     ),
     Row(("POST", f"{P}/cancel"), pending, "    403 403 200 404 200 403 403 403 403 403"),
     Row(("POST", f"{P}/retry"), failed_transfer, "403 403 200 404 200 403 403 403 403 403"),
+    Row(("POST", f"{P}/settle"), unknown, "    403 403 403 403 200 403 403 403 403 403"),
     Row(("POST", f"{P}/refunds"), completed, "  403 403 201 404 201 403 403 403 403 403", {}),
     Row(("GET", f"{P}/refunds"), completed, "   200 404 200 404 200 200 200 404 200 404"),
     Row(("GET", "/refunds/pending"), nothing, " 403 403 403 403 200 200 403 403 403 403"),

@@ -196,6 +196,8 @@ class FakeGateway(DerivedRequests, MoneyBack):
 
     async def transfer(self, transfer_id: str) -> Transfer:
         self._must_be_up()
+        if transfer_id not in self.made_transfers:
+            raise NotFound(f"Stripe has no {transfer_id}.")
         return self.made_transfers[transfer_id]
 
     async def transfers(self, transfer_group: str) -> Sequence[Transfer]:

@@ -31,6 +31,7 @@ class Action(StrEnum):
     READ_CLIENT_SECRET = "fetch client secrets"
     CANCEL = "cancel payments"
     RETRY = "retry payments"
+    SETTLE = "have Stripe asked about unknown outcomes"
     READ_REFUND = "read refunds"
     READ_PENDING_REFUNDS = "read all refunds that wait for approval"
     REQUEST_REFUND = "ask for refunds"
@@ -91,6 +92,7 @@ RIGHTS: Mapping[Action, Mapping[Role, Reach]] = {
     Action.READ_CLIENT_SECRET: {Role.SERVICE: Reach.PAYER, Role.DRIVER: Reach.DRIVER},
     Action.CANCEL: {Role.DISPATCHER: Reach.COMPANY, Role.ADMIN: Reach.ALL},
     Action.RETRY: {Role.DISPATCHER: Reach.COMPANY, Role.ADMIN: Reach.ALL},
+    Action.SETTLE: {Role.ADMIN: Reach.ALL},
     Action.READ_REFUND: {
         Role.SERVICE: Reach.COMPANY,
         Role.DISPATCHER: Reach.COMPANY,
@@ -144,6 +146,7 @@ ROUTES: Mapping[tuple[str, str], Guarded] = {
     ("POST", "/payments/{paymentId}/confirm"): Guarded(Action.CONFIRM, sensitive=True),
     ("POST", "/payments/{paymentId}/cancel"): Guarded(Action.CANCEL, sensitive=True),
     ("POST", "/payments/{paymentId}/retry"): Guarded(Action.RETRY, sensitive=True),
+    ("POST", "/payments/{paymentId}/settle"): Guarded(Action.SETTLE, sensitive=True),
     ("GET", "/payments/{paymentId}/client-secret"): Guarded(
         Action.READ_CLIENT_SECRET, sensitive=True
     ),

@@ -12,6 +12,7 @@ from roadcall_payments.api import (
     document,
     events,
     health,
+    inquiry,
     metrics,
     movements,
     payment_commands,
@@ -35,6 +36,7 @@ from roadcall_payments.domain.errors import RoadcallError
 ROUTERS = (
     payments,
     payment_commands,
+    inquiry,
     refunds,
     vendors,
     events,
