@@ -238,7 +238,7 @@ class Settings(BaseSettings):
         8, ge=1, le=100, description="Pieces of one queue worked on at once."
     )
     worker_lease_s: int = Field(
-        90, ge=30, le=900, description="Seconds until another worker may take over unfinished work."
+        90, ge=5, le=900, description="Seconds until another worker may take over unfinished work."
     )
     worker_drain_s: int = Field(
         25, ge=0, le=300, description="Seconds that a stopping worker gives to work in hand."

@@ -13,13 +13,17 @@ from random import Random
 
 from roadcall_payments.stores.postgres import open_postgres
 from roadcall_payments.workflows.verification import Verification
-from tests.chaos.cluster import LEASE_S, Cluster
+from tests.chaos.asked import asked_under
+from tests.chaos.cluster import LEASE_S, SERVES, Cluster
+from tests.chaos.listening_worker import heard_in
 from tests.flows.databases import PostgresDatabase
 from tests.flows.deliveries import wait_delivered
 from tests.flows.load import under_load
 from tests.flows.stack import Stack, running_stack, wait_for
 from tests.postgres_server import PostgresServer, running_postgres
+from tests.simulation.asked import Asked
 from tests.simulation.audit.our_books import OurBooks
+from tests.simulation.audit.publications import Publications
 from tests.simulation.audit.stripe_books import StripeBooks
 from tests.simulation.audit.violations import Violation
 from tests.simulation.auditor import audit
@@ -27,6 +31,8 @@ from tests.simulation.auditor import audit
 KILL_EVERY_S = 1.0
 DATABASE_RESTARTS = 2
 QUIET_WITHIN_S = 240.0
+# For what the time that was asked for did not bring yet: a first kill of each, a first fault.
+STRUCK_WITHIN_S = 120.0
 # The processes are down more than up while one dies every second.
 INSIST_S = 300.0
 SOON_S = 4 * 3_600
@@ -49,9 +55,11 @@ FAULTS: Mapping[str, float] = {
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """``payments`` were carried to their movement; ``unheard`` calls got no answer at all."""
+    """``payments`` were carried to their movement, ``published`` facts heard by the consumer;
+    ``unheard`` calls got no answer at all."""
 
     payments: int
+    published: int
     kills: Mapping[str, int]
     database_restarts: int
     unheard: int
@@ -87,7 +95,7 @@ def chaos(directory: Path, seconds: float, seed: str) -> Outcome:
             "ROADCALL_SMTP_TIMEOUT_S": "5",
             "ROADCALL_WORKER_POLL_INTERVAL_MS": "200",
         }
-        with running_stack(directory, database, **settings) as stack:
+        with running_stack(directory, database, words=SERVES, **settings) as stack:
             return _lived(stack, server, seconds, Random(seed))
 
 
@@ -98,21 +106,23 @@ def _lived(stack: Stack, server: PostgresServer, seconds: float, random: Random)
         for kind, probability in FAULTS.items():
             stack.fault(kind=kind, probability=probability, seconds=1.5)
         restarts = _strike(cluster, server, seconds, random)
-        struck = _struck(stack)
+        struck = wait_for("a fault of each kind", lambda: _each_struck(stack), STRUCK_WITHIN_S)
         stack.no_faults()
         cluster.wait_whole()
     quiet_after_s = _wait_quiet(stack)
     for payment_id in load.carried:
         stack.wait_status(payment_id, "completed")
+    published = list(heard_in(cluster.published))
     return Outcome(
         payments=len(load.carried),
+        published=len(published),
         kills=cluster.kills,
         database_restarts=restarts,
         unheard=load.unheard,
         statuses=dict(load.statuses),
         struck=struck,
         quiet_after_s=quiet_after_s,
-        violations=asyncio.run(_audited(stack, stack.database.settings["DATABASE_URL"])),
+        violations=asyncio.run(_audited(stack, Publications(published), asked_under(load, stack))),
     )
 
 
@@ -126,10 +136,12 @@ def _fund(stack: Stack) -> None:
 
 
 def _strike(cluster: Cluster, server: PostgresServer, seconds: float, random: Random) -> int:
-    """One kill a second; the database dies, or is stopped, at each third of the time."""
+    """One kill a second, and longer until each process had one; the database dies, or is stopped,
+    at each third of the time."""
     began = time.monotonic()
     restarts = 0
-    while (passed := time.monotonic() - began) < seconds:
+    while (passed := time.monotonic() - began) < seconds or not all(cluster.kills.values()):
+        assert passed < seconds + STRUCK_WITHIN_S, cluster.kills
         cluster.kill_one()
         if passed > seconds * (restarts + 1) / (DATABASE_RESTARTS + 1):
             restarts += 1
@@ -147,10 +159,12 @@ def _restart(server: PostgresServer, random: Random) -> None:
     server.start()
 
 
-def _struck(stack: Stack) -> Mapping[str, int]:
+def _each_struck(stack: Stack) -> Mapping[str, int] | None:
+    """How often each of Stripe's faults struck, once none is missing."""
     listed = stack.stripe("GET", "/_sandbox/faults").body["faults"]
     assert isinstance(listed, list)
-    return {str(one["kind"]): int(one["struck"]) for one in listed}
+    struck = {str(one["kind"]): int(one["struck"]) for one in listed}
+    return struck if all(struck.values()) else None
 
 
 def _wait_quiet(stack: Stack) -> float:
@@ -169,11 +183,12 @@ def _wait_quiet(stack: Stack) -> float:
     return time.monotonic() - began
 
 
-async def _audited(stack: Stack, url: str) -> Sequence[Violation]:
-    store = await open_postgres(url)
+async def _audited(stack: Stack, published: Publications, asked: Asked) -> Sequence[Violation]:
+    store = await open_postgres(stack.database.settings["DATABASE_URL"])
     try:
         stripe = StripeBooks(lambda kind: stack.stripe("GET", f"/_sandbox/state?kinds={kind}").body)
         faults = await Verification(store).verify(lambda _: None)
-        return await audit(stripe, OurBooks(store, datetime.now(UTC), faults))
+        ours = OurBooks(store, datetime.now(UTC), faults, published, asked)
+        return await audit(stripe, ours)
     finally:
         await store.close()

@@ -8,11 +8,15 @@ from dataclasses import dataclass
 from functools import partial
 from random import Random
 
+from tests.chaos.listening_worker import MODULE
 from tests.flows.stack import ServerProcess, Stack, call, free_port, wait_for
 
 STARTS_WITHIN_S = 120.0
-# The shortest that the settings allow: what a killed worker held comes back after it.
-LEASE_S = 30
+# What a killed worker held comes back after it.
+LEASE_S = 10
+
+_API = "roadcall_payments.cli.main"
+SERVES = ("serve", "--no-worker")
 
 
 def _answers(api: ServerProcess, path: str = "/health/ready") -> bool:
@@ -26,36 +30,41 @@ class Member:
     """One process of the service: how it is started, and the one that runs now."""
 
     name: str
+    module: str
     words: Sequence[str]
     changed: Mapping[str, str]
     process: ServerProcess
     kills: int = 0
 
     @property
+    def works(self) -> bool:
+        return self.module == MODULE
+
+    @property
     def up(self) -> bool:
         """Whether it serves or works by now: one that still imports holds nothing, and killing
         it would prove nothing."""
-        if self.words[0] == "worker":
+        if self.works:
             return self.process.log.read_text().count('"working"') > self.kills
         return _answers(self.process, "/health/live")
 
 
 class Cluster:
-    """Two API processes and two workers, beside the stack's sandbox and database."""
+    """Two API processes, of which the stack has started one, and two workers, beside the stack's
+    sandbox and database."""
 
     def __init__(self, stack: Stack, random: Random) -> None:
         self._stack = stack
         self._random = random
-        # The stack's own process is both; here each does one thing.
-        stack.service.kill()
-        second = {"ROADCALL_PORT": str(free_port())}
+        self.published = stack.directory / "published.jsonl"
+        works = (str(self.published),)
+        stack.others.append(stack.service)
         self.members = [
-            self._started("api-1", ("serve", "--no-worker"), {}),
-            self._started("api-2", ("serve", "--no-worker"), second),
-            self._started("worker-1", ("worker",), {}),
-            self._started("worker-2", ("worker",), {}),
+            Member("api-1", _API, SERVES, {}, stack.service),
+            self._started("api-2", _API, SERVES, {"ROADCALL_PORT": str(free_port())}),
+            self._started("worker-1", MODULE, works, {}),
+            self._started("worker-2", MODULE, works, {}),
         ]
-        stack.service = self.members[0].process
         self.wait_whole()
 
     @property
@@ -84,7 +93,7 @@ class Cluster:
 
     def _whole(self, member: Member) -> bool:
         self._supervise()
-        return member.process.running and (member.words[0] == "worker" or _answers(member.process))
+        return member.process.running and (member.works or _answers(member.process))
 
     def _supervise(self) -> None:
         """What a service's supervisor does: start again what ended because it came up while the
@@ -97,9 +106,14 @@ class Cluster:
 
     def _start_again(self, member: Member) -> None:
         self._stack.others.remove(member.process)
-        member.process = self._started(member.name, member.words, member.changed).process
+        member.process = self._started(
+            member.name, member.module, member.words, member.changed
+        ).process
         if member is self.members[0]:
             self._stack.service = member.process
 
-    def _started(self, name: str, words: Sequence[str], changed: Mapping[str, str]) -> Member:
-        return Member(name, words, changed, self._stack.start_beside(name, *words, **changed))
+    def _started(
+        self, name: str, module: str, words: Sequence[str], changed: Mapping[str, str]
+    ) -> Member:
+        process = self._stack.start_beside(name, *words, module=module, **changed)
+        return Member(name, module, words, changed, process)

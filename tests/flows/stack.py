@@ -183,6 +183,7 @@ class Stack:
     sandbox_port: int = field(default_factory=free_port)
     port: int = field(default_factory=free_port)
     api_key: str = field(default=API_KEY, repr=False)
+    words: Sequence[str] = ("serve",)
 
     def __post_init__(self) -> None:
         self.secrets = self.directory / "stripe.json"
@@ -259,7 +260,7 @@ class Stack:
             **self.settings,
             **changed,
         }
-        command = [sys.executable, "-m", "roadcall_payments.cli.main", "serve"]
+        command = [sys.executable, "-m", "roadcall_payments.cli.main", *self.words]
         self.environment = env
         log = self.directory / "service.log"
         return ServerProcess(command, env, log, f"http://127.0.0.1:{self.port}")
@@ -267,10 +268,12 @@ class Stack:
     def restart_service(self, **changed: str) -> None:
         self.service = self.start_service(**changed)
 
-    def start_beside(self, name: str, *words: str, **changed: str) -> ServerProcess:
+    def start_beside(
+        self, name: str, *words: str, module: str = "roadcall_payments.cli.main", **changed: str
+    ) -> ServerProcess:
         """Another process of the service's on the same data, gone when the stack is."""
         env = {**self.environment, **changed}
-        command = [sys.executable, "-m", "roadcall_payments.cli.main", *words]
+        command = [sys.executable, "-m", module, *words]
         url = f"http://127.0.0.1:{env['ROADCALL_PORT']}"
         process = ServerProcess(command, env, self.directory / f"{name}.log", url)
         self.others.append(process)
@@ -367,15 +370,20 @@ class Stack:
 
 @contextlib.contextmanager
 def running_stack(
-    directory: Path, database: Database | None = None, **settings: str
+    directory: Path,
+    database: Database | None = None,
+    *,
+    words: Sequence[str] = ("serve",),
+    **settings: str,
 ) -> Iterator[Stack]:
-    """A stack that is gone afterwards, whatever happened; on a SQLite file unless told."""
+    """A stack that is gone afterwards, whatever happened; on a SQLite file unless told. ``words``
+    are the command that its service runs."""
     kept_in = database or sqlite_in(directory)
     mailbox = Mailbox()
     mailbox.controller.start()
     stack: Stack | None = None
     try:
-        stack = Stack(directory, mailbox, kept_in, settings)
+        stack = Stack(directory, mailbox, kept_in, settings, words=words)
         yield stack
     finally:
         if stack is not None:
