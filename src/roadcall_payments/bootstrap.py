@@ -1,4 +1,7 @@
-"""The only file that joins ports to adapters: it reads like a parts list, from the edge inward."""
+"""Where ports are joined to adapters: it reads like a parts list, from the edge inward.
+
+Only this file and ``bootstrap_database.py`` import adapters.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +9,14 @@ import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from roadcall_payments.bootstrap_database import open_checkpoints, open_store
 from roadcall_payments.clock import SystemClock, SystemIds
 from roadcall_payments.commit import Commit
 from roadcall_payments.config import Settings
-from roadcall_payments.domain.errors import InvalidInput, StoreUnavailable
+from roadcall_payments.domain.errors import InvalidInput
 from roadcall_payments.domain.events import Bearer
-from roadcall_payments.domain.people import Actor
 from roadcall_payments.event_bus import InProcessBus
 from roadcall_payments.measures import Measures, count
 from roadcall_payments.ports import (
@@ -56,7 +57,6 @@ from roadcall_payments.workflows.webhook_inbox import WebhookInbox
 from roadcall_payments.workflows.write_path import WritePath
 
 if TYPE_CHECKING:
-    from roadcall_payments.stores.sqlite.backup import Copied
     from roadcall_payments.tracing import Tracing
 
 
@@ -105,7 +105,7 @@ async def open_service(settings: Settings, *, migrates: bool = True) -> AsyncIte
     secrets = _secret_source(settings)
     await _refuse_live_drills(settings, secrets)
     async with AsyncExitStack() as opened:
-        store = await _open_store(settings, migrates=migrates)
+        store = await open_store(settings, migrates=migrates)
         opened.push_async_callback(store.close)
         gateway = _open_gateway(settings, secrets, clock, ids)
         opened.push_async_callback(gateway.close)
@@ -148,7 +148,7 @@ def join(
     notices = _notices(settings, store, clock, vendors, notifiers)
     bus = InProcessBus()
     relay = OutboxRelay(store, bus, settings.relay_batch_size)
-    checkpoints = _checkpoints(settings, store, clock)
+    checkpoints = open_checkpoints(settings, store, clock)
     guard = RestoreGuard(store, checkpoints, switch)
     measures = Measures(store, clock)
     handlers = _handlers(relay, webhook_inbox, attention, notices, store, tracing)
@@ -229,88 +229,6 @@ def _worker(
         Duty("ledger_balance", measures.balance, measures.at_end),
     ]
     return Worker(store, clock, ids, handlers, retry_rules_of(settings), pace_of(settings), duties)
-
-
-def back_up_database(settings: Settings, file: Path) -> Copied:
-    """Copy the SQLite database to ``file``; the service may run. Raises InvalidInput for another
-    database, and for a file that is there."""
-    _must_be_sqlite(settings)
-    from roadcall_payments.stores.sqlite.backup import back_up
-
-    return back_up(settings.sqlite_path, file)
-
-
-async def restore_database(settings: Settings, file: Path, actor: Actor) -> datetime:
-    """Put a backup in the SQLite database's place, held (M18); the time at which its books end.
-
-    Raises InvalidInput for another database and for no sound backup, StatusForbids while a
-    process has the database open.
-    """
-    _must_be_sqlite(settings)
-    from roadcall_payments.stores.sqlite.backup import restoring
-    from roadcall_payments.stores.sqlite.store import open_sqlite
-
-    clock = SystemClock(settings.clock_offset_s)
-    with restoring(file, settings.sqlite_path) as draft:
-        store = open_sqlite(draft)
-        try:
-            switch = MovementsSwitch(WritePath(store, clock, SystemIds(clock)), store)
-            guard = RestoreGuard(store, _checkpoints(settings, store, clock), switch)
-            return await guard.hold(actor, f"restored from {file.name}")
-        finally:
-            await store.close()
-
-
-def _must_be_sqlite(settings: Settings) -> None:
-    for name, value in (
-        ("DATABASE_URL", settings.postgres_url),
-        ("TABLE_NAME", settings.table_name),
-    ):
-        if value is not None:
-            raise InvalidInput(
-                name, "Its own tools back this database up and restore it: docs/operating.md."
-            )
-
-
-async def migrate_database(settings: Settings) -> None:
-    """Bring the database to this version's schema. Raises StoreUnavailable."""
-    store = await _open_store(settings, migrates=True)
-    await store.close()
-
-
-async def _open_store(settings: Settings, *, migrates: bool) -> Store:
-    if settings.table_name is not None:
-        raise InvalidInput(
-            "TABLE_NAME",
-            "This version keeps its data in SQLite or PostgreSQL: unset it, and set DATABASE_URL.",
-        )
-    if settings.postgres_url is not None:
-        from roadcall_payments.stores.postgres import open_postgres
-
-        try:
-            return await open_postgres(settings.postgres_url, migrates=migrates)
-        except StoreUnavailable as error:
-            raise StoreUnavailable(f"{settings.database_place}: {error.message}") from error
-    from roadcall_payments.stores.sqlite.store import open_sqlite
-
-    return open_sqlite(settings.sqlite_path)
-
-
-def _checkpoints(settings: Settings, store: Store, clock: Clock) -> Checkpoints:
-    from roadcall_payments.checkpoint_files.head_index import ScratchHeadIndex
-    from roadcall_payments.checkpoint_files.keys import FileCheckpointKeys
-    from roadcall_payments.checkpoint_files.log import FileCheckpointLog
-
-    return Checkpoints(
-        store,
-        FileCheckpointLog(settings.checkpoint_log_dir),
-        FileCheckpointKeys(
-            settings.checkpoint_key_path, makes_key=settings.checkpoint_key_file is None
-        ),
-        ScratchHeadIndex(),
-        clock,
-        timedelta(seconds=settings.checkpoint_interval_s),
-    )
 
 
 def _secret_source(settings: Settings) -> SecretSource:

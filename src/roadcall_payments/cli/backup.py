@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from roadcall_payments.bootstrap import back_up_database, restore_database
+from roadcall_payments.bootstrap_database import back_up_database, restore_database
 from roadcall_payments.cli.service import (
     failed,
     must_have_database,

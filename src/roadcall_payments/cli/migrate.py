@@ -6,7 +6,7 @@ import asyncio
 
 import click
 
-from roadcall_payments.bootstrap import migrate_database
+from roadcall_payments.bootstrap_database import migrate_database
 from roadcall_payments.cli.service import failed, read_settings
 from roadcall_payments.domain.errors import RoadcallError
 
