@@ -11,6 +11,7 @@ from roadcall_payments.domain.money import Money
 from roadcall_payments.stripe_gateway.amounts import (
     CURRENCIES,
     from_stripe,
+    multiple_of,
     payout_refusal_of,
     refusal_of,
     to_stripe,
@@ -117,3 +118,11 @@ def test_payouts_of_some_currencies_have_no_decimals(currency: str) -> None:
 @pytest.mark.parametrize("amount", [Money(0, "usd"), Money(-1, "usd"), Money(15, "kwd")])
 def test_a_payout_is_positive_and_carriable(amount: Money) -> None:
     assert payout_refusal_of(amount) is not None
+
+
+@pytest.mark.parametrize(
+    ("currency", "step"), [("usd", 1), ("jpy", 1), ("isk", 1), ("kwd", 10), ("mga", 100)]
+)
+def test_what_an_amount_is_a_multiple_of(currency: str, step: int) -> None:
+    assert multiple_of(currency) == step
+    assert refusal_of(Money(step * 20_000, currency)) is None

@@ -115,3 +115,29 @@ def test_whatever_the_amounts_every_fact_balances(
     ]
     for fact in facts:
         assert unbalanced(postings(fact)) == {}
+
+
+def test_a_transfer_less_by_a_debt_pays_the_debt() -> None:
+    done = e.PaymentCompleted(
+        1,
+        e.PayerType.BACK_OFFICE,
+        "tr_1",
+        Money(10_000, "usd"),
+        "acct_platform",
+        False,
+        "co_1",
+        "ve_1",
+        e.Source.ANSWER,
+        destination="acct_vendor",
+        set_off=Money(4_000, "usd"),
+    )
+    lines = {(line.book, line.account): 0 for line in postings(done)}
+    for line in postings(done):
+        lines[line.book, line.account] += line.amount_cents
+    assert lines == {
+        ("acct_platform", "fleet_receivable:co_1"): 10_000,
+        ("acct_platform", "stripe_clearing"): -6_000,
+        ("acct_platform", "vendor_payable:ve_1"): -4_000,
+        ("acct_vendor", "stripe_balance"): 6_000,
+        ("acct_vendor", "earnings"): -6_000,
+    }

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from roadcall_payments.domain import disputes_seen
 from roadcall_payments.domain import events as e
 from roadcall_payments.domain.money import Money
-from roadcall_payments.domain.outcomes import PURPOSE_DRIVER, PURPOSE_VENDOR, purpose_of
+from roadcall_payments.domain.outcomes import PURPOSE_DRIVER, PURPOSE_VENDOR, SET_OFF, purpose_of
 from roadcall_payments.domain.payment import Payment, Status
 from roadcall_payments.domain.stray import Stray
 from roadcall_payments.domain.stripe_objects import (
@@ -24,6 +24,7 @@ from roadcall_payments.domain.stripe_objects import (
 
 APPROVAL_LOST = "approval_lost"
 _ATTEMPT_DIGITS_MAX = 4
+_SET_OFF_DIGITS_MAX = 15
 # The statuses from which our own books would start an attempt of their own: the lost one is first.
 _BEFORE_THE_ATTEMPT = (Status.PENDING_APPROVAL, Status.APPROVED, Status.FAILED)
 
@@ -54,7 +55,7 @@ def fits(payment: Payment, found: PaymentIntent | Transfer, identity: StripeIden
     claim = claim_of(found)
     if claim is None or claim.payment_id != payment.id or claim.purpose != purpose_of(payment):
         return False
-    if found.livemode != identity.livemode or found.amount != payment.amount:
+    if found.livemode != identity.livemode or _whole(found) != payment.amount:
         return False
     if payment.account is not None:
         ours = StripeIdentity(payment.account, bool(payment.livemode))
@@ -63,6 +64,19 @@ def fits(payment: Payment, found: PaymentIntent | Transfer, identity: StripeIden
     if isinstance(found, PaymentIntent):
         return True
     return payment.destination in (None, found.destination)
+
+
+def set_off_of(found: PaymentIntent | Transfer) -> Money | None:
+    """What a transfer's metadata say that it is less by."""
+    said = found.metadata.get(SET_OFF, "")
+    if isinstance(found, PaymentIntent) or not (said.isascii() and said.isdigit()):
+        return None
+    return Money(int(said), found.amount.currency) if len(said) <= _SET_OFF_DIGITS_MAX else None
+
+
+def _whole(found: PaymentIntent | Transfer) -> Money:
+    set_off = set_off_of(found)
+    return found.amount + set_off if set_off else found.amount
 
 
 def lost_attempt(payment: Payment, found: PaymentIntent | Transfer) -> int | None:
@@ -88,7 +102,7 @@ def adopted(
     """
     destination = found.destination if isinstance(found, Transfer) else None
     facts: list[e.PaymentFact] = [
-        e.AttemptAdopted(number, request, destination, found.id, found.created)
+        e.AttemptAdopted(number, request, destination, found.id, found.created, set_off_of(found))
     ]
     if payment.status is Status.PENDING_APPROVAL:
         detail = "Stripe has its money, the books have no approval: it was lost with the restore"

@@ -14,7 +14,7 @@ class AttemptAdopted:
     """Stripe has an object of an attempt whose facts were lost with a restore (M6, M18).
 
     ``request`` is what we would send for it today; what was sent is lost with its facts.
-    ``started_at`` is when Stripe made the object.
+    ``started_at`` is when Stripe made the object. ``set_off``: what it says it was less by.
     """
 
     attempt: int
@@ -22,6 +22,7 @@ class AttemptAdopted:
     destination: str | None
     object_id: str
     started_at: datetime
+    set_off: Money | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -175,12 +175,16 @@ class PaymentCancelled:
 
 @dataclass(frozen=True, slots=True)
 class ProcessingStarted:
-    """The intent, committed before the call, with exactly what will be sent (M4)."""
+    """The intent, committed before the call, with exactly what will be sent (M4).
+
+    A transfer is less by ``set_off``, which pays debts of the vendor's (M22).
+    """
 
     attempt: int
     request: StripeRequest
     destination: str | None
     by: str
+    set_off: Money | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,7 +269,7 @@ class AttemptVoided:
 @dataclass(frozen=True, slots=True)
 class PaymentCompleted:
     """The money moved. Booked in the books of ``account`` and, for a transfer, of
-    ``destination`` (M38)."""
+    ``destination`` (M38). Of ``amount``, ``set_off`` was not transferred: it paid debts (M22)."""
 
     attempt: int
     payer_type: PayerType
@@ -279,6 +283,7 @@ class PaymentCompleted:
     charge_id: str | None = None
     destination: str | None = None
     request_id: str | None = None
+    set_off: Money | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,8 @@ KEY_DEADLINE = timedelta(hours=23)
 
 PURPOSE_DRIVER = "driver_payment"
 PURPOSE_VENDOR = "vendor_payment"
+# The transfer's metadata that tells what it is less by, where it is.
+SET_OFF = "setOffCents"
 
 # Refusals that no other card, balance or moment will cure.
 _NOT_RETRYABLE = frozenset(
@@ -52,18 +54,32 @@ def is_on_record(
     return ours and held == found.id
 
 
+def attempt_of(payment: Payment, transfer: Transfer) -> int:
+    """The attempt that made a transfer of the payment's."""
+    claimed = transfer.metadata.get("attempt")
+    known = (n for n in range(1, payment.attempts + 1) if claimed == str(n))
+    return next(known, payment.attempts)
+
+
 def is_ours(payment: Payment, found: PaymentIntent | Transfer, account: str) -> bool:
     """Whether an object we hold no ref for is the open attempt's own (M13): purpose, payment,
-    attempt, amount, account and mode must all agree."""
+    attempt, its amount, account and mode must all agree."""
     if payment.account != account or payment.livemode != found.livemode:
         return False
     claimed = found.metadata
     if claimed.get("paymentId") != payment.id or claimed.get("purpose") != purpose_of(payment):
         return False
     attempts = {str(n) for n in range(1, payment.attempts + 1)}
-    if claimed.get("attempt") not in attempts or found.amount != payment.amount:
+    if claimed.get("attempt") not in attempts:
         return False
-    return isinstance(found, PaymentIntent) or found.destination == payment.destination
+    if isinstance(found, PaymentIntent):
+        return found.amount == payment.amount
+    return _is_what_was_sent(payment, found)
+
+
+def _is_what_was_sent(payment: Payment, transfer: Transfer) -> bool:
+    sent = payment.amount - payment.set_off(attempt_of(payment, transfer))
+    return transfer.amount == sent and transfer.destination == payment.destination
 
 
 def is_open_attempts(payment: Payment, found: PaymentIntent | Transfer, account: str) -> bool:
@@ -256,17 +272,19 @@ def transfer_seen(
     if payment.status is Status.APPROVED:
         # The attempt that comes looks first and adopts it (M6).
         return ()
-    agrees = transfer.amount == payment.amount and transfer.destination == payment.destination
+    agrees = _is_what_was_sent(payment, transfer)
     if payment.status not in (Status.PROCESSING, Status.FAILED) or not agrees:
         reason = f"the payment is {payment.status}" if agrees else "it is not what was approved"
         return _stray(payment, transfer.id, "transfer", -transfer.amount, reason, "reverse")
     if payment.account is None:
         return anomaly(payment, "transfer_without_attempt", "", transfer.id)
+    attempt = attempt_of(payment, transfer)
+    set_off = payment.set_off(attempt)
     done = e.PaymentCompleted(
-        attempt=payment.attempts,
+        attempt=attempt,
         payer_type=payment.payer_type,
         object_id=transfer.id,
-        amount=transfer.amount,
+        amount=payment.amount,
         account=payment.account,
         livemode=transfer.livemode,
         company_id=payment.company_id,
@@ -274,6 +292,7 @@ def transfer_seen(
         source=source,
         destination=transfer.destination,
         request_id=request_id,
+        set_off=set_off if set_off.amount_cents else None,
     )
     waits = Unbooked(transfer.id, -transfer.amount)
     return (done, *booking(payment, waits, transfer.balance_transaction))

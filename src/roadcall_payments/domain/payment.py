@@ -111,6 +111,14 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
+class AttemptSetOff:
+    """By how much the transfer of an attempt is less than the payment (M22)."""
+
+    attempt: int
+    amount_cents: int
+
+
+@dataclass(frozen=True, slots=True)
 class Confirmation:
     """A confirm call of the one PaymentIntent; ``open`` until its answer is known (M3)."""
 
@@ -167,6 +175,8 @@ class Payment:
     approvals_since: datetime | None = None
     destination: str | None = None
     attempt: Attempt | None = None
+    # Of every attempt that had one: Stripe may turn out to have made any of them (M6).
+    set_offs: tuple[AttemptSetOff, ...] = ()
     # When the first attempt began: nothing of ours at Stripe is older (M6).
     processing_since: datetime | None = None
     confirmation: Confirmation | None = None
@@ -200,6 +210,11 @@ class Payment:
     @property
     def attempts(self) -> int:
         return self.attempt.number if self.attempt else 0
+
+    def set_off(self, attempt: int) -> Money:
+        """What the transfer of an attempt leaves out, to pay debts of the vendor's."""
+        cents = sum(one.amount_cents for one in self.set_offs if one.attempt == attempt)
+        return Money(cents, self.amount.currency)
 
     @property
     def intent_open(self) -> bool:

@@ -11,6 +11,7 @@ from roadcall_payments.domain.money import Money
 from roadcall_payments.domain.payment import (
     TRANSITIONS,
     Attempt,
+    AttemptSetOff,
     Cancellation,
     Confirmation,
     Failure,
@@ -130,6 +131,7 @@ def _moved(p: Payment, fact: e.PaymentFact, at: datetime) -> Payment:
             return replace(
                 p,
                 attempt=Attempt(fact.attempt, fact.request, started_at),
+                set_offs=_set_offs(p, fact),
                 processing_since=min(p.processing_since or started_at, started_at),
                 destination=fact.destination,
                 awaiting=e.Awaiting.STRIPE,
@@ -190,6 +192,15 @@ def _moved(p: Payment, fact: e.PaymentFact, at: datetime) -> Payment:
     raise BrokenInvariant(f"No rule folds {type(fact).__name__}.")
 
 
+def _set_offs(
+    p: Payment, fact: e.ProcessingStarted | e.AttemptAdopted
+) -> tuple[AttemptSetOff, ...]:
+    if fact.set_off is None:
+        return p.set_offs
+    others = tuple(one for one in p.set_offs if one.attempt != fact.attempt)
+    return (*others, AttemptSetOff(fact.attempt, fact.set_off.amount_cents))
+
+
 def _closed_attempt(p: Payment) -> Attempt | None:
     return replace(p.attempt, open=False) if p.attempt and p.attempt.open else p.attempt
 
@@ -224,7 +235,8 @@ def _unknown(p: Payment, fact: e.OutcomeUnknown, at: datetime) -> Payment:
 def _completed(p: Payment, fact: e.PaymentCompleted, at: datetime) -> Payment:
     driver = fact.payer_type is e.PayerType.DRIVER_IC
     booked_as = fact.charge_id or fact.object_id
-    moved = fact.amount if driver else -fact.amount
+    transferred = fact.amount - fact.set_off if fact.set_off else fact.amount
+    moved = fact.amount if driver else -transferred
     return replace(
         _answered(p),
         attempt=_closed_attempt(p),

@@ -123,9 +123,13 @@ def _completed(fact: PaymentCompleted) -> tuple[Posting, ...]:
     if fact.destination is None:
         raise BrokenInvariant("A completed transfer names no destination.")
     receivable = f"fleet_receivable:{fact.company_id}"
-    return _pair(fact.account, receivable, "stripe_clearing", fact.amount) + _pair(
-        fact.destination, "stripe_balance", "earnings", fact.amount
+    sent = fact.amount - fact.set_off if fact.set_off else fact.amount
+    lines = _pair(fact.account, receivable, "stripe_clearing", sent) + _pair(
+        fact.destination, "stripe_balance", "earnings", sent
     )
+    if fact.set_off is None:
+        return lines
+    return lines + _pair(fact.account, receivable, f"vendor_payable:{fact.vendor_id}", fact.set_off)
 
 
 def _borne_by(fact: DisputeClosed) -> str:

@@ -115,6 +115,10 @@ class Gateway(Protocol):
         """The same for giving some of a payment back, which knows no smallest amount."""
         ...
 
+    def multiple_of(self, currency: str) -> int:
+        """What an amount that we send must be a multiple of, in our minor units (M38)."""
+        ...
+
     # Pure: what would be sent. ``identity`` goes into the stored request (M4, M18).
     def payment_intent_request(
         self, payment: Payment, *, key: str, attempt: int, identity: StripeIdentity
@@ -133,6 +137,7 @@ class Gateway(Protocol):
         attempt: int,
         destination: str,
         identity: StripeIdentity,
+        set_off: Money | None = None,
     ) -> StripeRequest: ...
     def payout_request(
         self, payout_id: str, amount: Money, *, key: str, account: str, identity: StripeIdentity

@@ -78,6 +78,11 @@ def payout_refusal_of(amount: Money) -> str | None:
     return _misfit(amount, _PAYOUT_MULTIPLES)
 
 
+def multiple_of(currency: str) -> int:
+    """What an amount that we send must be a multiple of, in our minor units (M38)."""
+    return _step(currency, _MULTIPLES)
+
+
 def to_stripe(amount: Money) -> int:
     """``amount`` in Stripe's units. Raises InvalidInput for what Stripe cannot carry exactly."""
     problem = _misfit(amount, _MULTIPLES)
@@ -105,12 +110,16 @@ def _misfit(amount: Money, multiples: dict[str, int]) -> str | None:
     currency = amount.currency
     if currency not in CURRENCIES:
         return f"Stripe does not support the currency {currency}."
-    numerator, denominator = _ratio(currency)
-    # The smallest step of ours that lands on a multiple of Stripe's.
-    step = multiples.get(currency, 1) * denominator // numerator
-    if step > 1 and amount.amount_cents % step:
+    step = _step(currency, multiples)
+    if amount.amount_cents % step:
         return f"Stripe takes {currency} in multiples of {step} minor units only."
     return None
+
+
+def _step(currency: str, multiples: dict[str, int]) -> int:
+    """The smallest step of ours that lands on a multiple of Stripe's."""
+    numerator, denominator = _ratio(currency)
+    return max(multiples.get(currency, 1) * denominator // numerator, 1)
 
 
 @lru_cache(maxsize=256)

@@ -6,7 +6,7 @@ from roadcall_payments.domain.money import Money
 from roadcall_payments.domain.payment import Payment
 from roadcall_payments.domain.refund import Refund
 from roadcall_payments.domain.stripe_objects import StripeIdentity, StripeRequest
-from roadcall_payments.stripe_gateway import requests
+from roadcall_payments.stripe_gateway import amounts, requests
 
 
 class DerivedRequests:
@@ -14,6 +14,9 @@ class DerivedRequests:
 
     def __init__(self, redirects: requests.Redirects | None = None) -> None:
         self._redirects = redirects or requests.Redirects()
+
+    def multiple_of(self, currency: str) -> int:
+        return amounts.multiple_of(currency)
 
     def payment_intent_request(
         self, payment: Payment, *, key: str, attempt: int, identity: StripeIdentity
@@ -46,9 +49,15 @@ class DerivedRequests:
         attempt: int,
         destination: str,
         identity: StripeIdentity,
+        set_off: Money | None = None,
     ) -> StripeRequest:
         return requests.transfer_request(
-            payment, key=key, attempt=attempt, destination=destination, identity=identity
+            payment,
+            key=key,
+            attempt=attempt,
+            destination=destination,
+            identity=identity,
+            set_off=set_off,
         )
 
     def payout_request(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from roadcall_payments.domain.errors import BrokenInvariant, InvalidInput
 from roadcall_payments.domain.money import Money
+from roadcall_payments.domain.outcomes import SET_OFF
 from roadcall_payments.domain.payment import Payment
 from roadcall_payments.domain.refund import Refund
 from roadcall_payments.domain.stripe_objects import Operation, StripeIdentity, StripeRequest
@@ -78,15 +79,28 @@ def cancel_request(payment: Payment, *, key: str, identity: StripeIdentity) -> S
 
 
 def transfer_request(
-    payment: Payment, *, key: str, attempt: int, destination: str, identity: StripeIdentity
+    payment: Payment,
+    *,
+    key: str,
+    attempt: int,
+    destination: str,
+    identity: StripeIdentity,
+    set_off: Money | None = None,
 ) -> StripeRequest:
-    """Move a back-office payment to the vendor's connected account."""
+    """Move a back-office payment, less ``set_off``, to the vendor's connected account.
+
+    The metadata tell of the set-off too: after a restore they may be all that does (M18).
+    """
+    metadata, amount = _metadata("vendor_payment", payment, attempt), payment.amount
+    if set_off is not None:
+        metadata[SET_OFF] = str(set_off.amount_cents)
+        amount -= set_off
     params: Params = {
-        "amount": to_stripe(payment.amount),
+        "amount": to_stripe(amount),
         "currency": payment.amount.currency,
         "destination": destination,
         "transfer_group": payment.id,
-        "metadata": _metadata("vendor_payment", payment, attempt),
+        "metadata": metadata,
         "expand": [_EXPAND_OWN],
     }
     return _request(Operation.CREATE_TRANSFER, "/v1/transfers", params, key=key, identity=identity)

@@ -193,7 +193,12 @@ class DriftRepair:
             )
         key = commands.attempt_key(Operation.CREATE_TRANSFER, payment, number)
         return self._gateway.transfer_request(
-            payment, key=key, attempt=number, destination=found.destination, identity=identity
+            payment,
+            key=key,
+            attempt=number,
+            destination=found.destination,
+            identity=identity,
+            set_off=drift.set_off_of(found),
         )
 
     async def _look_at_open_payments(self, identity: StripeIdentity, report: DriftReport) -> None:

@@ -26,9 +26,18 @@ from roadcall_payments.commit import (
     StreamWrite,
     TextWrite,
     Unique,
+    stream_of,
 )
 from roadcall_payments.domain import events as e
-from roadcall_payments.domain import movements, payment, payment_fold, payout, stray, vendor
+from roadcall_payments.domain import (
+    movements,
+    payment,
+    payment_fold,
+    payout,
+    stray,
+    transfer_ends,
+    vendor,
+)
 from roadcall_payments.domain.errors import (
     BrokenInvariant,
     ContendedStream,
@@ -161,7 +170,8 @@ class WritePath:
 
         ``decide`` is pure: it may run again after a conflict. ``answers`` gives the idempotency
         record's answer for the state decided, None to leave it open. ``loaded``: the stream as the
-        caller has just read it; it is read again only after a conflict.
+        caller has just read it; it is read again only after a conflict. What a transfer's end
+        means for its vendor's debts is written with it (M22).
 
         Raises what ``decide`` raises; AlreadyTaken for a lost ref, inbox row or idempotency
         record; ContendedStream after many conflicts; StoreUnavailable when the fate of the commit
@@ -171,7 +181,8 @@ class WritePath:
             loaded = loaded or await self.store.load(stream)
             facts = tuple(decide(_state(loaded)))
             own: _Decided[S] = self._decided(stream, loaded, facts, actor)
-            if await self._is_written((own,), inbox, opens, answers, texts):
+            debts = await self._debts_after(own, actor)
+            if await self._is_written((own, *debts), inbox, opens, answers, texts):
                 return Written(own.reached, own.seq, facts)
             loaded = None
         raise _contended(stream)
@@ -211,6 +222,22 @@ class WritePath:
         result = await self._commit(Commit(inbox=row))
         if isinstance(result, Conflict):
             raise AlreadyTaken(result)
+
+    async def _debts_after(self, own: _Decided[State], actor: Actor) -> tuple[_Decided[State], ...]:
+        """A transfer's end settles in the same commit what it had reserved of debts (M22)."""
+        if not isinstance(own.before, payment.Payment):
+            return ()
+        ends = transfer_ends.ends_of(own.before, own.facts)
+        if not ends:
+            return ()
+        stream = stream_of("vendor", own.before.vendor_id)
+        loaded = await self.store.load(stream)
+        before: vendor.Vendor | None = _state(loaded)
+        if before is None:
+            raise BrokenInvariant(f"{stream} has a debt set off, and is not there.")
+        facts = transfer_ends.debt_facts(before.debts, ends, self.clock.now())
+        decided: _Decided[State] = self._decided(stream, loaded, facts, actor)
+        return (decided,)
 
     async def _is_written(
         self,

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from roadcall_payments.domain import commands
 from roadcall_payments.domain.errors import CredentialsRejected, StripeUnavailable
+from roadcall_payments.domain.money import Money
 from roadcall_payments.domain.payment import Payment
 from roadcall_payments.domain.stripe_objects import (
     Operation,
@@ -169,10 +170,16 @@ class _PaysAnother(Wrong):
         attempt: int,
         destination: str,
         identity: StripeIdentity,
+        set_off: Money | None = None,
     ) -> StripeRequest:
         another, self._last = self._last or destination, destination
         return self.right.transfer_request(
-            payment, key=key, attempt=attempt, destination=another, identity=identity
+            payment,
+            key=key,
+            attempt=attempt,
+            destination=another,
+            identity=identity,
+            set_off=set_off,
         )
 
 
@@ -189,9 +196,15 @@ class _ThroughFloat(Wrong):
         attempt: int,
         destination: str,
         identity: StripeIdentity,
+        set_off: Money | None = None,
     ) -> StripeRequest:
         request = self.right.transfer_request(
-            payment, key=key, attempt=attempt, destination=destination, identity=identity
+            payment,
+            key=key,
+            attempt=attempt,
+            destination=destination,
+            identity=identity,
+            set_off=set_off,
         )
         params = json.loads(request.params)
         params["amount"] = int(params["amount"] / 100 * 100)

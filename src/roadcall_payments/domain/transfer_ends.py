@@ -1,0 +1,75 @@
+"""What the end of a transfer means for its vendor's debt (M22). Pure.
+
+Whoever writes a transfer's outcome writes this with it, in one commit: the write path sees to it,
+so that no workflow has to remember.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from roadcall_payments.domain import commands, debt
+from roadcall_payments.domain import events as e
+from roadcall_payments.domain.debt import Debts
+from roadcall_payments.domain.money import Money
+from roadcall_payments.domain.payment import Payment
+from roadcall_payments.domain.stripe_objects import Operation, StripeIdentity
+
+
+@dataclass(frozen=True, slots=True)
+class TransferEnd:
+    """The transfer ``key`` has ended. ``set_off``: what it went out less by, from ``identity``'s
+    account; None: it did not go out."""
+
+    key: str
+    payment_id: str
+    set_off: Money | None = None
+    identity: StripeIdentity | None = None
+
+
+def ends_of(payment: Payment, facts: Sequence[e.Fact]) -> tuple[TransferEnd, ...]:
+    """The ends, in ``facts``, of transfers that were to set off debts; ``payment`` is as it was
+    before them."""
+    ends: list[TransferEnd] = []
+    for fact in facts:
+        match fact:
+            case e.PaymentCompleted():
+                ends += _completed(payment, fact)
+            case e.PaymentFailed() | e.AttemptVoided():
+                ends += _gone(payment, except_for=None)
+    return tuple(ends)
+
+
+def debt_facts(debts: Debts, ends: Sequence[TransferEnd], at: datetime) -> debt.Facts:
+    """What those ends do to the vendor's debts."""
+    facts: list[e.DebtFact] = []
+    for end in ends:
+        if end.set_off is not None and end.identity is not None:
+            news = debt.settle(debts, end.key, end.payment_id, end.set_off, end.identity)
+        else:
+            news = debt.release(debts, end.key)
+        for fact in news:
+            debts = debt.apply(debts, fact, at)
+        facts += news
+    return tuple(facts)
+
+
+def _completed(payment: Payment, done: e.PaymentCompleted) -> list[TransferEnd]:
+    """Only one attempt can have made the transfer: what others reserved is free again."""
+    ends = _gone(payment, except_for=done.attempt)
+    if done.set_off is not None:
+        identity = StripeIdentity(done.account, done.livemode)
+        key = _key(payment, done.attempt)
+        ends.append(TransferEnd(key, payment.id, done.set_off, identity))
+    return ends
+
+
+def _gone(payment: Payment, *, except_for: int | None) -> list[TransferEnd]:
+    attempts = [one.attempt for one in payment.set_offs if one.attempt != except_for]
+    return [TransferEnd(_key(payment, attempt), payment.id) for attempt in attempts]
+
+
+def _key(payment: Payment, attempt: int) -> str:
+    return commands.attempt_key(Operation.CREATE_TRANSFER, payment, attempt)
