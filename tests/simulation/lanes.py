@@ -45,7 +45,9 @@ class TurnLane(Generic[JobT, AnswerT]):
         if len(self._gathered) + len(jobs) > self._waiting_max:
             raise StoreUnavailable("The store is overloaded.", retry_after_s=1)
         loop = asyncio.get_running_loop()
-        submissions = [Submission[JobT, AnswerT](job, loop.create_future()) for job in jobs]
+        submissions: list[Submission[JobT, AnswerT]] = [
+            Submission(job, loop.create_future()) for job in jobs
+        ]
         if not self._gathered:
             loop.call_soon(self._flush)
         self._gathered += submissions

@@ -23,7 +23,7 @@ from roadcall_payments.config import Settings
 from roadcall_payments.domain.errors import InvalidInput, RoadcallError
 from roadcall_payments.ports import Channel, Gateway, Queue, Store
 from roadcall_payments.stores.instants import from_micros
-from roadcall_payments.stores.lane import AtOnce, Submission
+from roadcall_payments.stores.lane import Submission
 from roadcall_payments.stores.sqlite.connection import BUSY_SECONDS_MAX
 from roadcall_payments.stores.sqlite.schema_version import migrate
 from roadcall_payments.stores.sqlite.store import SqliteStore
@@ -103,7 +103,7 @@ class World:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._bell: asyncio.Future[None] | None = None
         self._settings = _settings(self.directory)
-        self._path = self._settings.sqlite_path
+        self.database = self._path = self._settings.sqlite_path
         # The production code makes the schema, once; processes then open the file as it is.
         migrate(self._path)
         self._peek = sqlite3.connect(self._path, isolation_level=None)
@@ -163,19 +163,8 @@ class World:
             cuts.append(made.cut)
             return made
 
-        def looking_up(
-            name: str,
-            work: Callable[[Sequence[Submission[JobT, AnswerT]]], None],
-            *,
-            waiting_max: int,
-            batch_max: int,
-            at_end: Callable[[], None],
-        ) -> AtOnce[JobT, AnswerT]:
-            cuts.append(at_end)
-            return AtOnce(name, work, waiting_max=waiting_max, batch_max=batch_max, at_end=at_end)
-
         ids = SeededIds(process.clock, self._ids_random)
-        real = SqliteStore(self._path, BUSY_SECONDS_MAX, lane, looking_up)
+        real = SqliteStore(self._path, BUSY_SECONDS_MAX, lane)
         troubled = TroubledStore(real, self.faults, self._ring)
         gateway = StripeGateway(
             self.desk,

@@ -1,32 +1,46 @@
-"""What a reading thread does with a batch: each job alone, on its own connection."""
+"""What is read, each job alone, on a connection of its own."""
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
+from roadcall_payments.domain.errors import RoadcallError
 from roadcall_payments.stores.lane import Submission
 from roadcall_payments.stores.sqlite.connection import classified, connect_reader
+
+T = TypeVar("T")
 
 ReadJob = Callable[[sqlite3.Connection], object]
 
 
 class Reader:
-    """Owned by its thread. After a failure the connection is opened anew."""
+    """Owned by one thread. After a failure the connection is opened anew."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._db: sqlite3.Connection | None = None
 
     def work(self, batch: Sequence[Submission[ReadJob, object]]) -> None:
+        """What a reading thread does with a batch."""
         for one in batch:
             try:
-                one.answer = one.job(self._connected())
-            except Exception as error:  # noqa: BLE001  # a job's error is answered to its caller
-                one.error = classified(error)
-                if isinstance(error, sqlite3.Error):
-                    self.close()
+                one.answer = self.look(one.job)
+            except RoadcallError as error:
+                one.error = error
+
+    def look(self, job: Callable[[sqlite3.Connection], T]) -> T:
+        """Raises the job's own RoadcallError, or the one that says what the database said."""
+        try:
+            return job(self._connected())
+        except RoadcallError:
+            raise
+        except Exception as error:
+            if isinstance(error, sqlite3.Error):
+                self.close()
+            raise classified(error) from error
 
     def close(self) -> None:
         if self._db is not None:

@@ -31,7 +31,7 @@ from roadcall_payments.ports import (
     QueueAge,
     Stored,
 )
-from roadcall_payments.stores.lane import AtOnce, Lane, LaneMaker, Submits
+from roadcall_payments.stores.lane import Lane, LaneMaker, Submits
 from roadcall_payments.stores.rows import prepare
 from roadcall_payments.stores.sqlite import queries, work
 from roadcall_payments.stores.sqlite.connection import BUSY_SECONDS_MAX
@@ -64,20 +64,16 @@ def open_sqlite(path: Path, *, busy_seconds_max: float = BUSY_SECONDS_MAX) -> Sq
 
 
 class SqliteStore:
-    """One thread writes, two read: one by key, one that may take its time over lists.
+    """One thread writes, one reads what may take its time. Rows by their key are read in the event
+    loop's own turn.
 
     Belongs to one event loop at a time. ``close`` drains.
     """
 
-    def __init__(
-        self,
-        path: Path,
-        busy_seconds_max: float,
-        lanes: LaneMaker = Lane,
-        lookups_lane: LaneMaker = AtOnce,
-    ) -> None:
-        writer = GroupWriter(path, busy_seconds_max)
-        lookups, scans = Reader(path), Reader(path)
+    def __init__(self, path: Path, busy_seconds_max: float, lanes: LaneMaker = Lane) -> None:
+        writer, scans = GroupWriter(path, busy_seconds_max), Reader(path)
+        self._lookups = Reader(path)
+        self._closed = False
         counters = RequestCounters(path.with_name(path.name + "-requests"))
         self._writes: Submits[WriteJob, object] = lanes(
             "store-writer",
@@ -85,13 +81,6 @@ class SqliteStore:
             waiting_max=WAITING_MAX,
             batch_max=BATCH_MAX,
             at_end=writer.close,
-        )
-        self._lookups: Submits[ReadJob, object] = lookups_lane(
-            "store-lookups",
-            lookups.work,
-            waiting_max=WAITING_MAX,
-            batch_max=BATCH_MAX,
-            at_end=lookups.close,
         )
         self._scans: Submits[ReadJob, object] = lanes(
             "store-scans",
@@ -112,6 +101,8 @@ class SqliteStore:
         """See ``Store``. A commit that the database refuses as broken raises once the others
         of the batch are settled."""
         answers = self._writes.submit_all([prepare(commit) for commit in batch])
+        if len(answers) == 1:
+            return [cast(CommitResult, await answers[0])]
         settled = await asyncio.gather(*answers, return_exceptions=True)
         for answer in settled:
             if isinstance(answer, BaseException):
@@ -233,11 +224,19 @@ class SqliteStore:
             await read(lambda db: db.execute("SELECT written FROM probe").fetchone())
 
     async def close(self) -> None:
-        for lane in (self._writes, self._lookups, self._scans, self._counts):
+        self._closed = True
+        self._lookups.close()
+        for lane in (self._writes, self._scans, self._counts):
             await lane.close()
 
     async def _look_up(self, job: Callable[[sqlite3.Connection], T]) -> T:
-        return cast(T, await self._lookups.submit(job))
+        if self._closed:
+            raise StoreUnavailable("The store is closed.")
+        try:
+            return self._lookups.look(job)
+        finally:
+            # Whoever asks again and again leaves turns to others.
+            await asyncio.sleep(0)
 
     async def _scan(self, job: Callable[[sqlite3.Connection], T]) -> T:
         return cast(T, await self._scans.submit(job))
