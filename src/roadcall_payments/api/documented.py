@@ -174,6 +174,12 @@ _EXAMPLES: Final[Mapping[str, Example]] = {
             **{**_OPENED, "awaiting": None},
         ),
         _example(
+            e.SettlementUnderWay,
+            "The vendor's share is on its way, and its outcome is not known yet: approve the "
+            "refund again shortly.",
+            payment=PAYMENT_EXAMPLE,
+        ),
+        _example(
             e.DuplicateJob,
             "Payment p_1 is already there for this incident and vendor. Use it, or cancel it "
             "first.",

@@ -51,6 +51,7 @@ KINDS: Mapping[type[e.RoadcallError], Kind] = {
     e.BrokenInvariant: Kind(500, "Something on our side went wrong"),
     e.StripeUnavailable: Kind(503, "Stripe cannot be reached", retry_after_s=30),
     e.CredentialsRejected: Kind(503, "Stripe rejects our credentials", retry_after_s=60),
+    e.SettlementUnderWay: Kind(409, "The vendor's share is on its way", retry_after_s=5),
     e.MovementsPaused: Kind(503, "Movements are paused", retry_after_s=60),
     e.TooManyRequests: Kind(429, "Too many requests", retry_after_s=60),
     e.StoreUnavailable: Kind(503, "The database cannot be reached", retry_after_s=5),
@@ -252,7 +253,7 @@ async def on_unexpected(_request: Request, error: Exception) -> Response:
 async def _current_payment(request: Request, error: e.RoadcallError) -> PaymentView | None:
     caller = record_of(request).caller
     match error:
-        case e.StatusForbids() | e.VendorCannotReceive():
+        case e.StatusForbids() | e.VendorCannotReceive() | e.SettlementUnderWay():
             payment_id = request.path_params.get("paymentId") or record_of(request).payment_id
         case e.DuplicateJob():
             payment_id = error.payment_id

@@ -177,6 +177,7 @@ async def get(refund_id: RefundId, service: Wired, caller: Caller) -> RefundView
             _forbidden_refund("A refund that is rejected cannot be approved."),
             _TOO_MUCH,
             "disputed",
+            "settlement_under_way",
             "stripe_account_changed",
             "movements_paused",
             "held_after_restore",

@@ -14,7 +14,8 @@ class AttemptAdopted:
     """Stripe has an object of an attempt whose facts were lost with a restore (M6, M18).
 
     ``request`` is what we would send for it today; what was sent is lost with its facts.
-    ``started_at`` is when Stripe made the object. ``set_off``: what it says it was less by.
+    ``started_at`` is when Stripe made the object. ``set_off``: what it says it was less by;
+    ``settles`` as in ProcessingStarted.
     """
 
     attempt: int
@@ -23,6 +24,7 @@ class AttemptAdopted:
     object_id: str
     started_at: datetime
     set_off: Money | None = None
+    settles: bool = False
 
 
 @dataclass(frozen=True, slots=True)

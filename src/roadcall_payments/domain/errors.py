@@ -16,6 +16,7 @@
     └── TransientError              the same request may succeed later
         ├── StripeUnavailable       circuit breaker open, or Stripe not reachable for a read
         ├── CredentialsRejected     Stripe answered 401 twice; waiting for a new key
+        ├── SettlementUnderWay      the vendor's share is on its way: a refund waits (M20)
         ├── MovementsPaused         an operator holds every outgoing movement
         ├── TooManyRequests         the caller's rate limit
         ├── StoreUnavailable        the database cannot be reached or is overloaded
@@ -135,6 +136,10 @@ class StripeUnavailable(TransientError):
 
 class CredentialsRejected(TransientError):
     code = "stripe_credentials_rejected"
+
+
+class SettlementUnderWay(TransientError):
+    code = "settlement_under_way"
 
 
 class MovementsPaused(TransientError):

@@ -46,6 +46,7 @@ from roadcall_payments.domain.refund_events import RefundRejected as RefundRejec
 from roadcall_payments.domain.refund_events import RefundRequested as RefundRequested
 from roadcall_payments.domain.refund_events import RefundSubmitted as RefundSubmitted
 from roadcall_payments.domain.refund_events import RefundSucceeded as RefundSucceeded
+from roadcall_payments.domain.settlement_events import SettlementFact
 from roadcall_payments.domain.stripe_objects import BalanceTransaction, StripeRequest
 from roadcall_payments.domain.vendor_events import AccountDisconnected as AccountDisconnected
 from roadcall_payments.domain.vendor_events import AccountOutcomeUnknown as AccountOutcomeUnknown
@@ -177,7 +178,8 @@ class PaymentCancelled:
 class ProcessingStarted:
     """The intent, committed before the call, with exactly what will be sent (M4).
 
-    A transfer is less by ``set_off``, which pays debts of the vendor's (M22).
+    A transfer is less by ``set_off``, which pays debts of the vendor's (M22). ``settles``: once
+    it is completed, we transfer the vendor's share of it (M20).
     """
 
     attempt: int
@@ -185,6 +187,7 @@ class ProcessingStarted:
     destination: str | None
     by: str
     set_off: Money | None = None
+    settles: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -369,6 +372,7 @@ PaymentFact = (
     | AnomalyRecorded
     | RefundFact
     | DisputeFact
+    | SettlementFact
 )
 
 

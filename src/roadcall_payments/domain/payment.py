@@ -11,9 +11,11 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from roadcall_payments.domain import events as e
+from roadcall_payments.domain import settlement_events as s
 from roadcall_payments.domain.dispute import Dispute
 from roadcall_payments.domain.money import Money
 from roadcall_payments.domain.refund import Refund, RefundStatus
+from roadcall_payments.domain.settlement import Settlement
 from roadcall_payments.domain.stripe_objects import StripeRequest
 
 
@@ -85,6 +87,19 @@ TRANSITIONS: Mapping[type[e.PaymentFact], Mapping[Status | None, Status]] = {
     e.DisputeFundsReinstated: _UNCHANGED,
     e.EvidenceDeadlineNeared: _UNCHANGED,
     e.DisputeClosed: _UNCHANGED,
+    # A settlement's own steps are in settlement.py.
+    s.SettlementDeferred: _AFTERWARDS,
+    s.SettlementStarted: _AFTERWARDS,
+    s.SettlementAdopted: _AFTERWARDS,
+    s.SettlementWithheld: _AFTERWARDS,
+    s.SettlementUnknown: _AFTERWARDS,
+    s.SettlementCompleted: _AFTERWARDS,
+    s.SettlementFailed: _AFTERWARDS,
+    s.SettlementReversalStarted: _AFTERWARDS,
+    s.SettlementReversalUnknown: _AFTERWARDS,
+    s.SettlementReversed: _AFTERWARDS,
+    s.SettlementReversalFailed: _AFTERWARDS,
+    s.SettlementDebtUndone: _AFTERWARDS,
 }
 
 
@@ -202,6 +217,8 @@ class Payment:
     anomalies: tuple[str, ...] = ()
     refunds: tuple[Refund, ...] = ()
     disputes: tuple[Dispute, ...] = ()
+    # None: its vendor's share is not ours to transfer.
+    settlement: Settlement | None = None
 
     @property
     def flagged(self) -> bool:
@@ -263,6 +280,8 @@ class Patience:
     refund_pending: timedelta = timedelta(hours=6)
     # How long before evidence is due somebody is told again.
     evidence: timedelta = timedelta(days=3)
+    # How long a share rests that Stripe refused, or that has nowhere to go yet.
+    settlement_again: timedelta = timedelta(hours=1)
 
 
 def due_at(payment: Payment, patience: Patience) -> datetime | None:
@@ -290,7 +309,7 @@ def due_at(payment: Payment, patience: Patience) -> datetime | None:
 def _stripe_due(payment: Payment, patience: Patience) -> datetime:
     attempt = payment.attempt
     if attempt and attempt.open and attempt.absences:
-        return _second_look(attempt.absences[-1], attempt.started_at)
+        return second_look(attempt.absences[-1], attempt.started_at)
     return payment.updated_at + patience.stripe
 
 
@@ -301,11 +320,11 @@ def refund_due_at(refund: Refund, patience: Patience) -> datetime | None:
     if not refund.answer_open:
         return refund.updated_at + patience.refund_pending
     if refund.absences and refund.submitted_at:
-        return _second_look(refund.absences[-1], refund.submitted_at)
+        return second_look(refund.absences[-1], refund.submitted_at)
     return refund.updated_at + patience.stripe
 
 
-def _second_look(first_look: datetime, started_at: datetime) -> datetime:
+def second_look(first_look: datetime, started_at: datetime) -> datetime:
     """The second empty list comes an hour later, and 25 h after the start (M8)."""
     return max(first_look + timedelta(hours=1), started_at + timedelta(hours=25))
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from roadcall_payments.domain import dispute, refund
+from roadcall_payments.domain import dispute, refund, settlement
 from roadcall_payments.domain import events as e
+from roadcall_payments.domain import settlement_events as s
 from roadcall_payments.domain.errors import BrokenInvariant
 from roadcall_payments.domain.money import Money
 from roadcall_payments.domain.payment import (
@@ -21,6 +22,7 @@ from roadcall_payments.domain.payment import (
     Unbooked,
 )
 from roadcall_payments.domain.records import replace
+from roadcall_payments.domain.settlement import Settlement
 
 
 def next_status(status: Status | None, fact: e.PaymentFact) -> Status:
@@ -117,6 +119,8 @@ def _evolved(p: Payment, fact: e.PaymentFact, at: datetime) -> Payment:
             e.DisputeOpened() | e.DisputeChanged() | e.EvidenceDeadlineNeared() | e.DisputeClosed()
         ):
             return _with_dispute(p, fact, at)
+        case _ if isinstance(fact, s.SettlementFact):
+            return _settling(p, fact, at)
         case _:
             return _moved(p, fact, at)
 
@@ -138,6 +142,7 @@ def _moved(p: Payment, fact: e.PaymentFact, at: datetime) -> Payment:
                 failure=None,
                 account=fact.request.account,
                 livemode=fact.request.livemode,
+                settlement=Settlement() if fact.settles else None,
             )
         case e.PaymentIntentOpened():
             return replace(
@@ -266,8 +271,32 @@ def _with_refund(p: Payment, fact: e.RefundFact, at: datetime) -> Payment:
     return replace(p, refunds=refund.apply(p.refunds, fact, at))
 
 
+def _settling(p: Payment, fact: s.SettlementFact, at: datetime) -> Payment:
+    if p.settlement is None:
+        raise BrokenInvariant(f"{type(fact).__name__} follows for a payment that we do not settle.")
+    p = replace(p, settlement=settlement.apply(p.settlement, fact, at))
+    match fact:
+        case s.SettlementCompleted():
+            waits = Unbooked(fact.transfer_id, -fact.amount)
+            return replace(p, unbooked=(*p.unbooked, waits))
+        case s.SettlementReversed():
+            waits = Unbooked(fact.reversal_id, fact.amount)
+            known = (*p.reversals, fact.reversal_id)
+            return replace(p, reversals=known, unbooked=(*p.unbooked, waits))
+        case _:
+            return p
+
+
+def _fee_returned(p: Payment, fee: Money | None, sign: int) -> Payment:
+    if p.settlement is None or fee is None:
+        return p
+    kept = p.settlement.fee_cents - sign * fee.amount_cents
+    return replace(p, settlement=replace(p.settlement, fee_cents=kept))
+
+
 def _refunded(p: Payment, fact: e.RefundSucceeded) -> Payment:
     given_back = 0 if fact.from_suspense else fact.amount.amount_cents
+    p = _fee_returned(p, fact.fee_returned, 1)
     return replace(
         p,
         amount_refunded_cents=p.amount_refunded_cents + given_back,
@@ -285,6 +314,7 @@ def _not_refunded(p: Payment, fact: e.RefundFailed) -> Payment:
     )
     if fact.returned:
         came_back = 0 if fact.from_suspense else fact.amount.amount_cents
+        p = _fee_returned(p, fact.fee_returned, -1)
         return replace(
             p,
             amount_refunded_cents=p.amount_refunded_cents - came_back,

@@ -79,6 +79,8 @@ class Refund:
     absences: tuple[datetime, ...] = ()
     failure: RefundFailure | None = None
     from_suspense: bool = False
+    # What of our fee went back with it.
+    fee_returned: Money | None = None
     # Of a refund that Stripe alone made: the one of ours that its metadata name.
     claims: str | None = None
 
@@ -140,6 +142,7 @@ def _evolved(refund: Refund, fact: r.RefundFact, at: datetime) -> Refund:
                 refund,
                 stripe_refund=fact.stripe_refund,
                 from_suspense=fact.from_suspense,
+                fee_returned=fact.fee_returned,
                 at_stripe=None,
                 unknown=None,
                 failure=None,

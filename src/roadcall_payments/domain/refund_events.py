@@ -116,6 +116,8 @@ class RefundSucceeded:
     from_suspense: bool
     source: Source
     request_id: str | None = None
+    # What of our fee went back with it; the vendor bears the rest.
+    fee_returned: Money | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +140,8 @@ class RefundFailed:
     source: Source
     stripe_refund: str | None = None
     request_id: str | None = None
+    # What of our fee had gone back with it, and is ours again.
+    fee_returned: Money | None = None
 
 
 RefundFact = (

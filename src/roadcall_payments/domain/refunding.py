@@ -10,6 +10,7 @@ from roadcall_payments.domain.money import Money
 from roadcall_payments.domain.payment import Payment, Status
 from roadcall_payments.domain.people import Actor, Role
 from roadcall_payments.domain.refund import Refund, RefundStatus
+from roadcall_payments.domain.settling import must_not_be_under_way
 from roadcall_payments.domain.stripe_objects import StripeRequest
 
 Facts = Sequence[e.PaymentFact]
@@ -62,7 +63,7 @@ def approve_refund(payment: Payment, refund_id: str, request: StripeRequest, act
     """An admin's word, and the intent to send it, in one decision.
 
     Raises NotAllowed for whoever asked for it; StatusForbids where it was decided already, or
-    what is left has meanwhile been given back elsewhere.
+    what is left has meanwhile been given back elsewhere; SettlementUnderWay (M20).
     """
     must_be_approvable(payment, refund_id, actor)
     return (
@@ -91,6 +92,7 @@ def must_be_approvable(payment: Payment, refund_id: str, actor: Actor) -> Refund
     if gone > payment.amount.amount_cents:
         # A refund made at Stripe took what this one had reserved.
         raise _too_much(payment)
+    must_not_be_under_way(payment)
     return refund
 
 

@@ -23,6 +23,7 @@ from roadcall_payments.domain.refund import Refund, RefundStatus
 from roadcall_payments.domain.stripe_objects import Refund as StripeRefund
 from roadcall_payments.domain.stripe_objects import RefundStatus as Theirs
 from roadcall_payments.domain.stripe_objects import StripeFailure
+from roadcall_payments.domain.vendor_share import fee_to_return
 
 Facts = tuple[e.PaymentFact, ...]
 
@@ -138,6 +139,7 @@ def _progress(
         case Theirs.SUCCEEDED:
             if refund.status is RefundStatus.SUCCEEDED:
                 return ()
+            stray = _is_stray(p, seen)
             done = e.RefundSucceeded(
                 refund.id,
                 seen.id,
@@ -146,9 +148,10 @@ def _progress(
                 p.livemode,
                 p.company_id,
                 p.vendor_id,
-                _is_stray(p, seen),
+                stray,
                 source,
                 request_id,
+                None if stray else fee_to_return(p, seen.amount),
             )
             line = seen.balance_transaction
             return (done, *booking(p, Unbooked(seen.id, -seen.amount), line))
@@ -236,6 +239,7 @@ def _failed(
         source=source,
         stripe_refund=seen.id if seen else None,
         request_id=request_id,
+        fee_returned=refund.fee_returned if returned else None,
     )
 
 

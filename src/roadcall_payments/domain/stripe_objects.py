@@ -23,6 +23,7 @@ class Operation(StrEnum):
     CREATE_TRANSFER = "transfer.create"
     CREATE_PAYOUT = "payout.create"
     CREATE_REFUND = "refund.create"
+    CREATE_REVERSAL = "transfer_reversal.create"
     CREATE_ACCOUNT = "account.create"
 
 
@@ -112,6 +113,7 @@ class Reversal:
     amount: Money
     created: datetime
     balance_transaction: str | None
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ The chart of accounts
     vendor_payable:VENDOR       liability: taken from a driver, owed to the vendor; on its debit
                                 side, what the vendor owes us
     debts_forgiven              expense: vendors' debts that we gave up
+    platform_fees               income: kept of a driver's payment when its vendor's share goes out
     earnings                    income, vendor's books
     suspense:stray              liability: money that no decision of ours explains
     fx_clearing:FROM:TO         clearing of a conversion Stripe made
@@ -45,6 +46,11 @@ from roadcall_payments.domain.events import (
     TransferReversed,
 )
 from roadcall_payments.domain.money import Money
+from roadcall_payments.domain.settlement_events import (
+    SettlementCompleted,
+    SettlementReversed,
+    SettlementWithheld,
+)
 
 RULES_VERSION = 1
 
@@ -82,9 +88,15 @@ def postings(fact: Fact) -> tuple[Posting, ...]:
         case DisputeClosed() if fact.loss.amount_cents:
             lines = _pair(fact.account, _borne_by(fact), "disputes_withheld", fact.loss)
         case RefundSucceeded():
-            lines = _pair(fact.account, _given_back_by(fact), "stripe_clearing", fact.amount)
+            lines = _given_back(fact, 1)
         case RefundFailed(returned=True):
-            lines = _pair(fact.account, "stripe_clearing", _given_back_by(fact), fact.amount)
+            lines = _given_back(fact, -1)
+        case SettlementCompleted():
+            lines = _settled(fact)
+        case SettlementWithheld():
+            lines = _fee_kept(fact)
+        case SettlementReversed():
+            lines = _taken_back(fact)
         case VendorDebtForgiven():
             payable = f"vendor_payable:{fact.vendor_id}"
             lines = _pair(fact.account, "debts_forgiven", payable, fact.amount)
@@ -145,6 +157,37 @@ def _borne_by(fact: DisputeClosed) -> str:
 def _given_back_by(fact: RefundSucceeded | RefundFailed) -> str:
     """Who is owed less after a refund: the vendor, or nobody whom stray money belonged to."""
     return "suspense:stray" if fact.from_suspense else f"vendor_payable:{fact.vendor_id}"
+
+
+def _given_back(fact: RefundSucceeded | RefundFailed, sign: int) -> tuple[Posting, ...]:
+    """What went back to the payer, or came again; of it, our fee is our own loss."""
+    amount, fee = fact.amount, fact.fee_returned or Money(0, fact.amount.currency)
+    book, currency = fact.account, amount.currency
+    lines = (
+        Posting(book, _given_back_by(fact), currency, sign * (amount - fee).amount_cents),
+        Posting(book, "platform_fees", currency, sign * fee.amount_cents),
+        Posting(book, "stripe_clearing", currency, -sign * amount.amount_cents),
+    )
+    return tuple(line for line in lines if line.amount_cents)
+
+
+def _settled(fact: SettlementCompleted) -> tuple[Posting, ...]:
+    share = _pair(
+        fact.account, f"vendor_payable:{fact.vendor_id}", "stripe_clearing", fact.amount
+    ) + _pair(fact.destination, "stripe_balance", "earnings", fact.amount)
+    return share + _fee_kept(fact)
+
+
+def _fee_kept(fact: SettlementCompleted | SettlementWithheld) -> tuple[Posting, ...]:
+    if not fact.fee.amount_cents:
+        return ()
+    return _pair(fact.account, f"vendor_payable:{fact.vendor_id}", "platform_fees", fact.fee)
+
+
+def _taken_back(fact: SettlementReversed) -> tuple[Posting, ...]:
+    return _pair(
+        fact.account, "stripe_clearing", f"vendor_payable:{fact.vendor_id}", fact.amount
+    ) + _pair(fact.destination, "earnings", "stripe_balance", fact.amount)
 
 
 def _reversed(fact: TransferReversed) -> tuple[Posting, ...]:

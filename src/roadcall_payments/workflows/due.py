@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from roadcall_payments.commit import State
-from roadcall_payments.domain import payment
+from roadcall_payments.domain import payment, settling
 from roadcall_payments.domain.payment import Patience, Payment
 
 
@@ -13,6 +13,7 @@ def due_at(state: State, patience: Patience) -> datetime | None:
     """None while nobody waits for us."""
     match state:
         case Payment():
-            return payment.due_at(state, patience)
+            times = (payment.due_at(state, patience), settling.due_at(state, patience))
+            return min((at for at in times if at is not None), default=None)
         case _:
             return None

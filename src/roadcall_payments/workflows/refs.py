@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from roadcall_payments.commit import RefAdded, State, job_ref, refund_ref, stripe_ref
 from roadcall_payments.domain import events as e
+from roadcall_payments.domain import settlement_events as s
 from roadcall_payments.domain.payment import Payment, Status
 from roadcall_payments.domain.stray import Stray
 
@@ -29,6 +30,8 @@ def refs_added(stream: str, facts: Sequence[e.Fact], after: State) -> tuple[RefA
             case e.RefundPending() | e.RefundSucceeded() | e.RefundFailed() if fact.stripe_refund:
                 # Its own name makes a refund bookable once, whichever stream tries (M17).
                 keys.append(stripe_ref(fact.account, fact.livemode, fact.stripe_refund))
+            case s.SettlementCompleted():
+                keys.append(stripe_ref(fact.account, fact.livemode, fact.transfer_id))
             case e.DisputeOpened():
                 keys.append(stripe_ref(fact.account, fact.livemode, fact.dispute_id))
             case e.StrayMoneyObserved() if isinstance(after, Payment):

@@ -1,0 +1,196 @@
+"""What is to be done about a vendor's share, and the facts that decide it. Pure.
+
+What Stripe made of it is in ``shares_seen.py`` and ``take_backs_seen.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from roadcall_payments.domain import events as e
+from roadcall_payments.domain import settlement_events as s
+from roadcall_payments.domain.errors import SettlementUnderWay
+from roadcall_payments.domain.money import Money
+from roadcall_payments.domain.outcomes import ABSENCES_APART, VOID_AFTER
+from roadcall_payments.domain.payment import Patience, Payment, Status, second_look
+from roadcall_payments.domain.settlement import Settlement, ShareTransfer, Step, TakeBack
+from roadcall_payments.domain.stripe_objects import (
+    StripeRequest,
+)
+from roadcall_payments.domain.vendor_share import (
+    ShareDue,
+    TakeBackDue,
+    share_due,
+    take_back_due,
+)
+
+Facts = tuple[e.PaymentFact, ...]
+
+PURPOSE = "settlement"
+PURPOSE_REVERSAL = "settlement_reversal"
+
+# Ours, for what was never transferred.
+NOTHING_TO_REVERSE = "nothing_to_reverse"
+
+
+# --- what has to be done ------------------------------------------------------------------------
+
+
+def due_at(payment: Payment, patience: Patience) -> datetime | None:
+    """When the worker must look at the settlement again; None while nobody waits for us."""
+    settlement = payment.settlement
+    if settlement is None or payment.status is not Status.COMPLETED:
+        return None
+    call = settlement.open_transfer or settlement.open_take_back
+    if call is not None:
+        if call.absences:
+            return second_look(call.absences[-1], call.started_at)
+        return call.updated_at + patience.stripe
+    if take_back_due(payment) is not None:
+        return payment.updated_at
+    if share_due_as_agreed(payment) is None:
+        return None
+    stopped = _stopped_at(settlement)
+    return payment.updated_at if stopped is None else stopped + patience.settlement_again
+
+
+def share_due_as_agreed(payment: Payment) -> ShareDue | None:
+    """What is due by the terms of the first share; before that nobody knows our fee, and all that
+    is left may be owed."""
+    agreed = payment.settlement.terms if payment.settlement else None
+    return share_due(payment, agreed or s.FeeTerms(Money(0, payment.amount.currency), False, 1))
+
+
+def _stopped_at(settlement: Settlement) -> datetime | None:
+    """Since when something keeps the share from going out: a refusal, or what it waits for."""
+    if settlement.deferral is not None:
+        return settlement.deferral.since
+    last = settlement.transfers[-1] if settlement.transfers else None
+    return last.updated_at if last is not None and last.status is Step.FAILED else None
+
+
+def must_not_be_under_way(payment: Payment) -> None:
+    """A refund waits for an unknown settlement (M20). Raises SettlementUnderWay."""
+    if payment.settlement is not None and payment.settlement.open_transfer is not None:
+        raise SettlementUnderWay(
+            "The vendor's share is on its way, and its outcome is not known yet: approve the "
+            "refund again shortly.",
+            retry_after_s=5,
+        )
+
+
+def transfer_key(payment: Payment, restores: str | None) -> str:
+    """``settlement_{paymentId}`` or ``restore_{refundId}``; from the second try on, which comes
+    after looking (M6), with ``_2``, ``_3``."""
+    first = f"settlement_{payment.id}" if restores is None else f"restore_{restores}"
+    earlier = payment.settlement.transfers if payment.settlement else ()
+    sent = sum(one.restores == restores and one.request is not None for one in earlier)
+    return first if sent == 0 else f"{first}_{sent + 1}"
+
+
+def take_back_key(due: TakeBackDue) -> str:
+    first = f"reversal_{due.cause_id}"
+    return first if due.number == 1 else f"{first}_{due.number}"
+
+
+def next_number(payment: Payment) -> int:
+    return 1 + (len(payment.settlement.transfers) if payment.settlement else 0)
+
+
+# --- what is decided ----------------------------------------------------------------------------
+
+
+def start_share(
+    payment: Payment,
+    due: ShareDue,
+    set_off: Money,
+    terms: s.FeeTerms,
+    destination: str,
+    request_for: Callable[[Money, Money], StripeRequest],
+) -> Facts:
+    """Commit to the next part of the share. ``request_for`` derives the request for an amount and
+    our fee; where fee and set-off take it all, nothing is sent.
+    """
+    currency = payment.amount.currency
+    fee, number = Money(due.fee_cents, currency), next_number(payment)
+    amount = Money(due.cents, currency) - set_off
+    if amount.amount_cents == 0:
+        account = payment.account or ""
+        return (
+            s.SettlementWithheld(
+                number, fee, set_off, terms, account, payment.vendor_id, due.restores
+            ),
+        )
+    request = request_for(amount, fee)
+    return (
+        s.SettlementStarted(
+            number,
+            request,
+            amount,
+            fee,
+            set_off,
+            destination,
+            terms,
+            payment.vendor_id,
+            due.restores,
+        ),
+    )
+
+
+def defer(payment: Payment, reason: str, detail: str) -> Facts:
+    """Said once for a reason: what keeps the share from going out."""
+    settlement = payment.settlement
+    if settlement is None:
+        return ()
+    if settlement.deferral is not None and settlement.deferral.reason == reason:
+        return ()
+    return (s.SettlementDeferred(reason, detail),)
+
+
+def start_take_back(payment: Payment, request_for: Callable[[TakeBackDue], StripeRequest]) -> Facts:
+    """Commit to taking the next part back, or to the debt where nothing holds it any more."""
+    due = take_back_due(payment)
+    if due is None:
+        return ()
+    amount = Money(due.cents, payment.amount.currency)
+    if due.transfer is None or due.transfer.transfer is None:
+        return (
+            s.SettlementReversalFailed(
+                due.cause_id,
+                due.number,
+                None,
+                amount,
+                amount,
+                NOTHING_TO_REVERSE,
+                "It was not transferred: our fee, or set off against the vendor's debt.",
+                payment.vendor_id,
+                e.Source.ANSWER,
+            ),
+        )
+    return (
+        s.SettlementReversalStarted(
+            due.cause_id, due.number, due.transfer.transfer, amount, request_for(due)
+        ),
+    )
+
+
+def debt_to_undo(payment: Payment) -> TakeBack | None:
+    """A debt whose cause came to nothing, before anything goes out again for it."""
+    due, settlement = share_due_as_agreed(payment), payment.settlement
+    if due is None or due.restores is None or settlement is None:
+        return None
+    own = (one for one in settlement.take_backs if one.cause_id == due.restores)
+    return next((one for one in own if one.debt_cents and not one.undone), None)
+
+
+def undo_debt(payment: Payment, owed: TakeBack, paid: Money) -> Facts:
+    """``paid``: what transfers had set off of it; the rest is owed no more."""
+    amount = Money(owed.debt_cents, payment.amount.currency) - paid
+    return (s.SettlementDebtUndone(owed.cause_id, owed.number, amount),)
+
+
+def is_void(call: ShareTransfer | TakeBack, now: datetime) -> bool:
+    """Whether one more empty list proves that it never happened (M8)."""
+    apart = any(now - seen >= ABSENCES_APART for seen in call.absences)
+    return apart and now - call.started_at >= VOID_AFTER
