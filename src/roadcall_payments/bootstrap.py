@@ -36,6 +36,7 @@ from roadcall_payments.workflows.attention import Attention
 from roadcall_payments.workflows.checkpoints import Checkpoints
 from roadcall_payments.workflows.dispute_reading import DisputeReading
 from roadcall_payments.workflows.drift_repair import DriftRepair
+from roadcall_payments.workflows.inbox_dismissal import InboxDismissal
 from roadcall_payments.workflows.inquiry import Inquiry
 from roadcall_payments.workflows.intake import Intake, Scoring
 from roadcall_payments.workflows.movement import Movement
@@ -78,6 +79,7 @@ class Service:
     queries: Queries
     vendors: Vendors
     webhook_inbox: WebhookInbox
+    inbox_dismissal: InboxDismissal
     recovery: Recovery
     outbox_relay: OutboxRelay
     notices: Notices
@@ -169,6 +171,7 @@ def join(
         queries=Queries(store, gateway),
         vendors=vendors,
         webhook_inbox=webhook_inbox,
+        inbox_dismissal=InboxDismissal(store, webhook_inbox, switch),
         recovery=recovery,
         outbox_relay=relay,
         notices=notices,

@@ -91,12 +91,13 @@ def refund_ref(refund_id: str) -> str:
 
 class InboxStatus(StrEnum):
     """``applied``: took effect. ``kept``: nothing to apply, ever. ``waiting``: to be retried.
-    ``review``: retries are used up, a person decides."""
+    ``review``: retries are used up, a person decides. ``dismissed``: a person put it aside."""
 
     APPLIED = "applied"
     KEPT = "kept"
     WAITING = "waiting"
     REVIEW = "review"
+    DISMISSED = "dismissed"
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,11 +23,12 @@ from roadcall_payments.bootstrap import Service, join
 from roadcall_payments.clock import SystemClock, SystemIds
 from roadcall_payments.config import Settings
 from roadcall_payments.domain.people import Actor, Role
-from roadcall_payments.domain.stripe_objects import Operation, StripeFailure
+from roadcall_payments.domain.stripe_objects import Operation, StripeEvent, StripeFailure
 from roadcall_payments.ports import Clock, Refused
 from roadcall_payments.stores.sqlite import open_sqlite
 from tests.api.contract import Contract
-from tests.fakes.gateway import FakeGateway
+from tests.fakes.gateway import GOOD_SIGNATURE, FakeGateway
+from tests.fakes.money_back import CREATED
 
 # A decoded JSON document; tests reach into it freely.
 Json = Any
@@ -178,6 +179,19 @@ class Api:
         reply = await self.post(f"{address}/process", SERVICE)
         assert reply.status == 202, reply.text
         return reply.json["payment"]
+
+    async def waiting_event(self) -> str:
+        """A webhook that cannot be applied; its id."""
+        self._numbers[0] += 1
+        event_id = f"evt_odd_{self._numbers[0]}"
+        body = event_id.encode()
+        self.gateway.events_by_body[body] = StripeEvent(
+            event_id, "transfer.reversed", False, CREATED, None, "tr_odd", None, "it has no amount"
+        )
+        signed = {"Stripe-Signature": GOOD_SIGNATURE}
+        reply = await self.post("/payments/webhooks/stripe", raw=body, headers=signed)
+        assert reply.status == 200, reply.text
+        return event_id
 
     async def completed(self, **changes: Json) -> Json:
         """A driver's payment whose card was charged."""

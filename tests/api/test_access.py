@@ -81,6 +81,10 @@ async def unknown(api: Api) -> dict[str, Any]:
     return payment
 
 
+async def waiting_event(api: Api) -> dict[str, Any]:
+    return {"id": await api.waiting_event()}
+
+
 async def vendor(api: Api) -> dict[str, Any]:
     record = {"contacts": {"name": "Laramie Towing"}}
     reply = await api.call("PUT", "/vendors/v_1", h.ADMIN, record)
@@ -166,6 +170,12 @@ TABLE = [
     Row(("GET", "/vendors/{vendorId}"), vendor, "200 200 200 200 200 200 200 404 403 403"),
     Row(("POST", "/events"), nothing, "   200 403 403 403 403 403 403 403 403 403", EVENT_OF_C1),
     Row(("GET", "/reviews"), nothing, "        403 403 403 403 200 200 403 403 403 403"),
+    Row(
+        ("POST", "/inbox-events/{eventId}/dismiss"),
+        waiting_event,
+        "                                 403 403 403 403 200 403 403 403 403 403",
+        {"reason": "a drill"},
+    ),
     Row(("GET", "/movements"), nothing, "      403 403 403 403 200 200 403 403 403 403"),
     Row(
         ("POST", "/movements/pause"),

@@ -217,6 +217,21 @@ async def test_the_review_list_shows_dead_letters(api: Api) -> None:
     assert [(one["queue"], one["reason"]) for one in letters] == [("outbox", "The bus refused it.")]
 
 
+async def test_an_event_that_cannot_be_applied_is_put_aside(api: Api) -> None:
+    event_id = await api.waiting_event()
+    address = f"/inbox-events/{event_id}/dismiss"
+    for wrong in ({}, {"reason": ""}):
+        refused = await api.post(address, ADMIN, wrong)
+        assert (refused.status, refused.json["field"]) == (400, "reason")
+    missing = await api.post("/inbox-events/evt_nowhere/dismiss", ADMIN, {"reason": "gone"})
+    assert (missing.status, missing.code) == (404, "not_found")
+    waiting = "/reviews?inboxStatus=waiting"
+    assert [e["eventId"] for e in (await api.get(waiting, ADMIN)).json["inboxEvents"]["items"]]
+    reply = await api.post(address, ADMIN, {"reason": "the shop's own"})
+    assert (reply.json["status"], reply.json["reason"]) == ("dismissed", "the shop's own")
+    assert (await api.get(waiting, ADMIN)).json["inboxEvents"]["items"] == []
+
+
 async def test_a_confirmation_may_need_the_payer(api: Api) -> None:
     payment = await api.processing()
     api.gateway.ask_payer()

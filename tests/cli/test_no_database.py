@@ -18,6 +18,7 @@ from tests.cli.conftest import Typed
         ("find", "pi_1"),
         ("inbox", "list"),
         ("inbox", "retry", "evt_1"),
+        ("inbox", "dismiss", "evt_1", "--reason", "no"),
         ("dead-letters", "list"),
         ("dead-letters", "redrive", "outbox", "payment/1"),
         ("pause", "an incident"),

@@ -117,6 +117,17 @@ def test_a_retry_that_fails_again_says_why(typed: Typed, event_on_review: str) -
     assert retried.stdout.startswith(f"{event_on_review} review: stripe_credentials_rejected")
 
 
+def test_an_event_is_put_aside_with_a_reason(typed: Typed, event_on_review: str) -> None:
+    assert typed("inbox", "dismiss", event_on_review).exit_code == 2
+    done = typed("inbox", "dismiss", event_on_review, "--reason", "of the shop's")
+    assert (done.exit_code, done.stdout) == (0, f"{event_on_review} dismissed: of the shop's\n")
+    assert typed("inbox", "list").stdout == "No event is in status review.\n"
+    assert event_on_review in typed("inbox", "list", "--status", "dismissed").stdout
+    unknown = typed("inbox", "dismiss", "evt_nobody", "--reason", "of the shop's")
+    assert unknown.exit_code == 1
+    assert "evt_nobody" in unknown.stderr
+
+
 def test_a_dead_letter_is_listed_and_goes_back_to_work(typed: Typed, dead_letter: str) -> None:
     shown = typed("dead-letters", "list", "--queue", "outbox").stdout
     assert dead_letter in shown

@@ -40,6 +40,7 @@ class Action(StrEnum):
     WRITE_VENDOR = "change vendors"
     READ_VENDOR = "read vendors"
     READ_REVIEWS = "read the review list"
+    DISMISS_EVENT = "put events aside"
     READ_MOVEMENTS = "read the pause switch"
     SWITCH_MOVEMENTS = "pause and resume movements"
     READ_METRICS = "read metrics"
@@ -114,6 +115,7 @@ RIGHTS: Mapping[Action, Mapping[Role, Reach]] = {
         Role.VENDOR: Reach.VENDOR,
     },
     Action.READ_REVIEWS: {Role.ADMIN: Reach.ALL, Role.AUDITOR: Reach.ALL},
+    Action.DISMISS_EVENT: {Role.ADMIN: Reach.ALL},
     Action.READ_MOVEMENTS: {Role.ADMIN: Reach.ALL, Role.AUDITOR: Reach.ALL},
     Action.SWITCH_MOVEMENTS: {Role.ADMIN: Reach.ALL},
     Action.READ_METRICS: {Role.ADMIN: Reach.ALL, Role.AUDITOR: Reach.ALL},
@@ -160,6 +162,7 @@ ROUTES: Mapping[tuple[str, str], Guarded] = {
     ("GET", "/vendors/{vendorId}"): Guarded(Action.READ_VENDOR),
     ("POST", "/events"): Guarded(Action.TAKE_EVENT),
     ("GET", "/reviews"): Guarded(Action.READ_REVIEWS),
+    ("POST", "/inbox-events/{eventId}/dismiss"): Guarded(Action.DISMISS_EVENT, sensitive=True),
     ("GET", "/movements"): Guarded(Action.READ_MOVEMENTS),
     ("POST", "/movements/pause"): Guarded(Action.SWITCH_MOVEMENTS, sensitive=True),
     ("POST", "/movements/resume"): Guarded(Action.SWITCH_MOVEMENTS, sensitive=True),

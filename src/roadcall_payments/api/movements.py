@@ -45,11 +45,12 @@ def movements_view(movements: Movements | None) -> MovementsView:
         return MovementsView(
             paused=False, by=None, reason="", updated_at=None, held_after_restore=False
         )
+    touched = bool(movements.by) or movements.hold is not None
     return MovementsView(
         paused=movements.paused,
-        by=movements.by,
+        by=movements.by or None,
         reason=movements.reason,
-        updated_at=movements.updated_at,
+        updated_at=movements.updated_at if touched else None,
         held_after_restore=movements.hold is not None,
     )
 

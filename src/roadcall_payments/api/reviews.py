@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Path, Query
 from pydantic import ConfigDict, Field
 
 from roadcall_payments.api import documented
@@ -12,16 +12,23 @@ from roadcall_payments.api.guarded_route import GuardedRoute
 from roadcall_payments.api.payment_views import PaymentPage, page
 from roadcall_payments.api.schemas import (
     EXAMPLE_AT,
+    ID_PATTERN,
     Cursor,
     Instant,
     Limit,
     RequestBody,
+    Text,
     View,
     with_example,
 )
 from roadcall_payments.api.wiring import Caller, Wired
 from roadcall_payments.commit import InboxEvent, InboxStatus
 from roadcall_payments.ports import DeadLetter, PaymentQuery
+
+EventId = Annotated[
+    str,
+    Path(alias="eventId", pattern=ID_PATTERN, examples=["evt_1Pgf3nLkdIwHu7ix"]),
+]
 
 router = APIRouter(route_class=GuardedRoute, tags=["operations"])
 
@@ -39,6 +46,19 @@ class ReviewsQuery(RequestBody):
 
 class InboxEventView(View):
     """An event that could not be applied; its body stays inside."""
+
+    model_config = with_example(
+        {
+            "eventId": "evt_1Pgf3nLkdIwHu7ix",
+            "type": "transfer.reversed",
+            "origin": "platform",
+            "receivedAt": EXAMPLE_AT,
+            "status": "dismissed",
+            "reason": "Made by the shop on the same account.",
+            "attempts": 81,
+            "stream": None,
+        }
+    )
 
     event_id: str
     type: str
@@ -125,6 +145,30 @@ async def reviews(
         ),
         dead_letters=[_letter(letter) for letter in letters],
     )
+
+
+class DismissBody(RequestBody):
+    model_config = with_example({"reason": "Made by the shop on the same account."})
+
+    reason: Text
+
+
+@router.post(
+    "/inbox-events/{eventId}/dismiss",
+    operation_id="dismissInboxEvent",
+    summary="Put aside an event that can never be applied",
+    responses=documented.writes(
+        documented.invalid("reason", "Field required"),
+        documented.missing("There is no event evt_1Pgf3nLkdIwHu7ix in the inbox."),
+    ),
+)
+async def dismiss(
+    event_id: EventId, body: DismissBody, service: Wired, caller: Caller
+) -> InboxEventView:
+    """It is tried once more first. The journal keeps who put it aside, and why; what it told of is
+    not in the books, and it keeps no hold after a restore. An event that waits for nothing is shown
+    as it is."""
+    return _event(await service.inbox_dismissal.dismiss(caller, event_id, body.reason))
 
 
 def _event(event: InboxEvent) -> InboxEventView:

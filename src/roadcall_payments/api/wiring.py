@@ -13,6 +13,7 @@ from roadcall_payments.domain.errors import BrokenInvariant
 from roadcall_payments.domain.people import Actor
 from roadcall_payments.ports import Clock, Gateway, Store
 from roadcall_payments.workflows.approvals import Approvals
+from roadcall_payments.workflows.inbox_dismissal import InboxDismissal
 from roadcall_payments.workflows.inquiry import Inquiry
 from roadcall_payments.workflows.intake import Intake
 from roadcall_payments.workflows.movements_switch import MovementsSwitch
@@ -54,6 +55,8 @@ class Service(Protocol):
     def vendors(self) -> Vendors: ...
     @property
     def webhook_inbox(self) -> WebhookInbox: ...
+    @property
+    def inbox_dismissal(self) -> InboxDismissal: ...
     @property
     def inquiry(self) -> Inquiry: ...
     @property

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import click
 
 from roadcall_payments.bootstrap import Service
-from roadcall_payments.cli.service import Failed, with_service
+from roadcall_payments.cli.service import Failed, operator, with_service
 from roadcall_payments.cli.tables import moment, print_json, print_table
 from roadcall_payments.commit import InboxEvent, InboxStatus
 from roadcall_payments.ports import DeadLetter, Queue
@@ -24,7 +24,8 @@ def inbox() -> None:
     type=click.Choice([status.value for status in InboxStatus]),
     default=InboxStatus.REVIEW.value,
     show_default=True,
-    help="review: retries are used up. waiting: retried by itself. kept: nothing to apply.",
+    help="review: retries are used up. waiting: retried by itself. kept: nothing to apply. "
+    "dismissed: put aside by a person.",
 )
 @click.option("--limit", type=click.IntRange(1, 100), default=50, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable, a list of events.")
@@ -64,6 +65,26 @@ def inbox_retry(event_ids: tuple[str, ...]) -> None:
         click.echo(f"{event_id} {event.status if event else 'waits for nothing'}{why}")
     settled = (InboxStatus.APPLIED, InboxStatus.KEPT)
     if not all(event and event.status in settled for event in fates.values()):
+        raise click.exceptions.Exit(1)
+
+
+@inbox.command(
+    "dismiss",
+    epilog='Example: roadcall-payments inbox dismiss evt_1QK9tR2eZvKYlo2C --reason "of the shop"',
+)
+@click.argument("event_id", metavar="EVENT")
+@click.option("--reason", required=True, help="Why it need not be in the books; kept for good.")
+def inbox_dismiss(event_id: str, reason: str) -> None:
+    """Put aside an event that can never be applied, so that it waits for nobody any more.
+
+    It is tried once more first. The journal keeps who put it aside, and why; what it told of is
+    not in the books. Exit status 1 when it was not put aside, since it is applied or kept.
+    """
+    event = with_service(
+        lambda service: service.inbox_dismissal.dismiss(operator(), event_id, reason)
+    )
+    click.echo(f"{event.event_id} {event.status}: {event.reason or 'nothing is left to do'}")
+    if event.status is not InboxStatus.DISMISSED:
         raise click.exceptions.Exit(1)
 
 

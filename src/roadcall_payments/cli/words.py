@@ -25,16 +25,15 @@ def in_words(fact: e.Fact, texts: Texts) -> str:
         case e.PayoutFailed():
             again = "after it was paid" if fact.was_paid else "before it arrived"
             return f"Payout of {amount(fact.amount)} failed {again}: {fact.message} ({fact.code})"
-        case e.MovementsPaused():
-            return f"Every outgoing movement held: {fact.reason}"
-        case e.MovementsResumed():
-            return "Movements go again"
-        case e.MovementsHeld():
-            return f"Every outgoing movement held after a restore: {fact.reason}"
-        case e.DriftRepaired():
-            return f"Drift repaired: {fact.adopted} adopted, {fact.strays} to suspense"
-        case e.HoldReleased():
-            return "The hold after a restore was lifted"
+        case (
+            e.MovementsPaused()
+            | e.MovementsResumed()
+            | e.MovementsHeld()
+            | e.DriftRepaired()
+            | e.HoldReleased()
+            | e.InboxEventDismissed()
+        ):
+            return _of_the_switch(fact)
         case e.LostMovementFound():
             return (
                 f"Stripe moved {amount(fact.amount)} ({fact.kind}) for a payment that is not in "
@@ -106,6 +105,22 @@ def stripe_ids(fact: e.Fact) -> str:
     if isinstance(request, StripeRequest):
         found.append(f"key {request.idempotency_key}")
     return " ".join(dict.fromkeys(found))
+
+
+def _of_the_switch(fact: e.ControlFact) -> str:
+    match fact:
+        case e.MovementsPaused():
+            return f"Every outgoing movement held: {fact.reason}"
+        case e.MovementsResumed():
+            return "Movements go again"
+        case e.MovementsHeld():
+            return f"Every outgoing movement held after a restore: {fact.reason}"
+        case e.DriftRepaired():
+            return f"Drift repaired: {fact.adopted} adopted, {fact.strays} to suspense"
+        case e.HoldReleased():
+            return "The hold after a restore was lifted"
+        case e.InboxEventDismissed():
+            return f"{fact.event_type} {fact.event_id} put aside: {fact.reason} ({fact.failure})"
 
 
 def _created(fact: e.PaymentCreated, texts: Texts) -> str:

@@ -48,4 +48,25 @@ class HoldReleased:
     by: str
 
 
-ControlFact = MovementsPaused | MovementsResumed | MovementsHeld | DriftRepaired | HoldReleased
+@dataclass(frozen=True, slots=True)
+class InboxEventDismissed:
+    """A person put an event aside that cannot be applied; it keeps no hold any more (M18, M19).
+
+    ``failure``: why it could not be applied when it was tried last.
+    """
+
+    by: str
+    event_id: str
+    event_type: str
+    reason: str
+    failure: str
+
+
+ControlFact = (
+    MovementsPaused
+    | MovementsResumed
+    | MovementsHeld
+    | DriftRepaired
+    | HoldReleased
+    | InboxEventDismissed
+)

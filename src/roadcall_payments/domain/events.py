@@ -13,6 +13,7 @@ from enum import StrEnum
 from roadcall_payments.domain.control_events import ControlFact as ControlFact
 from roadcall_payments.domain.control_events import DriftRepaired as DriftRepaired
 from roadcall_payments.domain.control_events import HoldReleased as HoldReleased
+from roadcall_payments.domain.control_events import InboxEventDismissed as InboxEventDismissed
 from roadcall_payments.domain.control_events import MovementsHeld as MovementsHeld
 from roadcall_payments.domain.control_events import MovementsPaused as MovementsPaused
 from roadcall_payments.domain.control_events import MovementsResumed as MovementsResumed

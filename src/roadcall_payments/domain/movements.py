@@ -10,6 +10,7 @@ from roadcall_payments.domain.events import (
     ControlFact,
     DriftRepaired,
     HoldReleased,
+    InboxEventDismissed,
     MovementsHeld,
     MovementsPaused,
     MovementsResumed,
@@ -60,3 +61,6 @@ def apply(movements: Movements | None, fact: ControlFact, at: datetime) -> Movem
             return replace(before, hold=replace(before.hold, repaired_until=fact.until))
         case HoldReleased():
             return replace(before, hold=None, updated_at=at)
+        case InboxEventDismissed():
+            # Kept beside the hold that it may lift; the switch itself stands as it stood.
+            return before

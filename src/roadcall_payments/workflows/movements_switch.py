@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from roadcall_payments.commit import stream_of
+from roadcall_payments.commit import InboxUpdate, stream_of
 from roadcall_payments.domain import errors
 from roadcall_payments.domain.errors import InvalidInput, StatusForbids
 from roadcall_payments.domain.events import (
     DriftRepaired,
     Fact,
     HoldReleased,
+    InboxEventDismissed,
     MovementsHeld,
     MovementsPaused,
     MovementsResumed,
@@ -43,7 +44,7 @@ class MovementsSwitch:
 
         A pause that stands keeps its first reason: it says why the money has been waiting.
         """
-        reason = _reason(reason, "Say why movements pause")
+        reason = said(reason, "Say why movements pause")
 
         def decide(switch: Movements | None) -> Sequence[Fact]:
             return () if switch and switch.paused else (MovementsPaused(str(actor), reason),)
@@ -64,7 +65,7 @@ class MovementsSwitch:
         ``since``: from when on the books may lack what Stripe did. A hold that stands is renewed,
         and needs a repair of its own.
         """
-        reason = _reason(reason, "Say why movements are held")
+        reason = said(reason, "Say why movements are held")
 
         def decide(switch: Movements | None) -> Sequence[Fact]:
             return (MovementsHeld(str(actor), reason, since),)
@@ -89,6 +90,13 @@ class MovementsSwitch:
             return (HoldReleased(str(actor)),)
 
         return await self._write(decide, actor)
+
+    async def dismissed(self, actor: Actor, fact: InboxEventDismissed, row: InboxUpdate) -> None:
+        """Note in the same commit who put an event aside, and that it waits no more. Raises
+        AlreadyTaken where it waits for nothing by now."""
+        _: Written[Movements] = await self._write_path.write(
+            MOVEMENTS, lambda _: (fact,), actor=actor, inbox=row
+        )
 
     async def must_be_releasable(self) -> None:
         """Raises StatusForbids where nothing is held, or drift repair has not passed."""
@@ -143,7 +151,8 @@ def _refuse_while_held(hold: Hold | None) -> None:
         )
 
 
-def _reason(reason: str, ask: str) -> str:
+def said(reason: str, ask: str) -> str:
+    """A person's reason, fit for the journal. Raises InvalidInput("reason")."""
     reason = reason.strip()
     if not reason or len(reason) > REASON_LENGTH_MAX:
         raise InvalidInput("reason", f"{ask}, in 1 to {REASON_LENGTH_MAX} characters.")

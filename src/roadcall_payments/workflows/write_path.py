@@ -331,6 +331,7 @@ def apply_fact(state: S | None, fact: e.Fact, at: datetime) -> S:
             | e.MovementsHeld()
             | e.DriftRepaired()
             | e.HoldReleased()
+            | e.InboxEventDismissed()
         ):
             after = movements.apply(_of(movements.Movements, state), fact, at)
         case e.LostMovementFound():

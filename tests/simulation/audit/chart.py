@@ -231,5 +231,6 @@ _POSTS_NOTHING = frozenset(
     "VendorDebtIncurred DebtReserved DebtSetOff DebtReleased SetOffExceededDebt VendorDebtReduced "
     "PayoutRequested PayoutOutcomeUnknown PayoutNotMade PayoutOpened PayoutObserved "
     "PayoutInTransit PayoutCancelRequested PayoutCancelRefused PayoutCancelled "
-    "MovementsPaused MovementsResumed MovementsHeld DriftRepaired HoldReleased".split()
+    "MovementsPaused MovementsResumed MovementsHeld DriftRepaired HoldReleased "
+    "InboxEventDismissed".split()
 )
