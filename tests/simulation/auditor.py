@@ -22,6 +22,7 @@ from tests.simulation.audit.chains import audit_chain, audit_postings, canonical
 from tests.simulation.audit.debts import DebtBook, SetOffStart, audit_debts, debt_book
 from tests.simulation.audit.ends import audit_answers, audit_inbox, audit_work
 from tests.simulation.audit.journal_facts import Fact
+from tests.simulation.audit.lost import LostMovements
 from tests.simulation.audit.our_books import OurBooks, Stream
 from tests.simulation.audit.payables import Payables
 from tests.simulation.audit.payment_book import PaymentBook, payment_book, set_offs_of
@@ -38,7 +39,7 @@ async def audit(stripe: StripeBooks, ours: OurBooks) -> list[Violation]:
     found = reading.found
     found += reading.together()
     found += [one async for one in audit_work(ours)]
-    found += [one async for one in audit_inbox(ours, reading.types, reading.is_ours)]
+    found += [one async for one in audit_inbox(ours, reading.types, reading.whose)]
     balances = {
         (line.book, line.account, line.currency): line.amount_cents
         for line in await ours.store.balances()
@@ -55,18 +56,20 @@ async def audit(stripe: StripeBooks, ours: OurBooks) -> list[Violation]:
 
 @dataclass(slots=True)
 class _Reading:
-    """What has been read so far. Whole payments are kept only where somebody asks about them."""
+    """What has been read so far. ``explained``: PaymentIntents and transfers, and whose they are.
+    Whole payments are kept only where somebody asks about them."""
 
     stripe: StripeBooks
     ours: OurBooks
     found: list[Violation] = field(default_factory=list)
-    explained: set[str] = field(default_factory=set)
+    explained: dict[str, str] = field(default_factory=dict)
     payments: set[str] = field(default_factory=set)
     live_jobs: Counter[tuple[str, str]] = field(default_factory=Counter)
     payouts: dict[str, Sequence[Fact]] = field(default_factory=dict)
     debts: dict[str, DebtBook] = field(default_factory=dict)
     set_offs: list[SetOffStart] = field(default_factory=list)
     owed: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    lost: LostMovements = field(default_factory=LostMovements)
     types: dict[str, frozenset[str]] = field(default_factory=dict)
     books: dict[str, PaymentBook] = field(default_factory=dict)
     posted: Counter[tuple[str, str, str]] = field(default_factory=Counter)
@@ -94,14 +97,16 @@ class _Reading:
             self._payment(payment_book(stream.name, facts))
         elif stream.kind == "payout":
             self.payouts[stream.name] = facts
+        elif stream.kind == "stray":
+            self.lost.add(stream.name, facts)
         elif stream.kind == "vendor":
             self._vendor(stream.name.partition("/")[2], facts)
 
     def _payment(self, book: PaymentBook) -> None:
-        audited = PaymentAudit(book, self.stripe)
+        audited = PaymentAudit(book, self.stripe, self.ours.lost)
         audited.run()
         self.found += book.violations
-        self.explained.update(audited.roots)
+        self.explained |= dict.fromkeys(audited.roots, f"payment/{book.id}")
         self.payables.add(book, audited.charges, audited.transfers)
         self.set_offs += set_offs_of(book)
         for cause, cents in book.settlement.debts.items():
@@ -118,14 +123,19 @@ class _Reading:
         for amount in book.forgiven:
             self.payables.forgiven(vendor_id, amount.currency, amount.amount_cents)
 
-    def is_ours(self, object_id: str) -> bool:
-        """Payouts have no payment behind them: each one is of an account that we keep books of."""
-        return object_id in self.stripe.payouts or self.stripe.root(object_id) in self.explained
+    def whose(self, object_id: str) -> str | None:
+        """The stream that an object of Stripe's belongs to. Payouts have no payment behind them:
+        each one is of an account that we keep books of."""
+        if object_id in self.stripe.payouts:
+            return f"payout/{object_id}"
+        return self.explained.get(self.stripe.root(object_id))
 
     def together(self) -> list[Violation]:
         """What shows only when every payment was read."""
-        found = list(
-            audit_unexplained(self.stripe, self.explained, self.payments, self.ours.strangers)
+        self.explained |= self.lost.roots(self.stripe)
+        found = list(self.lost.audit(self.stripe))
+        found += audit_unexplained(
+            self.stripe, self.explained, self.payments, self.ours.strangers, self.ours.lost
         )
         self.expected = stripes_sums(self.stripe, self.explained)
         found += audit_payouts(self.stripe, self.payouts, self.expected)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from roadcall_payments.domain.errors import RoadcallError
@@ -54,35 +54,50 @@ class NeverQuiet(Exception):
 def tell(world: World, payments: int, stories: Stories = STORIES) -> None:
     """The whole history of ``payments`` jobs. Raises NeverQuiet."""
     with world.defect.during():
-        world.live(_arrivals(world, payments, stories))
+        world.live(_all_of_it(world, payments, stories))
         world.stop_faults()
-        _settle(world)
-        world.live(_closing(world))
-        _settle(world)
+        come_to_rest(world)
+        world.live(close_what_is_left(world))
+        come_to_rest(world)
 
 
-def _settle(world: World) -> None:
+async def _all_of_it(world: World, payments: int, stories: Stories) -> None:
+    vendors = await vendors_of(world)
+    world.desk.begin_faults(world.faults)
+    await arrivals(world, range(payments), vendors, stories)
+
+
+def come_to_rest(world: World) -> None:
+    """Until nothing more happens by itself. Raises NeverQuiet."""
     if not world.settle(QUIET_WITHIN_S):
         raise NeverQuiet("work is due again and again, days after the last fault")
 
 
-async def _arrivals(world: World, payments: int, told_of: Stories) -> None:
-    vendors = await _vendors(world)
-    world.desk.begin_faults(world.faults)
-    misfortunes = planned(world, payments)
+async def arrivals(
+    world: World, numbers: range, vendors: Sequence[tuple[str, str]], told_of: Stories
+) -> None:
+    """The jobs of these numbers come, and their stories are told to the end; cancelled, everybody
+    goes home, and only the misfortunes go on."""
+    misfortunes = planned(world, len(numbers))
     stories: list[asyncio.Task[None]] = []
+    befallen: list[asyncio.Task[None]] = []
     left_of_burst = 0
-    for number in range(payments):
-        if left_of_burst == 0:
-            left_of_burst = world.random.randint(1, BURST_MAX)
-            await asyncio.sleep(world.random.expovariate(1 / (GAP_S * left_of_burst)))
-        left_of_burst -= 1
-        stories += [world.begin(befall(world, kind)) for kind in misfortunes.get(number, ())]
-        job, story = _job(world, number, vendors, told_of)
-        world.asked.jobs.append(job)
-        stories.append(world.begin(_told(story, Teller(world, job))))
-    # A story that fails is a problem of the world's; the others go on.
-    await asyncio.gather(*stories, return_exceptions=True)
+    try:
+        for place, number in enumerate(numbers):
+            if left_of_burst == 0:
+                left_of_burst = world.random.randint(1, BURST_MAX)
+                await asyncio.sleep(world.random.expovariate(1 / (GAP_S * left_of_burst)))
+            left_of_burst -= 1
+            befallen += [world.begin(befall(world, kind)) for kind in misfortunes.get(place, ())]
+            job, story = _job(world, number, vendors, told_of)
+            world.asked.jobs.append(job)
+            stories.append(world.begin(_told(story, Teller(world, job))))
+        # A story that fails is a problem of the world's; the others go on.
+        await asyncio.gather(*stories, *befallen, return_exceptions=True)
+    except asyncio.CancelledError:
+        for one in stories:
+            one.cancel()
+        raise
 
 
 async def _told(story: Story, teller: Teller) -> None:
@@ -93,7 +108,7 @@ async def _told(story: Story, teller: Teller) -> None:
 
 
 def _job(
-    world: World, number: int, vendors: list[tuple[str, str]], stories: Stories
+    world: World, number: int, vendors: Sequence[tuple[str, str]], stories: Stories
 ) -> tuple[Job, Story]:
     payer, _, story = world.random.choices(stories, [share for _, share, _ in stories])[0]
     vendor_id, account = world.random.choice(vendors)
@@ -118,7 +133,7 @@ def _cents(world: World) -> int:
     return world.random.randint(500_001, 2_000_000)
 
 
-async def _vendors(world: World) -> list[tuple[str, str]]:
+async def vendors_of(world: World) -> list[tuple[str, str]]:
     """(vendor, connected account)"""
     vendors = []
     for number in range(VENDORS):
@@ -144,7 +159,7 @@ async def _put(world: World, vendor_id: str, record: VendorRecord) -> None:
             return
 
 
-async def _closing(world: World) -> None:
+async def close_what_is_left(world: World) -> None:
     """The clerk finishes what people left: a creation that nobody answered is asked for again,
     under its own key, and what waits for a person is cancelled. What waits for Stripe is not
     touched: it has to come to its end by itself."""

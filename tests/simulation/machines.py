@@ -112,9 +112,9 @@ class Process:
 
     def crash(self) -> None:
         self.alive = False
-        self._kept.clear()
         self._wired.cut()
         self._context.run(self._let_go)
+        self._kept.clear()
         for heard in list(self._waiting):
             self._give_up(heard)
         self._died(self)
@@ -155,9 +155,20 @@ class Machine:
     faults: Faults
     wire: Callable[[Process], Wired]
     died: list[Process] = field(default_factory=list)
+    stopped: bool = False
 
     def __post_init__(self) -> None:
         self.process = self._started()
+
+    def stop(self) -> None:
+        """Dead until ``start``."""
+        self.stopped = True
+        if self.process.alive:
+            self.process.crash()
+
+    def start(self) -> None:
+        self.stopped = False
+        self._restart()
 
     def _started(self) -> Process:
         return Process(self.name, self.loop, self.faults, self.wire, self._mourn)
@@ -167,4 +178,5 @@ class Machine:
         self.loop.call_later(self.faults.between(0.5, 20.0), self._restart)
 
     def _restart(self) -> None:
-        self.process = self._started()
+        if not self.stopped and not self.process.alive:
+            self.process = self._started()

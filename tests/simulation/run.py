@@ -6,13 +6,14 @@ import gc
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from roadcall_payments.ports import Store
 from roadcall_payments.workflows.verification import Verification
 from tests.simulation.alarms import unexpected_errors
+from tests.simulation.audit.lost import LostSpan
 from tests.simulation.audit.our_books import OurBooks
 from tests.simulation.audit.publications import Publications
 from tests.simulation.audit.stripe_books import books_of
@@ -20,9 +21,13 @@ from tests.simulation.audit.violations import Violation
 from tests.simulation.auditor import audit
 from tests.simulation.faults import Kind
 from tests.simulation.history import STORIES, NeverQuiet, Stories, tell
+from tests.simulation.restoring import NeverRepaired
 from tests.simulation.timeline import timeline
 from tests.simulation.turns import WorldStandsStill
 from tests.simulation.world import SOUND, Defect, World
+
+History = Callable[[World, int, Stories], LostSpan | None]
+"""What happens in a world; it says what a restore took of the journal."""
 
 STORIES_MAX = 3
 # On Linux, memory's own file system: the database is written as in production, and fsync is free.
@@ -56,6 +61,7 @@ def run_world(
     kinds: frozenset[Kind],
     defect: Defect = SOUND,
     stories: Stories = STORIES,
+    history: History = tell,
 ) -> Result:
     """The whole history of one world, audited."""
     started = time.process_time()
@@ -65,7 +71,8 @@ def run_world(
     with tempfile.TemporaryDirectory(prefix="simulation-", dir=within) as directory:
         world = World(seed, kinds, Path(directory), defect)
         try:
-            violations = _lived(world, payments, stories) + _audited(world)
+            violations, lost = _lived(world, payments, stories, history)
+            violations += _audited(world, lost)
             return Result(
                 seed,
                 payments,
@@ -82,22 +89,26 @@ def run_world(
             gc.collect()
 
 
-def _lived(world: World, payments: int, stories: Stories) -> list[Violation]:
-    """Let the history happen; what went wrong beside the books."""
+def _lived(
+    world: World, payments: int, stories: Stories, history: History
+) -> tuple[list[Violation], LostSpan | None]:
+    """Let the history happen: what went wrong beside the books, and what a restore took."""
     found: list[Violation] = []
+    lost: LostSpan | None = None
     with unexpected_errors(world.loop.problems):
         try:
-            tell(world, payments, stories)
-        except (NeverQuiet, WorldStandsStill) as error:
+            lost = history(world, payments, stories)
+        except (NeverQuiet, NeverRepaired, WorldStandsStill) as error:
             found.append(Violation("quiet", world.seed, str(error) or "everybody waits for ever"))
-    return found + [Violation("world", world.seed, problem) for problem in world.loop.problems]
+    found += [Violation("world", world.seed, problem) for problem in world.loop.problems]
+    return found, lost
 
 
-def _audited(world: World) -> list[Violation]:
+def _audited(world: World, lost: LostSpan | None) -> list[Violation]:
     async def judged(store: Store) -> list[Violation]:
         faults = await Verification(store).verify(lambda _: None)
         published = Publications(world.consumers.published)
-        ours = OurBooks(store, world.now(), faults, published, world.asked)
+        ours = OurBooks(store, world.now(), faults, published, world.asked, lost=lost)
         return await audit(books_of(world.stripe_state()), ours)
 
     return world.inspected(judged)

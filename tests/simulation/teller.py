@@ -88,6 +88,8 @@ class Teller:
 
     @property
     def payment_id(self) -> str:
+        if not self.job.payment_ids:
+            raise GaveUp("its payment is lost")
         return self.job.payment_ids[-1]
 
     async def ask(self, name: str, act: Act, key: str | None = None) -> Heard:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from tests.simulation.audit.journal_facts import Amount, Fact, PaidOut
+from tests.simulation.audit.lost import LostSpan
 from tests.simulation.audit.stripe_books import Intent, StripeBooks, Transfer
 from tests.simulation.audit.stripes_units import stripes_units
 from tests.simulation.audit.violations import Violation
@@ -26,16 +27,24 @@ def audit_unexplained(
     explained: Collection[str],
     payments: Collection[str],
     strangers: Collection[str],
+    lost: LostSpan | None,
 ) -> Iterator[Violation]:
     """PaymentIntents and transfers that are ours by key or by name, and that no payment's
-    journal holds an intent for. ``strangers``: what others made on purpose."""
+    journal holds an intent for. ``strangers``: what others made on purpose; ``lost``: when the
+    journal was, and a PaymentIntent that came to nothing then needs no explanation."""
     made: list[Intent | Transfer] = [*stripe.intents.values(), *stripe.transfers.values()]
     for one in made:
         if one.id in explained or one.id in strangers:
             continue
+        if lost is not None and lost.holds(one.created) and _came_to_nothing(one):
+            continue
         named = one.metadata.get("paymentId", "")
         if named in payments or (one.key is not None and _OUR_KEY.fullmatch(one.key)):
             yield Violation("M4", named or one.id, f"{one.id} ({one.key}): no intent explains it")
+
+
+def _came_to_nothing(made: Intent | Transfer) -> bool:
+    return isinstance(made, Intent) and made.status == "canceled"
 
 
 def stripes_sums(stripe: StripeBooks, explained: Collection[str]) -> Counter[tuple[str, str, str]]:

@@ -10,6 +10,7 @@ import msgspec
 from roadcall_payments.commit import InboxEvent, InboxStatus
 from roadcall_payments.ports import Queue
 from tests.simulation.asked import Asked, Job
+from tests.simulation.audit.lost import LostSpan
 from tests.simulation.audit.our_books import OurBooks
 from tests.simulation.audit.payment_book import PaymentBook
 from tests.simulation.audit.violations import Violation
@@ -19,6 +20,7 @@ TypesOf = Mapping[str, frozenset[str]]
 """The types of the facts in each stream."""
 
 _NONE: frozenset[str] = frozenset()
+_FOUND = frozenset({"LostMovementFound"})
 _REFUNDED = frozenset({"RefundPending", "RefundSucceeded", "RefundFailed", "LostMovementFound"})
 _DISPUTED = frozenset({"DisputeOpened", "LostMovementFound"})
 # An event that was applied has left one of these in its stream, or it was lost (M19).
@@ -26,7 +28,7 @@ _LEAVES: Mapping[str, frozenset[str]] = {
     "payment_intent.succeeded": frozenset({"PaymentCompleted", "StrayMoneyObserved"}),
     "payout.paid": frozenset({"PayoutPaid", "PayoutFailed"}),
     "payout.failed": frozenset({"PayoutFailed"}),
-    "transfer.reversed": frozenset({"TransferReversed", "StrayMoneyObserved"}),
+    "transfer.reversed": _FOUND | {"TransferReversed", "SettlementReversed", "StrayMoneyObserved"},
     "refund.failed": frozenset({"RefundFailed", "LostMovementFound"}),
     "refund.created": _REFUNDED,
     "charge.dispute.created": _DISPUTED,
@@ -61,17 +63,17 @@ async def audit_work(ours: OurBooks) -> AsyncIterator[Violation]:
 
 
 async def audit_inbox(
-    ours: OurBooks, types: TypesOf, is_ours: Callable[[str], bool]
+    ours: OurBooks, types: TypesOf, whose: Callable[[str], str | None]
 ) -> AsyncIterator[Violation]:
     """No event waits; each that was applied is of something of ours and shows in its stream, and
-    none that was kept without effect is. ``is_ours``: whether a payment of ours made that object of
-    Stripe's, or is behind it."""
+    none that was kept without effect is. ``whose``: the stream that an object of Stripe's belongs
+    to; None where it is nobody's of ours."""
     for status in InboxStatus:
         cursor: str | None = None
         while True:
             page = await ours.store.inbox_events(status, cursor, INBOX_PAGE)
             for event in page.items:
-                wrong = _event(event, types, is_ours)
+                wrong = _event(event, types, whose, ours.lost)
                 if wrong is not None:
                     yield Violation(*wrong)
             cursor = page.next_cursor
@@ -80,18 +82,25 @@ async def audit_inbox(
 
 
 def _event(
-    event: InboxEvent, types: TypesOf, is_ours: Callable[[str], bool]
+    event: InboxEvent,
+    types: TypesOf,
+    whose: Callable[[str], str | None],
+    lost: LostSpan | None,
 ) -> tuple[str, str, str] | None:
     leaves = _LEAVES.get(event.type)
     told = msgspec.json.decode(event.body, type=_Told).data.object.id if leaves else ""
+    owner = whose(told) if leaves else None
     match event.status:
         case InboxStatus.WAITING | InboxStatus.REVIEW:
             return "M19", event.event_id, f"it is in {event.status}: {event.reason}"
-        case InboxStatus.APPLIED if leaves and not is_ours(told):
+        case InboxStatus.APPLIED if leaves and owner is None:
             return "M13", event.event_id, f"its {event.type} of {told}, none of ours, was applied"
         case InboxStatus.APPLIED if leaves and not leaves & types.get(event.stream or "", _NONE):
             return "M19", event.event_id, f"its {event.type} was applied and left no trace"
-        case InboxStatus.KEPT if leaves and is_ours(told):
+        case InboxStatus.KEPT if leaves and owner is not None:
+            if lost is not None and (_FOUND | leaves) & types.get(owner, _NONE):
+                # Nobody knew its object then, and the repair took it from Stripe itself.
+                return None
             said = f"its {event.type} of {told} was kept without effect: {event.reason}"
             return "M16", event.event_id, said
     return None

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from tests.simulation.audit import money_back_facts as facts
 from tests.simulation.audit.journal_facts import Amount, Fact
+from tests.simulation.audit.lost import LostSpan
 from tests.simulation.audit.stripe_books import Charge, Dispute, Line, Refund, StripeBooks
 from tests.simulation.audit.stripes_units import stripes_units
 
@@ -98,17 +99,21 @@ class MoneyBack:
             return refund.net == 1
         return dispute is not None and dispute.lost_cents > 0
 
-    def audit(self, stripe: StripeBooks, charges: Sequence[Charge]) -> Found:
-        """Everything that is wrong; ``charges``: the payment's own."""
+    def audit(self, stripe: StripeBooks, charges: Sequence[Charge], lost: LostSpan | None) -> Found:
+        """Everything that is wrong; ``charges``: the payment's own; ``lost``: what a restore
+        took of the journal."""
         yield from self.wrong
         made = [one for charge in charges for one in stripe.refunds_of.get(charge.id, ())]
-        yield from _refunds(self.refunds, made, stripe)
+        yield from _refunds(self.refunds, made, stripe, lost)
         seen = [one for charge in charges for one in stripe.disputes_of.get(charge.id, ())]
         yield from _disputes(self.disputes, seen, stripe)
 
 
 def _refunds(
-    stories: Mapping[str, RefundStory], made: Sequence[Refund], stripe: StripeBooks
+    stories: Mapping[str, RefundStory],
+    made: Sequence[Refund],
+    stripe: StripeBooks,
+    lost: LostSpan | None,
 ) -> Found:
     by_stripes_id = {one.at_stripe or one.id: one for one in stories.values()}
     keys = {one.key for one in stories.values() if one.key is not None}
@@ -117,7 +122,8 @@ def _refunds(
         if times > 1:
             yield "M9", f"{times} refunds were made under {key}"
     for one in made:
-        if one.key is not None and one.key not in keys and one.key.startswith("refund_"):
+        told = one.key in keys or (lost is not None and lost.holds(one.created))
+        if one.key is not None and one.key.startswith("refund_") and not told:
             yield "M4", f"{one.id} ({one.key}): no intent explains it"
         story = by_stripes_id.pop(one.id, None)
         yield from _refund(story, one, stripe.lines_from.get(one.id, ()))

@@ -9,6 +9,7 @@ from datetime import datetime
 from roadcall_payments.journal import JournalEntry
 from roadcall_payments.ports import Store
 from tests.simulation.asked import Asked
+from tests.simulation.audit.lost import LostSpan
 from tests.simulation.audit.publications import Publications
 
 STREAMS_PAGE = 500
@@ -30,7 +31,7 @@ class Stream:
 class OurBooks:
     """``now`` is the service's clock; ``published`` and ``asked`` are None where nobody listened
     (real processes); ``strangers`` are the ids of Stripe's objects that others made on purpose;
-    ``verify_faults`` is what ``verify`` said."""
+    ``verify_faults`` is what ``verify`` said; ``lost`` is what a restore took."""
 
     store: Store
     now: datetime
@@ -38,6 +39,7 @@ class OurBooks:
     published: Publications | None = None
     asked: Asked | None = None
     strangers: frozenset[str] = field(default_factory=frozenset)
+    lost: LostSpan | None = None
 
     async def streams(self) -> AsyncIterator[Stream]:
         """Every stream with its whole journal, one at a time."""

@@ -5,29 +5,38 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from tests.simulation.audit.journal_facts import Booked
+from tests.simulation.audit.lost import LostSpan
 from tests.simulation.audit.payment_book import Call, PaymentBook
 from tests.simulation.audit.settlement_audit import audit_settlement, transfers_of
 from tests.simulation.audit.stripe_books import Charge, Intent, Line, Made, StripeBooks, Transfer
 from tests.simulation.audit.stripes_units import stripes_units
 
 # No POST leaves later than 23 h after its intent (M8); a minute or two for it to arrive.
+# Of one payment, in worlds that a restore took some of.
+ATTEMPTS_MAX = 10
 ARRIVES_WITHIN = timedelta(hours=23, minutes=2)
 
 
 class PaymentAudit:
     """Stripe's objects that this payment's own calls made, by their keys, and what is wrong."""
 
-    def __init__(self, book: PaymentBook, stripe: StripeBooks) -> None:
+    def __init__(
+        self, book: PaymentBook, stripe: StripeBooks, lost: LostSpan | None = None
+    ) -> None:
+        """``lost``: what a restore took of the journal."""
         self.book = book
+        self.lost = lost
         self.stripe = stripe
         keys = book.attempts
         self.intents = [made for key in keys for made in stripe.intents_of.get(key, ())]
         self.transfers = [made for key in keys for made in stripe.transfers_of.get(key, ())]
         for name in book.adopted:
             self._add_adopted(name)
+        if lost is not None:
+            self._add_lost(lost)
         self.shares = transfers_of(book.settlement, stripe)
         self.charges = [
             charge
@@ -43,6 +52,20 @@ class PaymentAudit:
             self.intents.append(intent)
         if transfer is not None and transfer not in self.transfers:
             self.transfers.append(transfer)
+
+    def _add_lost(self, lost: LostSpan) -> None:
+        """What a later attempt of its made, of which a restore left nothing: it was taken for the
+        attempt that the books still have open (M6, M18)."""
+        kind = "payment" if self.book.by_card else "transfer"
+        first = f"{kind}_{self.book.id}"
+        for key in (first, *(f"{first}_{number}" for number in range(2, ATTEMPTS_MAX))):
+            made = [*self.stripe.intents_of.get(key, ()), *self.stripe.transfers_of.get(key, ())]
+            for one in made:
+                if key not in self.book.attempts and lost.holds(one.created):
+                    at = datetime.fromtimestamp(one.created, UTC)
+                    call = Call(key, at, one.account, livemode=False, destination=None, params="{}")
+                    self.book.adopted.setdefault(one.id, call)
+                    self._add_adopted(one.id)
 
     def _call_of(self, made: Intent | Transfer) -> Call:
         return self.book.adopted.get(made.id) or self.book.attempts[made.key or ""]
@@ -70,9 +93,9 @@ class PaymentAudit:
             self._came_to_rest()
         self._reversals()
         self._lines()
-        for rule, sentence in self.book.money_back.audit(self.stripe, self.charges):
+        for rule, sentence in self.book.money_back.audit(self.stripe, self.charges, self.lost):
             self._violated(rule, sentence)
-        for rule, sentence in audit_settlement(self.book.settlement, self.stripe):
+        for rule, sentence in audit_settlement(self.book.settlement, self.stripe, self.lost):
             self._violated(rule, sentence)
         if self.book.status == "completed" and self.book.by_card:
             decided, back = self.book.created.amount, self.book.money_back

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 
+from tests.simulation.audit.lost import LostSpan
 from tests.simulation.audit.settlements import Settlement, Share
-from tests.simulation.audit.stripe_books import Made, StripeBooks, Transfer
+from tests.simulation.audit.stripe_books import Made, Reversal, StripeBooks, Transfer
 
 Found = Iterator[tuple[str, str]]
 
@@ -25,8 +26,9 @@ def transfers_of(settlement: Settlement, stripe: StripeBooks) -> list[Transfer]:
     return made
 
 
-def audit_settlement(settlement: Settlement, stripe: StripeBooks) -> Found:
-    """Everything that is wrong between the two; amounts of currencies whose units agree."""
+def audit_settlement(settlement: Settlement, stripe: StripeBooks, lost: LostSpan | None) -> Found:
+    """Everything that is wrong between the two; amounts of currencies whose units agree.
+    ``lost``: what a restore took of the journal."""
     yield from settlement.wrong
     yield from settlement.rest()
     made = {one.id: one for one in transfers_of(settlement, stripe)}
@@ -40,7 +42,7 @@ def audit_settlement(settlement: Settlement, stripe: StripeBooks) -> Found:
             yield "M13", f"it took {share.transfer} for its share, which no call of its made"
         elif share.transfer is None and share.cents:
             yield "M5", f"its share {share.number} is booked, and nothing was transferred"
-    yield from _reversals(settlement, stripe, made)
+    yield from _reversals(settlement, stripe, made, lost)
 
 
 def _adopted(settlement: Settlement, transfer: str) -> Share | None:
@@ -61,7 +63,12 @@ def _transfer(share: Share, made: Transfer, stripe: StripeBooks) -> Found:
     yield from _in_time(made, share.at)
 
 
-def _reversals(settlement: Settlement, stripe: StripeBooks, made: dict[str, Transfer]) -> Found:
+def _reversals(
+    settlement: Settlement,
+    stripe: StripeBooks,
+    made: Mapping[str, Transfer],
+    lost: LostSpan | None,
+) -> Found:
     booked = Counter(one.reversal_id for one in settlement.reversed)
     found = {one.id: one for name in made for one in stripe.reversals_of.get(name, ())}
     for name in booked.keys() | found.keys():
@@ -85,8 +92,14 @@ def _reversals(settlement: Settlement, stripe: StripeBooks, made: dict[str, Tran
             if own.status == "failed":
                 yield "M5", f"what was to come back for {own.cause} failed, and made {one.id}"
             yield from _in_time(one, own.at)
-        elif one.key is not None and one.key.startswith("reversal_"):
+        elif not _explained_otherwise(one, lost):
             yield "M4", f"{one.id} ({one.key}): no intent explains it"
+
+
+def _explained_otherwise(made: Reversal, lost: LostSpan | None) -> bool:
+    """Somebody made it at the dashboard, or its intent is lost."""
+    ours = made.key is not None and made.key.startswith("reversal_")
+    return not ours or (lost is not None and lost.holds(made.created))
 
 
 def _in_time(made: Made, at: datetime) -> Found:

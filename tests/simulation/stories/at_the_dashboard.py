@@ -3,6 +3,8 @@ request of ours made, and banks that send a refund back."""
 
 from __future__ import annotations
 
+import asyncio
+
 from roadcall_payments.domain.payment import Payment, Status
 from stripe_sandbox.json_types import JsonObject
 from tests.simulation.stories.back_office_pays import back_office_pays
@@ -45,16 +47,20 @@ async def refunded_there(teller: Teller) -> None:
     if charge is None:
         return
     await teller.rest(1, 600)
-    asked = teller.world.begin(refund_in_parts(teller)) if teller.chance(0.5) else None
+    if teller.chance(0.5):
+        await asyncio.gather(refund_in_parts(teller), _refunds(teller, charge))
+    else:
+        await _refunds(teller, charge)
+    await sent_back(teller)
+
+
+async def _refunds(teller: Teller, charge: str) -> None:
     for _ in range(teller.random.randint(1, 2)):
         params = {"charge": charge}
         if teller.chance(0.7):
             params["amount"] = str(teller.random.randint(1, 900))
         teller.world.desk.post("/v1/refunds", params)
         await teller.rest(1, 600)
-    if asked is not None:
-        await asked
-    await sent_back(teller)
 
 
 async def sent_back(teller: Teller) -> None:
