@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-import sqlite3
 from collections.abc import Callable, Coroutine, Sequence
 from contextvars import Context
 from dataclasses import dataclass, field
@@ -25,7 +24,6 @@ from roadcall_payments.ports import Channel, Gateway, Queue, Store
 from roadcall_payments.stores.instants import from_micros
 from roadcall_payments.stores.lane import Submission
 from roadcall_payments.stores.sqlite.connection import BUSY_SECONDS_MAX
-from roadcall_payments.stores.sqlite.schema_version import migrate
 from roadcall_payments.stores.sqlite.store import SqliteStore
 from roadcall_payments.stripe_gateway.client import GatewaySettings, StripeGateway
 from stripe_sandbox.json_types import JsonObject
@@ -35,6 +33,7 @@ from tests.simulation.faults import Faults, Kind
 from tests.simulation.lanes import AnswerT, JobT, TurnLane
 from tests.simulation.machines import Machine, NoAnswer, Process, Wired
 from tests.simulation.network import Network, StripeLine
+from tests.simulation.one_connection import OneConnection
 from tests.simulation.outward import Consumers, Mailbox
 from tests.simulation.stripe_desk import StripeDesk, new_sandbox
 from tests.simulation.time_and_chance import EPOCH, SeededIds
@@ -103,10 +102,9 @@ class World:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._bell: asyncio.Future[None] | None = None
         self._settings = _settings(self.directory)
-        self.database = self._path = self._settings.sqlite_path
-        # The production code makes the schema, once; processes then open the file as it is.
-        migrate(self._path)
-        self._peek = sqlite3.connect(self._path, isolation_level=None)
+        self._path = self._settings.sqlite_path
+        self._stored = OneConnection(self._path)
+        self._peek = self._stored.db
         self.machines = [
             Machine(f"machine {number}", self.loop, self.faults, self._wire)
             for number in range(1, MACHINES + 1)
@@ -117,7 +115,7 @@ class World:
         for machine in self.machines:
             machine.process.crash()
         self.loop.close()
-        self._peek.close()
+        self._stored.close()
 
     # --- time ---
 
@@ -164,7 +162,7 @@ class World:
             return made
 
         ids = SeededIds(process.clock, self._ids_random)
-        real = SqliteStore(self._path, BUSY_SECONDS_MAX, lane)
+        real = SqliteStore(self._path, BUSY_SECONDS_MAX, lane, self._stored.connecting())
         troubled = TroubledStore(real, self.faults, self._ring)
         gateway = StripeGateway(
             self.desk,
@@ -261,7 +259,8 @@ class World:
 
     def inspected(self, inspect: Callable[[Store], Coroutine[Any, Any, T]]) -> T:
         """What ``inspect`` finds in the database, through a store without faults."""
-        opened = SqliteStore(self._path, BUSY_SECONDS_MAX, TurnLane)
+        connecting = self._stored.connecting()
+        opened = SqliteStore(self._path, BUSY_SECONDS_MAX, TurnLane, connecting)
 
         async def look() -> T:
             try:

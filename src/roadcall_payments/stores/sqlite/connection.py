@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 import sqlite3
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from roadcall_payments.domain.errors import BrokenInvariant, RoadcallError, StoreUnavailable
@@ -48,6 +50,15 @@ def connect_reader(path: Path) -> sqlite3.Connection:
     for pragma in ("PRAGMA query_only=ON", *_PRAGMAS):
         db.execute(pragma)
     return db
+
+
+@dataclass(frozen=True, slots=True)
+class Connecting:
+    """How a store opens its file: a connection for each thread, unless lanes without threads can
+    share one (simulations)."""
+
+    writer: Callable[[Path], sqlite3.Connection] = connect_writer
+    reader: Callable[[Path], sqlite3.Connection] = connect_reader
 
 
 def begin(db: sqlite3.Connection, *, seconds_max: float) -> None:

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from roadcall_payments.domain.errors import RoadcallError
 from roadcall_payments.stores.lane import Submission
-from roadcall_payments.stores.sqlite.connection import classified, connect_reader
+from roadcall_payments.stores.sqlite.connection import Connecting, classified
 
 T = TypeVar("T")
 
@@ -19,8 +19,9 @@ ReadJob = Callable[[sqlite3.Connection], object]
 class Reader:
     """Owned by one thread. After a failure the connection is opened anew."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, connecting: Connecting) -> None:
         self._path = path
+        self._connecting = connecting
         self._db: sqlite3.Connection | None = None
 
     def work(self, batch: Sequence[Submission[ReadJob, object]]) -> None:
@@ -49,5 +50,5 @@ class Reader:
 
     def _connected(self) -> sqlite3.Connection:
         if self._db is None:
-            self._db = connect_reader(self._path)
+            self._db = self._connecting.reader(self._path)
         return self._db

@@ -34,7 +34,7 @@ from roadcall_payments.ports import (
 from roadcall_payments.stores.lane import Lane, LaneMaker, Submits
 from roadcall_payments.stores.rows import prepare
 from roadcall_payments.stores.sqlite import queries, work
-from roadcall_payments.stores.sqlite.connection import BUSY_SECONDS_MAX
+from roadcall_payments.stores.sqlite.connection import BUSY_SECONDS_MAX, Connecting
 from roadcall_payments.stores.sqlite.counters import Counted, RequestCounters
 from roadcall_payments.stores.sqlite.faults import orphan_faults, stream_faults
 from roadcall_payments.stores.sqlite.reader import Reader, ReadJob
@@ -70,9 +70,16 @@ class SqliteStore:
     Belongs to one event loop at a time. ``close`` drains.
     """
 
-    def __init__(self, path: Path, busy_seconds_max: float, lanes: LaneMaker = Lane) -> None:
-        writer, scans = GroupWriter(path, busy_seconds_max), Reader(path)
-        self._lookups = Reader(path)
+    def __init__(
+        self,
+        path: Path,
+        busy_seconds_max: float,
+        lanes: LaneMaker = Lane,
+        connecting: Connecting | None = None,
+    ) -> None:
+        connecting = connecting or Connecting()
+        writer = GroupWriter(path, busy_seconds_max, connecting)
+        scans, self._lookups = Reader(path, connecting), Reader(path, connecting)
         self._closed = False
         counters = RequestCounters(path.with_name(path.name + "-requests"))
         self._writes: Submits[WriteJob, object] = lanes(

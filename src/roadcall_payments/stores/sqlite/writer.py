@@ -12,7 +12,7 @@ from roadcall_payments.stores.arbitration import beside_is_stored, idempotency_k
 from roadcall_payments.stores.lane import Submission
 from roadcall_payments.stores.rows import Prepared
 from roadcall_payments.stores.sqlite.batch import write_batch
-from roadcall_payments.stores.sqlite.connection import begin, classified, connect_writer
+from roadcall_payments.stores.sqlite.connection import Connecting, begin, classified
 from roadcall_payments.stores.sqlite.queries import read_idempotency, read_inbox_event
 
 Statement = Callable[[sqlite3.Connection], object]
@@ -30,8 +30,9 @@ class _CommitFailed(Exception):
 class GroupWriter:
     """What the writing thread does with a batch. Owned by that thread."""
 
-    def __init__(self, path: Path, busy_seconds_max: float) -> None:
+    def __init__(self, path: Path, busy_seconds_max: float, connecting: Connecting) -> None:
         self._path = path
+        self._connecting = connecting
         self._busy_seconds_max = busy_seconds_max
         self._db: sqlite3.Connection | None = None
 
@@ -102,7 +103,7 @@ class GroupWriter:
 
     def _connected(self) -> sqlite3.Connection:
         if self._db is None:
-            self._db = connect_writer(self._path)
+            self._db = self._connecting.writer(self._path)
         return self._db
 
     def _rollback(self) -> None:
