@@ -15,6 +15,7 @@ R = TypeVar("R", bound=Record)
 
 LIMIT_DEFAULT = 10
 LIMIT_MAX = 100
+_END_OF_TIME = 1 << 62
 
 
 def list_object(url: str, data: list[JsonValue], has_more: bool = False) -> JsonObject:
@@ -23,14 +24,20 @@ def list_object(url: str, data: list[JsonValue], has_more: bool = False) -> Json
 
 def created_filter(params: Params, name: str = "created") -> Callable[[int], bool]:
     """The test that `created[gte]=...` or `created=...` asks of a time."""
+    low, high = _span(params, name)
+    return lambda at: low <= at <= high
+
+
+def _span(params: Params, name: str = "created") -> tuple[int, int]:
+    """The first and the last second that are asked for."""
     value = params.values.get(name)
     if isinstance(value, int):
-        return lambda at: at == value
+        return value, value
     if not isinstance(value, Mapping):
-        return lambda at: True
+        return 0, _END_OF_TIME
     low = max(_bound(value, "gte", 0), _bound(value, "gt", -1) + 1)
-    high = min(_bound(value, "lte", 1 << 62), _bound(value, "lt", 1 << 62) - 1)
-    return lambda at: low <= at <= high
+    high = min(_bound(value, "lte", _END_OF_TIME), _bound(value, "lt", _END_OF_TIME + 1) - 1)
+    return low, high
 
 
 def _bound(value: Mapping[str, JsonValue], name: str, default: int) -> int:
@@ -59,14 +66,14 @@ def list_records(
     starting_after, ending_before = params.text("starting_after"), params.text("ending_before")
     if starting_after and ending_before:
         raise refused("You cannot parameterize `starting_after` and `ending_before` together.")
-    in_time = created_filter(params)
-    candidates = found if found is not None else collection.newest("account", call.account)
+    first, last = _span(params)
+    newest = found if found is not None else collection.newest("account", call.account)
+    # The sandbox's time never goes back: behind the first one that is too old, all are.
+    recent = takewhile(lambda record: record.created >= first, newest)
     matching = (
         record
-        for record in candidates
-        if (not owned or record.account == call.account)
-        and in_time(record.created)
-        and keep(record)
+        for record in recent
+        if record.created <= last and (not owned or record.account == call.account) and keep(record)
     )
     if ending_before:
         before = _cursor(collection, ending_before, "ending_before").sequence

@@ -37,8 +37,11 @@ MONEY_BACK: Final[Stories] = (
     (PayerType.BACK_OFFICE, 0.2, taken_back),
 )
 
-GAP_S: Final = 4.0
+GAP_S: Final = 12.0
 BURST_MAX: Final = 30
+# Now and then so many at once that what was made around a payment fills several of Stripe's pages.
+RUSH: Final = 200
+RUSHES: Final = 0.01
 VENDORS: Final = 24
 NOT_READY_EVERY: Final = 6
 WITH_EMAIL_EVERY: Final = 3
@@ -85,7 +88,7 @@ async def arrivals(
     try:
         for place, number in enumerate(numbers):
             if left_of_burst == 0:
-                left_of_burst = world.random.randint(1, BURST_MAX)
+                left_of_burst = _burst(world)
                 await asyncio.sleep(world.random.expovariate(1 / (GAP_S * left_of_burst)))
             left_of_burst -= 1
             befallen += [world.begin(befall(world, kind)) for kind in misfortunes.get(place, ())]
@@ -98,6 +101,12 @@ async def arrivals(
         for one in stories:
             one.cancel()
         raise
+
+
+def _burst(world: World) -> int:
+    """How many jobs come at once."""
+    rush = world.random.random() < RUSHES
+    return RUSH if rush else world.random.randint(1, BURST_MAX)
 
 
 async def _told(story: Story, teller: Teller) -> None:
