@@ -92,7 +92,7 @@ def _violations(world: World, planted: Planted) -> list[Violation]:
     found: list[Violation] = []
     with unexpected_errors(world.loop.problems):
         try:
-            tell(world, planted.payments)
+            tell(world, planted.payments, planted.stories)
         except (NeverQuiet, WorldStandsStill, RoadcallError) as error:
             found.append(Violation("quiet", world.seed, str(error) or "everybody waits for ever"))
     found += [Violation("world", world.seed, problem) for problem in world.loop.problems]

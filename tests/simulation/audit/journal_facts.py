@@ -49,6 +49,7 @@ class Started(msgspec.Struct, frozen=True):
 
     request: Request
     destination: str | None = None
+    set_off: Amount | None = None
 
 
 class Failed(msgspec.Struct, frozen=True):
@@ -107,6 +108,7 @@ class Adopted(msgspec.Struct, frozen=True):
     object_id: str
     started_at: datetime
     destination: str | None = None
+    set_off: Amount | None = None
 
 
 class Lost(msgspec.Struct, frozen=True):

@@ -47,7 +47,8 @@ _STRIPE_NEXT = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A call that was committed before it was made: ``at`` is when."""
+    """A call that was committed before it was made: ``at`` is when. ``set_off``: by how much the
+    transfer is less than the payment, in minor units (M22)."""
 
     key: str
     at: datetime
@@ -55,6 +56,7 @@ class Call:
     livemode: bool
     destination: str | None
     params: str
+    set_off: int = 0
 
 
 @dataclass(slots=True)
@@ -134,11 +136,23 @@ Note = Callable[[PaymentBook, Fact], None]
 def set_offs_of(book: PaymentBook) -> list[SetOffStart]:
     """Its transfers that were to be less by what their vendor owes (M22)."""
     vendor = book.created.vendor_id
-    return [
+    shares = [
         SetOffStart(one.key, book.id, vendor, one.set_off, one.at, one.status)
         for one in book.settlement.keys.values()
         if one.set_off and one.key is not None
     ]
+    attempts = [
+        SetOffStart(one.key, book.id, vendor, one.set_off, one.at, _end_of(book, one.key))
+        for one in book.attempts.values()
+        if one.set_off
+    ]
+    return shares + attempts
+
+
+def _end_of(book: PaymentBook, key: str) -> str:
+    if key in book.given_up:
+        return "failed"
+    return "open" if key == book.open_attempt else "completed"
 
 
 def _scored(book: PaymentBook, fact: Fact) -> None:
@@ -170,6 +184,7 @@ def _called(calls: dict[str, Call], book: PaymentBook, fact: Fact) -> None:
         sent.livemode,
         started.destination,
         sent.params,
+        started.set_off.amount_cents if started.set_off else 0,
     )
 
 
@@ -193,6 +208,7 @@ def _adopted(book: PaymentBook, fact: Fact) -> None:
         sent.livemode,
         adopted.destination,
         sent.params,
+        adopted.set_off.amount_cents if adopted.set_off else 0,
     )
     book.adopted[adopted.object_id] = call
     book.open_attempt = sent.idempotency_key

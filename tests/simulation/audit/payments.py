@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from tests.simulation.audit.journal_facts import Booked
+from tests.simulation.audit.journal_facts import Amount, Booked
 from tests.simulation.audit.lost import LostSpan
 from tests.simulation.audit.payment_book import Call, PaymentBook
 from tests.simulation.audit.settlement_audit import audit_settlement, transfers_of
@@ -104,7 +104,8 @@ class PaymentAudit:
 
     def _as_decided(self, made: Intent | Transfer, call: Call) -> None:
         decided = self.book.created.amount
-        asked = (stripes_units(decided), decided.currency)
+        sent_off = Amount(decided.amount_cents - call.set_off, decided.currency)
+        asked = (stripes_units(sent_off), decided.currency)
         if (made.amount, made.currency) != asked:
             self._violated("M4", f"{made.id} is {made.amount} {made.currency}, decided was {asked}")
         if not call.account == made.account == self.stripe.platform:
@@ -174,8 +175,10 @@ class PaymentAudit:
             own = {one.id, self.stripe.root(one.id)}
             if named not in own:
                 self._violated("M16", f"{named} completed it, but {one.id} moved the money")
-            if (one.amount, one.currency) != (stripes_units(done.amount), done.amount.currency):
-                self._violated("M4", f"{one.id} moved {one.amount}, booked was {done.amount}")
+            cents = done.amount.amount_cents - (done.set_off.amount_cents if done.set_off else 0)
+            booked = Amount(cents, done.amount.currency)
+            if (one.amount, one.currency) != (stripes_units(booked), booked.currency):
+                self._violated("M4", f"{one.id} moved {one.amount}, booked was {booked}")
         if done.amount != self.book.created.amount:
             self._violated("M4", f"{done.amount} completed it, not {self.book.created.amount}")
 

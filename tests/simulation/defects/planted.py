@@ -10,6 +10,7 @@ from typing import Any, Final, cast
 from roadcall_payments.ports import Gateway, Store
 from tests.simulation.audit.violations import Violation
 from tests.simulation.faults import Kind
+from tests.simulation.history import STORIES, Stories
 from tests.simulation.world import Defect, Parts
 
 PAYMENTS: Final = 60
@@ -25,7 +26,7 @@ class Planted:
     ``make simulate``; ``boosts``: kinds that come more often than there, so that few payments
     are enough to meet them; ``outsiders``: others act at Stripe too; ``also``: misfortunes
     that befall this world besides; ``other_account``: for a while the service has another
-    account's key.
+    account's key; ``stories``: what its people do.
     """
 
     defect: Defect
@@ -35,6 +36,7 @@ class Planted:
     faults: str = EVERY_FAULT
     boosts: Mapping[Kind, float] = field(default_factory=dict)
     payments: int = PAYMENTS
+    stories: Stories = STORIES
     outsiders: bool = True
     also: Sequence[Kind] = ()
     other_account: bool = False
