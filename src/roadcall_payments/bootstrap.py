@@ -26,11 +26,14 @@ from roadcall_payments.ports import (
     Ids,
     Notifier,
     Queue,
+    ReturnAddresses,
     SecretSource,
     Store,
 )
 from roadcall_payments.telemetry import traces_wanted
 from roadcall_payments.worker import Duty, Handler, Worker, pace_of, retry_rules_of
+from roadcall_payments.workflows.account_opening import AccountOpenings
+from roadcall_payments.workflows.account_reading import AccountReading
 from roadcall_payments.workflows.approvals import Approvals
 from roadcall_payments.workflows.attention import Attention
 from roadcall_payments.workflows.checkpoints import Checkpoints
@@ -42,6 +45,7 @@ from roadcall_payments.workflows.intake import Intake, Scoring
 from roadcall_payments.workflows.movement import Movement
 from roadcall_payments.workflows.movements_switch import MovementsSwitch
 from roadcall_payments.workflows.notices import EVENT_NAMES, Audience, Notices
+from roadcall_payments.workflows.onboarding import Onboarding
 from roadcall_payments.workflows.outbox_relay import OutboxRelay
 from roadcall_payments.workflows.payments import Payments
 from roadcall_payments.workflows.queries import Queries
@@ -78,6 +82,7 @@ class Service:
     refunds: Refunds
     queries: Queries
     vendors: Vendors
+    onboarding: Onboarding
     webhook_inbox: WebhookInbox
     inbox_dismissal: InboxDismissal
     recovery: Recovery
@@ -139,14 +144,19 @@ def join(
     scoring = Scoring(write_path, store, RulesScorer(settings.risk_rules))
     movement = Movement(write_path, gateway, switch, clock, settings.stripe_budget_s)
     refund_movement = RefundMovement(write_path, gateway, switch, clock, settings.stripe_budget_s)
-    vendors = Vendors(write_path, store, ids)
+    reading = AccountReading(write_path, store, gateway)
+    vendors = Vendors(write_path, store, ids, reading)
+    openings = AccountOpenings(write_path, gateway, switch, settings.stripe_budget_s)
+    onboarding = Onboarding(
+        write_path, store, gateway, openings, reading, switch, _returns_to(settings)
+    )
     disputes = DisputeReading(gateway, Bearer(settings.dispute_loss_borne_by))
     recovery = Recovery(
         write_path, gateway, movement, refund_movement, disputes, scoring, settings.patience
     )
-    attention = Attention(store, clock, switch, recovery.attended)
+    attention = Attention(store, clock, switch, recovery.attended, onboarding.attended)
     suspense = Suspense(write_path, gateway)
-    webhook_inbox = WebhookInbox(write_path, store, gateway, disputes, suspense)
+    webhook_inbox = WebhookInbox(write_path, store, gateway, disputes, suspense, reading)
     notices = _notices(settings, store, clock, vendors, notifiers)
     bus = InProcessBus()
     relay = OutboxRelay(store, bus, settings.relay_batch_size)
@@ -166,10 +176,13 @@ def join(
         measures=measures,
         intake=Intake(write_path, store, gateway, scoring, ids),
         approvals=Approvals(write_path, store, ids, switch, settings.approval_policy),
-        payments=Payments(write_path, store, gateway, movement, switch, settings.approval_policy),
+        payments=Payments(
+            write_path, store, gateway, movement, switch, reading, settings.approval_policy
+        ),
         refunds=Refunds(write_path, store, gateway, refund_movement, switch, ids),
         queries=Queries(store, gateway),
         vendors=vendors,
+        onboarding=onboarding,
         webhook_inbox=webhook_inbox,
         inbox_dismissal=InboxDismissal(store, webhook_inbox, switch),
         recovery=recovery,
@@ -274,6 +287,14 @@ def _open_tracing() -> Tracing | None:
     from roadcall_payments.tracing import open_tracing
 
     return open_tracing()
+
+
+def _returns_to(settings: Settings) -> ReturnAddresses | None:
+    url = settings.onboarding_return_url
+    if url is None:
+        return None
+    joined = f"{url}{'&' if '?' in url else '?'}onboarding="
+    return ReturnAddresses(done=f"{joined}done", expired=f"{joined}expired")
 
 
 def _notifiers(settings: Settings, clock: Clock) -> Mapping[Channel, Notifier]:

@@ -122,6 +122,12 @@ class Settings(BaseSettings):
         description="Where payers come back to from their bank's site; unset: only payment "
         "methods that need no such site are offered.",
     )
+    onboarding_return_url: str | None = Field(
+        None,
+        pattern=r"^https?://",
+        description="Where Stripe's onboarding page sends vendors, with `onboarding=done`, or "
+        "`expired` for a fresh link; unset: no links.",
+    )
     recovery_after_s: int = Field(
         30,
         ge=2,

@@ -309,9 +309,10 @@ class _TracedGateway:
             "roadcall.first_try": first_try,
         }
         named = _UUID.search(request.idempotency_key)
-        # A refund's key names the refund; its payment is the surroundings'.
-        refunds = request.idempotency_key.startswith("refund_")
-        trace_id = trace_id_of(named[0]) if named and not refunds else None
+        # A refund's key names the refund, whose payment is the surroundings'; an account's its
+        # vendor.
+        of_others = request.idempotency_key.startswith(("refund_", "account_"))
+        trace_id = trace_id_of(named[0]) if named and not of_others else None
         name = f"stripe {request.operation}"
         with self._tracing.span(trace_id, name, SpanKind.CLIENT, attributes):
             outcome = await self._gateway.send(request, first_try=first_try, budget_s=budget_s)

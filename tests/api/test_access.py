@@ -92,6 +92,13 @@ async def vendor(api: Api) -> dict[str, Any]:
     return {"id": "v_1"}
 
 
+async def vendor_with_account(api: Api) -> dict[str, Any]:
+    record = {"contacts": {"name": "Laramie Towing"}, "stripeAccountId": "acct_1"}
+    reply = await api.call("PUT", "/vendors/v_1", h.ADMIN, record)
+    assert reply.status == 200, reply.text
+    return {"id": "v_1"}
+
+
 @dataclass(frozen=True)
 class Row:
     """One route's expected statuses, for the callers in their order."""
@@ -168,6 +175,17 @@ TABLE = [
         {"contacts": {"name": "Laramie Towing"}},
     ),
     Row(("GET", "/vendors/{vendorId}"), vendor, "200 200 200 200 200 200 200 404 403 403"),
+    Row(
+        ("POST", "/vendors/{vendorId}/onboarding-link"),
+        vendor_with_account,
+        "                                 403 403 403 403 200 403 200 404 403 403",
+        {},
+    ),
+    Row(
+        ("POST", "/vendors/{vendorId}/login-link"),
+        vendor_with_account,
+        "                                 403 403 403 403 403 403 200 404 403 403",
+    ),
     Row(("POST", "/events"), nothing, "   200 403 403 403 403 403 403 403 403 403", EVENT_OF_C1),
     Row(("GET", "/reviews"), nothing, "        403 403 403 403 200 200 403 403 403 403"),
     Row(

@@ -30,6 +30,7 @@ EXAMPLES: dict[type[e.RoadcallError], e.RoadcallError] = {
     e.DuplicateJob: e.DuplicateJob("There is one.", payment_id="p_1"),
     e.PaymentRefused: e.PaymentRefused("No.", stripe_code="card_declined", decline_code="lost"),
     e.RefundRefused: e.RefundRefused("No.", stripe_code="declined"),
+    e.AccountRefused: e.AccountRefused("No.", stripe_code="country_unsupported"),
     e.VendorCannotReceive: e.VendorCannotReceive("Not yet.", obstacle="no_account", vendor_id="v"),
 }
 

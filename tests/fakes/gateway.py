@@ -23,10 +23,10 @@ from roadcall_payments.domain.errors import InvalidInput, NotFound, RoadcallErro
 from roadcall_payments.domain.money import Money
 from roadcall_payments.domain.stripe_objects import (
     Account,
-    AccountStatus,
     BalanceFunds,
     BalanceTransaction,
     Dispute,
+    HostedPage,
     IntentStatus,
     Operation,
     PaymentIntent,
@@ -45,11 +45,13 @@ from roadcall_payments.ports import (
     CreatedWindow,
     Outcome,
     Refused,
+    ReturnAddresses,
     Unknown,
     UnknownReason,
 )
 from roadcall_payments.stripe_gateway import amounts
 from roadcall_payments.stripe_gateway.derived_requests import DerivedRequests
+from tests.fakes.connected_accounts import ConnectedAccounts
 from tests.fakes.money_back import CREATED, MoneyBack
 
 IDENTITY = StripeIdentity("acct_platform", livemode=False)
@@ -69,12 +71,14 @@ class Read(StrEnum):
     PAYMENT_INTENT = "payment_intent"
     TRANSFERS = "transfers"
     REFUNDS = "refunds"
+    ACCOUNT = "account"
 
 
-class FakeGateway(DerivedRequests, MoneyBack):
+class FakeGateway(DerivedRequests, MoneyBack, ConnectedAccounts):
     def __init__(self) -> None:
         DerivedRequests.__init__(self)
         MoneyBack.__init__(self)
+        ConnectedAccounts.__init__(self)
         self.sent: list[StripeRequest] = []
         self.budgets_s: list[float] = []
         self.made_transfers: dict[str, Transfer] = {}
@@ -235,7 +239,24 @@ class FakeGateway(DerivedRequests, MoneyBack):
         return ()
 
     async def account(self, account_id: str | None = None) -> Account:
-        return Account(account_id or IDENTITY.account, AccountStatus("active", True))
+        self._must_be_up()
+        seen = self.shown(account_id or IDENTITY.account)
+        await self._let_happen(Read.ACCOUNT)
+        return seen
+
+    async def accounts(self, created: CreatedWindow) -> Sequence[Account]:
+        self._must_be_up()
+        if self.lists_down is not None:
+            raise self.lists_down
+        return self.accounts_listed(created)
+
+    async def onboarding_page(self, account_id: str, returns_to: ReturnAddresses) -> HostedPage:
+        self._must_be_up()
+        return self.page(account_id, returns_to)
+
+    async def dashboard_page(self, account_id: str) -> HostedPage:
+        self._must_be_up()
+        return self.page(account_id, None)
 
     async def balance(self, account: str | None = None) -> BalanceFunds:
         return BalanceFunds((), ())
@@ -290,7 +311,7 @@ class FakeGateway(DerivedRequests, MoneyBack):
         if action is not None:
             await action()
 
-    def _made(self, request: StripeRequest) -> PaymentIntent | Transfer | Refund:
+    def _made(self, request: StripeRequest) -> PaymentIntent | Transfer | Refund | Account:
         match request.operation:
             case Operation.CREATE_PAYMENT_INTENT:
                 return self._opened(request)
@@ -302,6 +323,8 @@ class FakeGateway(DerivedRequests, MoneyBack):
                 return self._transferred(request)
             case Operation.CREATE_REFUND:
                 return self._refunded(request)
+            case Operation.CREATE_ACCOUNT:
+                return self.opened_account(request)
             case _:
                 raise NotImplementedError(request.operation)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
@@ -62,10 +62,16 @@ class Office:
     clock: ManualClock
     troubled: TroubledStore
     jobs: int = 0
+    accounts: set[str] = field(default_factory=set)
 
     async def vendor(self, account: str | None = ACCOUNT) -> str:
         self.jobs += 1
         vendor_id = f"ve_{self.jobs}"
+        if account in self.accounts:
+            # One account is one vendor's.
+            account = f"{account}{self.jobs}"
+        if account is not None:
+            self.accounts.add(account)
         contacts = Contacts("Tow & Go", "tow@example.com", None, None)
         await self.service.vendors.put(ADMIN, vendor_id, VendorRecord(account, "en-US", contacts))
         return vendor_id

@@ -16,10 +16,12 @@ from roadcall_payments.domain.people import STRIPE, WORKER, Actor, Role
 from roadcall_payments.domain.stripe_objects import BalanceTransaction, Operation, StripeRequest
 from roadcall_payments.ports import Store
 from roadcall_payments.stores.sqlite.store import open_sqlite
+from roadcall_payments.workflows.account_reading import AccountReading
 from roadcall_payments.workflows.movements_switch import MovementsSwitch
 from roadcall_payments.workflows.texts import erasable_text
 from roadcall_payments.workflows.vendors import Contacts, VendorRecord, Vendors
 from roadcall_payments.workflows.write_path import WritePath
+from tests.fakes.gateway import FakeGateway
 
 PLATFORM = "acct_platform"
 VENDOR_ACCOUNT = "acct_1TowTruck"
@@ -58,7 +60,8 @@ class Storyteller:
 
     async def world(self) -> World:
         record = VendorRecord(VENDOR_ACCOUNT, "en-US", CONTACTS)
-        await Vendors(self.write_path, self.store, self.ids).put(ADMIN, "ve_tow", record)
+        reading = AccountReading(self.write_path, self.store, FakeGateway())
+        await Vendors(self.write_path, self.store, self.ids, reading).put(ADMIN, "ve_tow", record)
         switch = MovementsSwitch(self.write_path, self.store)
         await switch.pause(ADMIN, "Stripe reports an incident")
         await switch.resume(ADMIN)

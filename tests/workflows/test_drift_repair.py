@@ -175,8 +175,8 @@ async def test_m16_money_of_a_lost_payment_goes_to_suspense_with_what_came_back(
     assert balances == {
         ("acct_platform", "stripe_balance"): -10_000,
         ("acct_platform", "suspense:stray"): 10_000,
-        ("acct_vendor", "stripe_balance"): 10_000,
-        ("acct_vendor", "earnings"): -10_000,
+        (transfer.destination, "stripe_balance"): 10_000,
+        (transfer.destination, "earnings"): -10_000,
     }
 
 

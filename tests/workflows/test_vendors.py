@@ -14,7 +14,9 @@ from roadcall_payments.commit import stream_of
 from roadcall_payments.domain.errors import InvalidInput, NotFound
 from roadcall_payments.ports import Store
 from roadcall_payments.stores.sqlite.store import open_sqlite
+from roadcall_payments.workflows.account_reading import AccountReading
 from roadcall_payments.workflows.vendors import Contacts, VendorRecord, Vendors, check_record
+from tests.fakes.gateway import FakeGateway
 from tests.workflows.stories import ADMIN, CONTACTS, Storyteller
 
 RECORD = VendorRecord("acct_1TowTruck", "en-US", CONTACTS)
@@ -28,9 +30,15 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
 
 
 @pytest.fixture
-def vendors(store: Store) -> Vendors:
+def stripe() -> FakeGateway:
+    return FakeGateway()
+
+
+@pytest.fixture
+def vendors(store: Store, stripe: FakeGateway) -> Vendors:
     storyteller = Storyteller(store)
-    return Vendors(storyteller.write_path, store, storyteller.ids)
+    reading = AccountReading(storyteller.write_path, store, stripe)
+    return Vendors(storyteller.write_path, store, storyteller.ids, reading)
 
 
 async def types(store: Store, vendor_id: str = "ve_tow") -> list[str]:
@@ -53,7 +61,7 @@ async def test_the_same_record_again_writes_nothing(vendors: Vendors, store: Sto
     first = await vendors.put(ADMIN, "ve_tow", RECORD)
     again = await vendors.put(ADMIN, "ve_tow", replace(RECORD, locale="en_US"))
     assert again == first
-    assert await types(store) == ["VendorRegistered"]
+    assert await types(store) == ["VendorRegistered", "AccountStatusChanged"]
 
 
 async def test_a_change_is_a_fact_and_keeps_the_text_it_did_not_touch(
@@ -66,12 +74,19 @@ async def test_a_change_is_a_fact_and_keeps_the_text_it_did_not_touch(
     reachable = await vendors.put(ADMIN, "ve_tow", VendorRecord("acct_2", "en-US", called))
     assert reachable.contacts != first.contacts
     assert await vendors.contacts(reachable) == called
-    assert await types(store) == ["VendorRegistered", "VendorChanged", "VendorChanged"]
+    assert await types(store) == [
+        "VendorRegistered",
+        "AccountStatusChanged",
+        "VendorChanged",
+        "BankAccountChanged",
+        "AccountStatusChanged",
+        "VendorChanged",
+    ]
 
 
 async def test_contacts_stand_beside_the_journal_not_in_it(vendors: Vendors, store: Store) -> None:
     await vendors.put(ADMIN, "ve_tow", RECORD)
-    (entry,) = await store.journal(stream_of("vendor", "ve_tow"))
+    (entry, _) = await store.journal(stream_of("vendor", "ve_tow"))
     for personal in (b"Tow & Go", b"tow@example.com", b"5551234567"):
         assert personal not in entry.data
 

@@ -21,11 +21,13 @@ from roadcall_payments.notifications.rendering import FileTemplates
 from roadcall_payments.ports import Channel, Message, OutgoingEvent, Queue, Store
 from roadcall_payments.stores.sqlite.store import open_sqlite
 from roadcall_payments.worker import Pace, RetryRules, Worker
+from roadcall_payments.workflows.account_reading import AccountReading
 from roadcall_payments.workflows.notices import EVENT_NAMES, Audience, Notices
 from roadcall_payments.workflows.outbox_relay import OutboxRelay
 from roadcall_payments.workflows.vendors import Contacts, VendorRecord, Vendors
 from roadcall_payments.workflows.write_path import WritePath
 from tests.builders import payment_created
+from tests.fakes.gateway import FakeGateway
 from tests.fakes.manual_clock import ManualClock
 from tests.fakes.recording_notifier import RecordingNotifier
 
@@ -108,7 +110,8 @@ async def open_town(tmp_path: Path) -> AsyncIterator[Town]:
     store, clock = open_sqlite(tmp_path / "notices.sqlite"), ManualClock()
     ids = SystemIds(clock)
     write_path = WritePath(store, clock, ids)
-    vendors = Vendors(write_path, store, ids)
+    reading = AccountReading(write_path, store, FakeGateway())
+    vendors = Vendors(write_path, store, ids, reading)
     channels = {channel: RecordingNotifier() for channel in Channel}
     notices = Notices(store, clock, vendors, AUDIENCE, FileTemplates(), channels)
     heard: list[OutgoingEvent] = []

@@ -39,6 +39,8 @@ class Action(StrEnum):
     TAKE_EVENT = "deliver events"
     WRITE_VENDOR = "change vendors"
     READ_VENDOR = "read vendors"
+    ONBOARD_VENDOR = "onboard vendors"
+    LOG_IN_VENDOR = "open a vendor's dashboard"
     READ_REVIEWS = "read the review list"
     DISMISS_EVENT = "put events aside"
     READ_MOVEMENTS = "read the pause switch"
@@ -114,6 +116,9 @@ RIGHTS: Mapping[Action, Mapping[Role, Reach]] = {
         Role.AUDITOR: Reach.ALL,
         Role.VENDOR: Reach.VENDOR,
     },
+    Action.ONBOARD_VENDOR: {Role.ADMIN: Reach.ALL, Role.VENDOR: Reach.VENDOR},
+    # Who opens it can change the bank account, so the platform's own people cannot.
+    Action.LOG_IN_VENDOR: {Role.VENDOR: Reach.VENDOR},
     Action.READ_REVIEWS: {Role.ADMIN: Reach.ALL, Role.AUDITOR: Reach.ALL},
     Action.DISMISS_EVENT: {Role.ADMIN: Reach.ALL},
     Action.READ_MOVEMENTS: {Role.ADMIN: Reach.ALL, Role.AUDITOR: Reach.ALL},
@@ -160,6 +165,8 @@ ROUTES: Mapping[tuple[str, str], Guarded] = {
     ("POST", "/refunds/{refundId}/reject"): Guarded(Action.DECIDE_REFUND, sensitive=True),
     ("PUT", "/vendors/{vendorId}"): Guarded(Action.WRITE_VENDOR),
     ("GET", "/vendors/{vendorId}"): Guarded(Action.READ_VENDOR),
+    ("POST", "/vendors/{vendorId}/onboarding-link"): Guarded(Action.ONBOARD_VENDOR, sensitive=True),
+    ("POST", "/vendors/{vendorId}/login-link"): Guarded(Action.LOG_IN_VENDOR, sensitive=True),
     ("POST", "/events"): Guarded(Action.TAKE_EVENT),
     ("GET", "/reviews"): Guarded(Action.READ_REVIEWS),
     ("POST", "/inbox-events/{eventId}/dismiss"): Guarded(Action.DISMISS_EVENT, sensitive=True),

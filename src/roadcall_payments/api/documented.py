@@ -197,6 +197,29 @@ _EXAMPLES: Final[Mapping[str, Example]] = {
             reason="not_onboarded",
             onboardingLink="/vendors/v_7/onboarding-link",
         ),
+        invalid(
+            "stripeAccountId",
+            "Stripe shows us no account acct_1A2b3C4d5E6f7G8h: its owner withdrew our access, it "
+            "is another platform's, or there is none by that id.",
+            code="account_not_connected",
+        ),
+        _example(
+            e.AccountTaken,
+            "Another vendor is paid to acct_1A2b3C4d5E6f7G8h: an account is one vendor's, so that "
+            "what arrives there is explained to its owner alone. Give each vendor its own.",
+        ),
+        _example(e.AccountRefused, "Country 'AQ' is unknown.", stripeCode="country_unsupported"),
+        _example(
+            e.NotAllowed,
+            "Stripe's page has nowhere to send the vendor back to: set "
+            "ROADCALL_ONBOARDING_RETURN_URL.",
+            code="onboarding_not_configured",
+        ),
+        _example(
+            e.StatusForbids,
+            "The vendor has no account yet: onboard it first.",
+            code="not_onboarded",
+        ),
         _example(
             e.IdempotencyKeyReused,
             "This Idempotency-Key came with another body before: use a new key for a new "

@@ -45,6 +45,8 @@ KINDS: Mapping[type[e.RoadcallError], Kind] = {
     e.DuplicateJob: Kind(409, "This job has a payment already"),
     e.DestinationMismatch: Kind(422, "Another account was approved"),
     e.VendorCannotReceive: Kind(409, "The vendor cannot be paid at present"),
+    e.AccountTaken: Kind(409, "Another vendor has this account"),
+    e.AccountRefused: Kind(400, "Stripe refused"),
     e.IdempotencyKeyReused: Kind(422, "The Idempotency-Key was used for another request"),
     e.PaymentRefused: Kind(400, "Stripe refused the payment"),
     e.RefundRefused: Kind(400, "Stripe refused the refund"),
@@ -154,7 +156,7 @@ def problem_of(error: e.RoadcallError, request_id: str) -> Problem:
             return problem.model_copy(
                 update={"stripe_code": error.stripe_code, "decline_code": error.decline_code}
             )
-        case e.RefundRefused():
+        case e.RefundRefused() | e.AccountRefused():
             return problem.model_copy(update={"stripe_code": error.stripe_code})
         case e.VendorCannotReceive():
             link = f"/vendors/{error.vendor_id}/onboarding-link" if error.vendor_id else None

@@ -1,25 +1,31 @@
-"""Vendors: whom to pay, and how to reach them."""
+"""Vendors: whom to pay, how to reach them, and the pages on which they set up their accounts."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
 from fastapi import APIRouter, Path
-from pydantic import Field, JsonValue
+from pydantic import Field
+from starlette.responses import Response
 
 from roadcall_payments.api import access, documented
 from roadcall_payments.api.access import Action
 from roadcall_payments.api.guarded_route import GuardedRoute
 from roadcall_payments.api.schemas import (
-    EXAMPLE_AT,
     ID_PATTERN,
     ConnectedAccountId,
-    Instant,
     RequestBody,
-    View,
     with_example,
 )
+from roadcall_payments.api.vendor_views import (
+    RECORD_EXAMPLE,
+    LoginLinkView,
+    OnboardingLinkView,
+    VendorView,
+    vendor_view,
+)
 from roadcall_payments.api.wiring import Caller, Service, Wired
+from roadcall_payments.domain.errors import CredentialsRejected
 from roadcall_payments.domain.vendor import Vendor
 from roadcall_payments.workflows.vendors import Contacts, VendorRecord
 
@@ -35,16 +41,6 @@ VendorId = Annotated[
     ),
 ]
 
-_RECORD_EXAMPLE: dict[str, JsonValue] = {
-    "stripeAccountId": "acct_1A2b3C4d5E6f7G8h",
-    "locale": "en-US",
-    "contacts": {
-        "name": "Laramie Towing",
-        "email": "office@laramie-towing.example",
-        "phone": "+13075550123",
-    },
-}
-
 
 class ContactsBody(RequestBody):
     name: str = Field(min_length=1, max_length=200)
@@ -58,7 +54,7 @@ class ContactsBody(RequestBody):
 class VendorBody(RequestBody):
     """The whole record: what is left out is removed."""
 
-    model_config = with_example(_RECORD_EXAMPLE)
+    model_config = with_example(RECORD_EXAMPLE)
 
     stripe_account_id: ConnectedAccountId | None = None
     locale: str = Field(
@@ -67,37 +63,15 @@ class VendorBody(RequestBody):
     contacts: ContactsBody
 
 
-class ContactsView(View):
-    name: str
-    email: str | None
-    phone: str | None
-    push_token: str | None
+class OnboardingBody(RequestBody):
+    model_config = with_example({"country": "US"})
 
-
-class VendorView(View):
-    """`contacts` is null once they were erased."""
-
-    model_config = with_example(
-        {
-            "id": "v_7",
-            **_RECORD_EXAMPLE,
-            "contacts": {
-                "name": "Laramie Towing",
-                "email": "office@laramie-towing.example",
-                "phone": "+13075550123",
-                "pushToken": None,
-            },
-            "createdAt": EXAMPLE_AT,
-            "updatedAt": EXAMPLE_AT,
-        }
+    country: str | None = Field(
+        None,
+        pattern=r"^[A-Z]{2}$",
+        description="ISO 3166, of an account that is still to be opened, and for good; without "
+        "one, the platform's own.",
     )
-
-    id: str
-    stripe_account_id: str | None
-    locale: str
-    contacts: ContactsView | None
-    created_at: Instant
-    updated_at: Instant
 
 
 @router.put(
@@ -105,11 +79,14 @@ class VendorView(View):
     operation_id="putVendor",
     summary="Register a vendor, or change its record",
     responses=documented.writes(
-        documented.invalid("contacts.email", "An e-mail address looks like name@example.com.")
+        documented.invalid("contacts.email", "An e-mail address looks like name@example.com."),
+        "account_not_connected",
+        "account_taken",
     ),
 )
 async def put(vendor_id: VendorId, body: VendorBody, service: Wired, caller: Caller) -> VendorView:
-    """Payments approved before keep the account they were approved for (M10)."""
+    """Payments approved before keep the account they were approved for (M10). A new account is
+    looked up at Stripe; where Stripe cannot be asked, before the first payment to it."""
     contacts = body.contacts
     record = VendorRecord(
         stripe_account=body.stripe_account_id,
@@ -122,7 +99,7 @@ async def put(vendor_id: VendorId, body: VendorBody, service: Wired, caller: Cal
 @router.get(
     "/vendors/{vendorId}",
     operation_id="getVendor",
-    summary="Read a vendor's record",
+    summary="Read a vendor's record, and whether it can be paid",
     responses=documented.reads(documented.missing("There is no vendor v_7.")),
 )
 async def get(vendor_id: VendorId, service: Wired, caller: Caller) -> VendorView:
@@ -131,19 +108,72 @@ async def get(vendor_id: VendorId, service: Wired, caller: Caller) -> VendorView
     return await _view(service, await service.vendors.get(vendor_id))
 
 
-async def _view(service: Service, vendor: Vendor) -> VendorView:
-    contacts = await service.vendors.contacts(vendor)
-    return VendorView(
-        id=vendor.id,
-        stripe_account_id=vendor.stripe_account,
-        locale=vendor.locale.replace("_", "-"),
-        contacts=contacts
-        and ContactsView(
-            name=contacts.name,
-            email=contacts.email,
-            phone=contacts.phone,
-            push_token=contacts.push_token,
+@router.post(
+    "/vendors/{vendorId}/onboarding-link",
+    operation_id="makeOnboardingLink",
+    summary="Make a link to Stripe's onboarding page",
+    response_model=OnboardingLinkView,
+    responses={
+        **documented.writes(
+            documented.missing("There is no vendor v_7."),
+            "account_refused",
+            "account_taken",
+            "connect_disabled",
+            "onboarding_not_configured",
+            "held_after_restore",
+            *documented.STRIPE,
         ),
-        created_at=vendor.created_at,
-        updated_at=vendor.updated_at,
+        202: {
+            "model": OnboardingLinkView,
+            "description": "Whether Stripe has opened the account is not known yet: ask again.",
+        },
+    },
+)
+async def onboarding_link(
+    vendor_id: VendorId, service: Wired, caller: Caller, body: OnboardingBody | None = None
+) -> Response:
+    """Opens the vendor's one connected account first, where it has none. A link works once and
+    for a few minutes, and is stored nowhere: a repeat makes a fresh one. A vendor asks for its
+    own."""
+    access.require_vendor(caller, Action.ONBOARD_VENDOR, vendor_id)
+    country = body.country if body else None
+    onboarded = await service.onboarding.page(caller, vendor_id, country)
+    if onboarded.refused_credentials:
+        raise CredentialsRejected(
+            "Stripe rejects the service's credentials. The account is opened by itself once an "
+            "operator has renewed them; then ask again."
+        )
+    page = onboarded.page
+    view = OnboardingLinkView(
+        vendor_id=vendor_id,
+        stripe_account_id=onboarded.vendor.stripe_account,
+        url=page.url if page else None,
+        expires_at=page.expires_at if page else None,
     )
+    return Response(
+        view.model_dump_json(by_alias=True),
+        status_code=200 if page else 202,
+        media_type="application/json",
+    )
+
+
+@router.post(
+    "/vendors/{vendorId}/login-link",
+    operation_id="makeLoginLink",
+    summary="Make a link to the Express dashboard",
+    responses=documented.writes(
+        documented.missing("There is no vendor v_7."),
+        "account_refused",
+        "not_onboarded",
+        *documented.STRIPE,
+    ),
+)
+async def login_link(vendor_id: VendorId, service: Wired, caller: Caller) -> LoginLinkView:
+    """Balance, payouts and bank account, on Stripe's own page: for the vendor itself alone."""
+    access.require_vendor(caller, Action.LOG_IN_VENDOR, vendor_id)
+    page = await service.onboarding.dashboard(vendor_id)
+    return LoginLinkView(vendor_id=vendor_id, url=page.url)
+
+
+async def _view(service: Service, vendor: Vendor) -> VendorView:
+    return vendor_view(vendor, await service.vendors.contacts(vendor))

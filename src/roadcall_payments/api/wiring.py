@@ -17,6 +17,7 @@ from roadcall_payments.workflows.inbox_dismissal import InboxDismissal
 from roadcall_payments.workflows.inquiry import Inquiry
 from roadcall_payments.workflows.intake import Intake
 from roadcall_payments.workflows.movements_switch import MovementsSwitch
+from roadcall_payments.workflows.onboarding import Onboarding
 from roadcall_payments.workflows.payments import Payments
 from roadcall_payments.workflows.queries import Queries
 from roadcall_payments.workflows.refunds import Refunds
@@ -53,6 +54,8 @@ class Service(Protocol):
     def queries(self) -> Queries: ...
     @property
     def vendors(self) -> Vendors: ...
+    @property
+    def onboarding(self) -> Onboarding: ...
     @property
     def webhook_inbox(self) -> WebhookInbox: ...
     @property

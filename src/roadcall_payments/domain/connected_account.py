@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -15,6 +15,7 @@ from roadcall_payments.domain.stripe_objects import Account, AccountStatus, Stri
 from roadcall_payments.domain.vendor import FORMER_CONTACTS_KEPT, AccountOpening, Vendor
 
 Facts = Sequence[v.VendorFact]
+Decision = Callable[[Vendor, datetime], Facts]
 
 ACTIVE = "active"
 # How long before requirements fall due their vendor is told.
@@ -35,6 +36,10 @@ class Obstacle(StrEnum):
     REJECTED = "account_rejected"
     NOT_ONBOARDED = "not_onboarded"
     TRANSFERS_INACTIVE = "transfers_inactive"
+
+
+# The vendor's own onboarding changes nothing about these.
+BEYOND_ONBOARDING = frozenset({Obstacle.DISCONNECTED, Obstacle.REJECTED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +65,22 @@ def cannot_receive(vendor: Vendor) -> Reason | None:
     if known is None or (known.connected and known.status is None):
         return Reason(Obstacle.NOT_SEEN, "Stripe has not been asked about its account yet.")
     if not known.connected:
-        return Reason(
-            Obstacle.DISCONNECTED,
-            f"{vendor.stripe_account} is not connected to this platform: its owner withdrew the "
-            "access, or the account is another platform's.",
-        )
+        return not_connected(vendor.stripe_account)
     return refusal_of(known.status) if known.status else None
+
+
+def is_known_able(vendor: Vendor, livemode: bool) -> bool:
+    """Whether the books say, for this mode, that a transfer may go there."""
+    known = vendor.connected
+    return known is not None and known.livemode == livemode and cannot_receive(vendor) is None
+
+
+def not_connected(account: str) -> Reason:
+    return Reason(
+        Obstacle.DISCONNECTED,
+        f"Stripe shows us no account {account}: its owner withdrew our access, it is another "
+        "platform's, or there is none by that id.",
+    )
 
 
 def refusal_of(status: AccountStatus) -> Reason | None:
@@ -84,13 +99,34 @@ def refusal_of(status: AccountStatus) -> Reason | None:
             due,
             needs.deadline,
         )
-    missing = f" Stripe still asks for {', '.join(due)}." if due else ""
+    missing = f" Stripe still asks for {in_words(due)}." if due else ""
     return Reason(
         Obstacle.TRANSFERS_INACTIVE,
         f"Stripe lets no transfers through to the account at present.{missing}",
         due,
         needs.deadline,
     )
+
+
+def outlook(vendor: Vendor) -> str:
+    """Whether the vendor can be paid, what Stripe waits for and until when, in words."""
+    reason = cannot_receive(vendor)
+    known = vendor.connected
+    needs = known.status.requirements if known and known.status else None
+    parts = [reason.message if reason else "It can be paid."]
+    if needs is not None and needs.deadline is not None and needs.currently_due:
+        parts.append(
+            f"Stripe asks for {in_words(needs.currently_due)} by {needs.deadline:%Y-%m-%d}, and "
+            "may stop payments to it after that."
+        )
+    if reason is None and known and known.status and not known.status.payouts_enabled:
+        parts.append("What it is paid stays at Stripe: payouts to its bank are disabled.")
+    return " ".join(parts)
+
+
+def in_words(requirements: Sequence[str]) -> str:
+    """Stripe's names, readable: ``individual.verification.document`` has its dots for Stripe."""
+    return ", ".join(one.replace(".", " ").replace("_", " ") for one in requirements)
 
 
 # --- opening -----------------------------------------------------------------------------------
@@ -116,10 +152,13 @@ def request_account(vendor: Vendor, request: StripeRequest, actor: Actor) -> Fac
 def account_opened(
     vendor: Vendor, account: Account, source: Source, request_id: str | None = None
 ) -> Facts:
-    """Stripe has it. Where the record names an account by now, that one stays."""
+    """Stripe has it. Where the record names another account by now, that one stays."""
     opening = vendor.opening
-    if vendor.stripe_account is not None or opening is None:
+    if opening is None or vendor.stripe_account == account.id:
         return ()
+    if vendor.stripe_account is not None:
+        named = f"{account.id} was opened, but the record names {vendor.stripe_account} by now."
+        return account_refused(vendor, opening.attempt, "account_superseded", named, request_id)
     livemode = opening.request.livemode
     return (
         v.VendorAccountOpened(account.id, livemode, source, request_id),

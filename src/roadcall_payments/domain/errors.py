@@ -9,6 +9,8 @@
     │   ├── DuplicateJob            a live payment for (incident, vendor) exists (M11)
     │   ├── DestinationMismatch     another account than the one approved (M10)
     │   ├── VendorCannotReceive     no transfer may go to the vendor's account
+    │   ├── AccountTaken            another vendor's record names this connected account
+    │   ├── AccountRefused          Stripe opens no account, or no page of it, as things stand
     │   ├── IdempotencyKeyReused    same key, other request
     │   ├── PaymentRefused          Stripe definitely refused; the payment is failed
     │   ├── RefundRefused           Stripe definitely refused; the refund is failed
@@ -99,6 +101,18 @@ class VendorCannotReceive(FinalError):
         super().__init__(message)
         self.obstacle = obstacle
         self.vendor_id = vendor_id
+
+
+class AccountTaken(FinalError):
+    code = "account_taken"
+
+
+class AccountRefused(FinalError):
+    code = "account_refused"
+
+    def __init__(self, message: str, *, stripe_code: str) -> None:
+        super().__init__(message)
+        self.stripe_code = stripe_code
 
 
 class IdempotencyKeyReused(FinalError):

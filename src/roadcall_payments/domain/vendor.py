@@ -33,6 +33,8 @@ class AccountOpening:
 
     attempt: int
     request: StripeRequest
+    # Of the first attempt: an account of any of them is the vendor's.
+    since: datetime
     started_at: datetime
     updated_at: datetime
     open: bool = True
@@ -40,6 +42,7 @@ class AccountOpening:
     # Empty lists at Stripe since it became unknown: two of them end it (M8).
     absences: tuple[datetime, ...] = ()
     refusal: str | None = None
+    refusal_code: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,16 +119,18 @@ def _former_contacts(
 def _with_account(vendor: Vendor, fact: v.AccountFact, at: datetime) -> Vendor:
     match fact:
         case v.AccountRequested():
-            return replace(vendor, opening=AccountOpening(fact.attempt, fact.request, at, at))
+            since = vendor.opening.since if vendor.opening else at
+            opening = AccountOpening(fact.attempt, fact.request, since, at, at)
+            return replace(vendor, opening=opening)
         case v.AccountOutcomeUnknown() | v.AccountRefused():
             return replace(vendor, opening=_opening_after(vendor.opening, fact, at))
         case v.VendorAccountOpened():
-            opening = vendor.opening
+            asked = vendor.opening
             return replace(
                 vendor,
                 stripe_account=fact.account,
                 connected=None,
-                opening=replace(opening, open=False, updated_at=at) if opening else None,
+                opening=replace(asked, open=False, updated_at=at) if asked else None,
             )
         case v.AccountStatusChanged():
             known = _known(vendor, fact)
@@ -147,7 +152,9 @@ def _opening_after(
     if opening is None or opening.attempt != fact.attempt:
         raise BrokenInvariant("No account was asked for by that attempt.")
     if isinstance(fact, v.AccountRefused):
-        return replace(opening, open=False, refusal=fact.message, updated_at=at)
+        return replace(
+            opening, open=False, refusal=fact.message, refusal_code=fact.code, updated_at=at
+        )
     absences = (*opening.absences, at) if fact.absent else opening.absences
     return replace(opening, unknown=fact.reason, absences=absences, updated_at=at)
 

@@ -16,6 +16,7 @@ from roadcall_payments.domain.stripe_objects import (
     BalanceFunds,
     BalanceTransaction,
     Dispute,
+    HostedPage,
     PaymentIntent,
     Payout,
     Reversal,
@@ -89,6 +90,15 @@ class CreatedWindow:
     end: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class ReturnAddresses:
+    """Where Stripe's onboarding page sends its visitor: ``done`` when leaving it, also with
+    things left to give; ``expired`` when the page's address was used or is too old."""
+
+    done: str
+    expired: str
+
+
 class Gateway(Protocol):
     """Stripe. Requests are derived purely, then sent as they are; one retry layer, in here.
 
@@ -146,6 +156,16 @@ class Gateway(Protocol):
         self, payment: Payment, refund: Refund, *, key: str, identity: StripeIdentity
     ) -> StripeRequest: ...
 
+    def account_request(
+        self,
+        vendor_id: str,
+        country: str | None,
+        *,
+        key: str,
+        attempt: int,
+        identity: StripeIdentity,
+    ) -> StripeRequest: ...
+
     async def send(self, request: StripeRequest, *, first_try: bool, budget_s: float) -> Outcome:
         """Send a stored request, with retries under the same key within ``budget_s`` seconds.
 
@@ -169,7 +189,25 @@ class Gateway(Protocol):
         ...
 
     async def payouts(self, account: str, created: CreatedWindow) -> Sequence[Payout]: ...
-    async def account(self, account_id: str | None = None) -> Account: ...
+    async def account(self, account_id: str | None = None) -> Account:
+        """Our own without an id. Raises NotFound for one that is not connected to us."""
+        ...
+
+    async def accounts(self, created: CreatedWindow) -> Sequence[Account]:
+        """The connected accounts."""
+        ...
+
+    async def onboarding_page(self, account_id: str, returns_to: ReturnAddresses) -> HostedPage:
+        """A page of Stripe's on which the account's owner gives what is due; for one visit.
+
+        Raises NotFound, AccountRefused; StripeUnavailable and CredentialsRejected as reads do.
+        """
+        ...
+
+    async def dashboard_page(self, account_id: str) -> HostedPage:
+        """The way into the Express dashboard, for one visit. Raises the same."""
+        ...
+
     async def balance(self, account: str | None = None) -> BalanceFunds: ...
     async def balance_transactions(
         self,

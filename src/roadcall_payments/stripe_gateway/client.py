@@ -20,6 +20,7 @@ from roadcall_payments.domain.stripe_objects import (
     BalanceFunds,
     BalanceTransaction,
     Dispute,
+    HostedPage,
     PaymentIntent,
     Payout,
     Reversal,
@@ -35,6 +36,7 @@ from roadcall_payments.ports import (
     CreatedWindow,
     Ids,
     Outcome,
+    ReturnAddresses,
     SecretSource,
     StripeCredentials,
     Unknown,
@@ -46,6 +48,7 @@ from roadcall_payments.stripe_gateway.calls import Calls
 from roadcall_payments.stripe_gateway.credentials import DOUBTED_AGE_MAX_S, Credentials
 from roadcall_payments.stripe_gateway.derived_requests import DerivedRequests
 from roadcall_payments.stripe_gateway.errors import Done
+from roadcall_payments.stripe_gateway.hosted_pages import HostedPages
 from roadcall_payments.stripe_gateway.identity import Identities
 from roadcall_payments.stripe_gateway.reads import Reads, created_within, path_of
 from roadcall_payments.stripe_gateway.retry import Budget, RetrySettings
@@ -97,6 +100,9 @@ class StripeGateway(DerivedRequests):
             self._transport, self._credentials, self._breaker, settings.retry, clock, ids
         )
         self._reads = Reads(self._calls, self._live, clock, budget_s=settings.read_budget_s)
+        self._pages = HostedPages(
+            self._calls, self._live, clock, ids, budget_s=settings.read_budget_s
+        )
         self._identities = Identities(self._credentials, self._reads)
 
     # --- who we are, and whether Stripe is there ---
@@ -257,6 +263,24 @@ class StripeGateway(DerivedRequests):
             if account_id is None or exc.code != "stripe_permission":
                 raise
             raise NotFound(f"Stripe shows us no account {account_id}.") from exc
+
+    async def accounts(self, created: CreatedWindow) -> Sequence[Account]:
+        return await self._reads.all(
+            "account.list", "/v1/accounts", mapping.read_accounts, params=created_within(created)
+        )
+
+    async def onboarding_page(self, account_id: str, returns_to: ReturnAddresses) -> HostedPage:
+        params: dict[str, object] = {
+            "account": account_id,
+            "type": "account_onboarding",
+            "return_url": returns_to.done,
+            "refresh_url": returns_to.expired,
+        }
+        return await self._pages.make("account_link.create", "/v1/account_links", params)
+
+    async def dashboard_page(self, account_id: str) -> HostedPage:
+        path = path_of("/v1/accounts", account_id, "login_links")
+        return await self._pages.make("login_link.create", path, {})
 
     async def balance(self, account: str | None = None) -> BalanceFunds:
         return await self._reads.one(

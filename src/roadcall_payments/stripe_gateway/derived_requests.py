@@ -67,6 +67,19 @@ class DerivedRequests:
             payout_id, amount, key=key, account=account, identity=identity
         )
 
+    def account_request(
+        self,
+        vendor_id: str,
+        country: str | None,
+        *,
+        key: str,
+        attempt: int,
+        identity: StripeIdentity,
+    ) -> StripeRequest:
+        return requests.account_request(
+            vendor_id, country, key=key, attempt=attempt, identity=identity
+        )
+
     def refund_request(
         self, payment: Payment, refund: Refund, *, key: str, identity: StripeIdentity
     ) -> StripeRequest:

@@ -288,6 +288,7 @@ READER_OF_EVENT: Mapping[str, Callable[[Json], StripeObject]] = {
     "charge.dispute.funds_withdrawn": read_dispute,
     "charge.dispute.funds_reinstated": read_dispute,
     "charge.dispute.closed": read_dispute,
+    "account.updated": read_account,
     "payout.paid": read_payout,
     "payout.failed": read_payout,
 }

@@ -76,7 +76,7 @@ class Reads:
             budget=budget or Budget(self._clock, self._budget_s),
         )
         if isinstance(result, Unknown):
-            raise _unavailable(operation, result)
+            raise unavailable(operation, result)
         if isinstance(result, Refused):
             raise _refused(operation, result)
         return result.value
@@ -120,7 +120,8 @@ def created_within(window: CreatedWindow) -> dict[str, object]:
     }
 
 
-def _unavailable(operation: str, unknown: Unknown) -> StripeUnavailable | CredentialsRejected:
+def unavailable(operation: str, unknown: Unknown) -> StripeUnavailable | CredentialsRejected:
+    """What a call that found out nothing raises."""
     if unknown.reason is UnknownReason.AUTHENTICATION:
         return CredentialsRejected(
             "Stripe rejects our API key: put a valid one into the secret; it is read again."

@@ -13,6 +13,7 @@ from typing import TypeAlias
 from roadcall_payments.commit import State
 from roadcall_payments.domain.errors import BrokenInvariant
 from roadcall_payments.domain.payment import Payment
+from roadcall_payments.domain.vendor import Vendor
 from roadcall_payments.ports import Claim, Clock, Store
 from roadcall_payments.workflows.movement import UNREACHABLE
 from roadcall_payments.workflows.movements_switch import MovementsSwitch
@@ -23,18 +24,25 @@ WAIT_MAX_S = 3_600
 HELD_WAIT_MAX_S = 60
 
 PaymentCare: TypeAlias = Callable[[Payment], Awaitable[Payment]]
+VendorCare: TypeAlias = Callable[[Vendor], Awaitable[Vendor]]
 
 
 class Attention:
-    """``payments``: what a due payment needs, done; it gives the payment after it."""
+    """``payments``, ``vendors``: what a due one needs, done; it gives the one after it."""
 
     def __init__(
-        self, store: Store, clock: Clock, switch: MovementsSwitch, payments: PaymentCare
+        self,
+        store: Store,
+        clock: Clock,
+        switch: MovementsSwitch,
+        payments: PaymentCare,
+        vendors: VendorCare,
     ) -> None:
         self._store = store
         self._clock = clock
         self._switch = switch
         self._payments = payments
+        self._vendors = vendors
 
     async def attend(self, claim: Claim) -> None:
         """Do what one due stream needs, or put it back for later."""
@@ -55,6 +63,8 @@ class Attention:
         match before:
             case Payment():
                 return await self._payments(before)
+            case Vendor():
+                return await self._vendors(before)
             case _:
                 raise BrokenInvariant(f"{stream} is due, but nobody looks after its kind.")
 

@@ -22,6 +22,7 @@ from roadcall_payments.domain.payment import Payment, Status
 from roadcall_payments.domain.people import Actor
 from roadcall_payments.domain.stripe_objects import Operation, StripeIdentity, StripeRequest
 from roadcall_payments.ports import Gateway, Store
+from roadcall_payments.workflows.account_reading import AccountReading
 from roadcall_payments.workflows.approvals import account_on_file, load_payment
 from roadcall_payments.workflows.idempotency import Answer, IdempotencyKey, Repeats, status_of
 from roadcall_payments.workflows.movement import Carried, Movement, intent_of
@@ -37,6 +38,7 @@ class Payments:
         gateway: Gateway,
         movement: Movement,
         switch: MovementsSwitch,
+        reading: AccountReading,
         policy: approval.ApprovalPolicy,
     ) -> None:
         self._write_path = write_path
@@ -44,6 +46,7 @@ class Payments:
         self._gateway = gateway
         self._movement = movement
         self._switch = switch
+        self._reading = reading
         self._policy = policy
         self._repeats = Repeats(store)
 
@@ -57,7 +60,8 @@ class Payments:
         """Open the driver's PaymentIntent, or transfer to the vendor.
 
         Raises, before anything is written: NotFound, StatusForbids, InvalidInput,
-        DestinationMismatch, NotAllowed, MovementsPaused, StripeUnavailable, CredentialsRejected.
+        DestinationMismatch, VendorCannotReceive, NotAllowed, MovementsPaused, StripeUnavailable,
+        CredentialsRejected.
         """
 
         async def act() -> Answer:
@@ -65,6 +69,8 @@ class Payments:
             commands.must_be_processable(payment)
             destination = await self._destination(payment, actor, vendor_account)
             identity = await self._ready()
+            if destination is not None:
+                await self._reading.must_receive(payment.vendor_id, destination)
 
             def decide(current: Payment) -> commands.Facts:
                 commands.must_be_processable(current)
@@ -191,7 +197,9 @@ class Payments:
         chosen = approval.destination_to_pay(payment, actor, named, on_file, self._policy)
         if chosen is None:
             raise InvalidInput(
-                "vendorStripeAccountId", "The vendor has no account on file: name one."
+                "vendorStripeAccountId",
+                "The vendor has no account on file: name one, or onboard the vendor with POST "
+                f"/vendors/{payment.vendor_id}/onboarding-link.",
             )
         return chosen
 

@@ -9,6 +9,7 @@ from roadcall_payments.domain import events as e
 from roadcall_payments.domain import settlement_events as s
 from roadcall_payments.domain.payment import Payment, Status
 from roadcall_payments.domain.stray import Stray
+from roadcall_payments.domain.vendor import Vendor
 
 
 def refs_added(stream: str, facts: Sequence[e.Fact], after: State) -> tuple[RefAdded, ...]:
@@ -23,6 +24,9 @@ def refs_added(stream: str, facts: Sequence[e.Fact], after: State) -> tuple[RefA
             case e.PaymentCompleted():
                 objects = (fact.object_id, fact.charge_id)
                 keys += [stripe_ref(fact.account, fact.livemode, o) for o in objects if o]
+            case e.VendorAccountOpened() | e.AccountStatusChanged() if isinstance(after, Vendor):
+                # Its events lead to the vendor, and it is no other vendor's.
+                keys.append(stripe_ref(fact.account, fact.livemode, fact.account))
             case e.LostMovementFound():
                 keys.append(stripe_ref(fact.account, fact.livemode, fact.object_id))
             case e.RefundRequested() | e.RefundObserved():
@@ -56,10 +60,19 @@ def refs_to_add(
 
 
 def refs_removed(before: State | None, after: State, facts: Sequence[e.Fact]) -> tuple[str, ...]:
-    """The job is free again once its payment was cancelled or rejected (M11)."""
+    """The job is free again once its payment was cancelled or rejected (M11), an account once its
+    vendor's record names another."""
+    if facts and isinstance(after, Vendor) and isinstance(before, Vendor):
+        held = _account_ref(before)
+        return (held,) if held is not None and held != _account_ref(after) else ()
     if not facts or not isinstance(after, Payment) or not isinstance(before, Payment):
         return ()
     ended = (Status.CANCELLED, Status.REJECTED)
     if after.status in ended and before.status not in ended:
         return (job_ref(after.incident_id, after.vendor_id),)
     return ()
+
+
+def _account_ref(vendor: Vendor) -> str | None:
+    known = vendor.connected
+    return stripe_ref(known.id, known.livemode, known.id) if known else None

@@ -9,14 +9,24 @@ from dataclasses import dataclass
 import msgspec
 from babel import Locale, UnknownLocaleError
 
-from roadcall_payments.commit import TextWrite, stream_of
+from roadcall_payments.commit import TextWrite, Unique, stream_of
+from roadcall_payments.domain import connected_account
 from roadcall_payments.domain.errors import InvalidInput, NotFound
-from roadcall_payments.domain.events import Fact, TextRef, VendorChanged, VendorRegistered
+from roadcall_payments.domain.events import (
+    Fact,
+    Source,
+    TextRef,
+    VendorChanged,
+    VendorFact,
+    VendorRegistered,
+)
 from roadcall_payments.domain.people import Actor
-from roadcall_payments.domain.vendor import Vendor
+from roadcall_payments.domain.vendor import Vendor, apply
 from roadcall_payments.ports import Ids, Store
+from roadcall_payments.workflows.account_reading import AccountReading, Shown, taken_by_another
+from roadcall_payments.workflows.movement import UNREACHABLE
 from roadcall_payments.workflows.texts import erasable_text
-from roadcall_payments.workflows.write_path import WritePath, Written
+from roadcall_payments.workflows.write_path import AlreadyTaken, WritePath, Written
 
 ID_LENGTH_MAX = 128
 NAME_LENGTH_MAX = 200
@@ -51,33 +61,47 @@ class VendorRecord:
 
 
 class Vendors:
-    def __init__(self, write_path: WritePath, store: Store, ids: Ids) -> None:
+    def __init__(
+        self, write_path: WritePath, store: Store, ids: Ids, reading: AccountReading
+    ) -> None:
         self._write_path = write_path
         self._store = store
         self._ids = ids
+        self._reading = reading
 
     async def put(self, actor: Actor, vendor_id: str, record: VendorRecord) -> Vendor:
         """Register the vendor, or change its record; the same record again writes nothing.
 
-        Raises InvalidInput naming the field. Approved payments keep the account they were
-        approved for (M10).
+        What Stripe shows of a newly named account is recorded along; while Stripe cannot be asked,
+        the account is taken as it is named, and asked about before anything is paid to it.
+
+        Raises InvalidInput naming the field, also for an account that is not connected to us, and
+        AccountTaken for another vendor's. Approved payments keep the account they were approved
+        for (M10).
         """
         locale = check_record(vendor_id, record)
         known = await self._known(vendor_id)
+        shown = await self._shown(known, record.stripe_account)
         ref, texts = await self._contacts_text(vendor_id, known, record.contacts)
         by, account = str(actor), record.stripe_account
 
         def decide(vendor: Vendor | None) -> Sequence[Fact]:
+            named: list[VendorFact] = []
             if vendor is None:
-                return (VendorRegistered(vendor_id, account, locale, ref, by),)
-            if (vendor.stripe_account, vendor.locale, vendor.contacts) == (account, locale, ref):
-                return ()
-            return (VendorChanged(account, locale, ref, by),)
+                named.append(VendorRegistered(vendor_id, account, locale, ref, by))
+            elif (vendor.stripe_account, vendor.locale, vendor.contacts) != (account, locale, ref):
+                named.append(VendorChanged(account, locale, ref, by))
+            return (*named, *self._of_account(vendor, named, account, shown))
 
         stream = stream_of("vendor", vendor_id)
-        written: Written[Vendor] = await self._write_path.write(
-            stream, decide, actor=actor, texts=texts
-        )
+        try:
+            written: Written[Vendor] = await self._write_path.write(
+                stream, decide, actor=actor, texts=texts
+            )
+        except AlreadyTaken as taken:
+            if taken.unique is Unique.REF:
+                raise taken_by_another(account or "") from taken
+            raise
         return written.state
 
     async def get(self, vendor_id: str) -> Vendor:
@@ -93,6 +117,38 @@ class Vendors:
             return None
         body = (await self._store.texts([vendor.contacts.id])).get(vendor.contacts.id)
         return msgspec.json.decode(body, type=Contacts) if body is not None else None
+
+    async def _shown(self, known: Vendor | None, account: str | None) -> Shown | None:
+        """What Stripe shows of the account; None where nothing is to be asked, or nobody there."""
+        if account is None or (known and known.stripe_account == account and known.connected):
+            return None
+        try:
+            shown = await self._reading.glance(account)
+        except UNREACHABLE:
+            return None
+        if shown.account is None:
+            raise InvalidInput(
+                "stripeAccountId",
+                connected_account.not_connected(account).message,
+                code="account_not_connected",
+            )
+        return shown
+
+    def _of_account(
+        self,
+        vendor: Vendor | None,
+        named: Sequence[VendorFact],
+        account: str | None,
+        shown: Shown | None,
+    ) -> Sequence[VendorFact]:
+        """What the record's new account means for where the vendor's money goes."""
+        now = self._write_path.clock.now()
+        after = vendor
+        for fact in named:
+            after = apply(after, fact, now)
+        left = connected_account.account_replaced(vendor, account, now) if vendor else ()
+        seen = self._reading.facts(after, shown, Source.LOOKUP) if after else ()
+        return (*left, *seen)
 
     async def _known(self, vendor_id: str) -> Vendor | None:
         loaded = await self._store.load(stream_of("vendor", vendor_id))

@@ -32,8 +32,11 @@ from roadcall_payments.domain.stripe_objects import Payout as StripePayout
 from roadcall_payments.domain.stripe_objects import Refund as StripeRefund
 from roadcall_payments.journal import Head
 from roadcall_payments.ports import Claim, Gateway, Store
+from roadcall_payments.workflows import webhook_accounts
+from roadcall_payments.workflows.account_reading import AccountReading
 from roadcall_payments.workflows.dispute_reading import DisputeReading
 from roadcall_payments.workflows.suspense import Suspense, owner_of
+from roadcall_payments.workflows.webhook_accounts import AccountEvents
 from roadcall_payments.workflows.webhook_delivery import Changed, Deliveries, Delivery, NotNow
 from roadcall_payments.workflows.webhook_disputes import DisputeEvents
 from roadcall_payments.workflows.webhook_refunds import RefundEvents
@@ -50,6 +53,7 @@ class WebhookInbox:
         gateway: Gateway,
         disputes: DisputeReading,
         suspense: Suspense,
+        reading: AccountReading,
     ) -> None:
         self._write_path = write_path
         self._store = store
@@ -57,6 +61,7 @@ class WebhookInbox:
         self._deliveries = Deliveries(write_path, store)
         self._suspense = suspense
         self._refunds = RefundEvents(self._deliveries, store, gateway, suspense)
+        self._accounts = AccountEvents(self._deliveries, store, reading)
         self._disputes = DisputeEvents(self._deliveries, store, gateway, disputes, suspense)
 
     async def take(self, body: bytes, signature: str) -> str:
@@ -141,6 +146,9 @@ class WebhookInbox:
         identity = await self._gateway.identity()
         if event.livemode != identity.livemode:
             await self._deliveries.keep(delivery, "it is of the other mode (test or live)")
+            return
+        if event.type in webhook_accounts.NEWS and event.connected_account is not None:
+            await self._accounts.apply(delivery, identity, event.connected_account)
             return
         if event.untranslatable is not None:
             await self._deliveries.wait(delivery, event.untranslatable)

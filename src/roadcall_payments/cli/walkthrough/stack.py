@@ -164,6 +164,7 @@ def _settings_of(places: Places, mailbox: Mailbox) -> Mapping[str, str]:
         "port": str(places.port),
         "stripe_api_base": places.sandbox,
         "stripe_secrets_file": str(places.keys_file),
+        "onboarding_return_url": f"{places.api}/docs",
         # The worker looks often, so that a reader need not wait for it.
         "worker_poll_interval_ms": "200",
     }
