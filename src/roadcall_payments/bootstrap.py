@@ -146,10 +146,7 @@ def join(
     refund_movement = RefundMovement(write_path, gateway, switch, clock, settings.stripe_budget_s)
     reading = AccountReading(write_path, store, gateway)
     vendors = Vendors(write_path, store, ids, reading)
-    openings = AccountOpenings(write_path, gateway, switch, settings.stripe_budget_s)
-    onboarding = Onboarding(
-        write_path, store, gateway, openings, reading, switch, _returns_to(settings)
-    )
+    onboarding = _onboarding(settings, write_path, gateway, reading, switch)
     disputes = DisputeReading(gateway, Bearer(settings.dispute_loss_borne_by))
     recovery = Recovery(
         write_path, gateway, movement, refund_movement, disputes, scoring, settings.patience
@@ -287,6 +284,18 @@ def _open_tracing() -> Tracing | None:
     from roadcall_payments.tracing import open_tracing
 
     return open_tracing()
+
+
+def _onboarding(
+    settings: Settings,
+    write_path: WritePath,
+    gateway: Gateway,
+    reading: AccountReading,
+    switch: MovementsSwitch,
+) -> Onboarding:
+    openings = AccountOpenings(write_path, gateway, switch, settings.stripe_budget_s)
+    returns_to = _returns_to(settings)
+    return Onboarding(write_path, gateway, openings, reading, switch, returns_to)
 
 
 def _returns_to(settings: Settings) -> ReturnAddresses | None:

@@ -309,8 +309,7 @@ class _TracedGateway:
             "roadcall.first_try": first_try,
         }
         named = _UUID.search(request.idempotency_key)
-        # A refund's key names the refund, whose payment is the surroundings'; an account's its
-        # vendor.
+        # Others' keys name a refund, whose payment is the surroundings', or a vendor.
         of_others = request.idempotency_key.startswith(("refund_", "account_"))
         trace_id = trace_id_of(named[0]) if named and not of_others else None
         name = f"stripe {request.operation}"

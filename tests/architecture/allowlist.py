@@ -13,7 +13,13 @@ class Allowed(NamedTuple):
 
 LONG_FILES: list[Allowed] = []
 
-LONG_FUNCTIONS: list[Allowed] = []
+LONG_FUNCTIONS: list[Allowed] = [
+    Allowed(
+        "src/roadcall_payments/bootstrap.py",
+        "join",
+        "A parts list: one line a part, in the order in which they are made.",
+    ),
+]
 
 BROAD_EXCEPTS: list[Allowed] = [
     Allowed(

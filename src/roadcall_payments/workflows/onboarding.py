@@ -23,7 +23,7 @@ from roadcall_payments.domain.events import VendorFact
 from roadcall_payments.domain.people import WORKER, Actor
 from roadcall_payments.domain.stripe_objects import HostedPage
 from roadcall_payments.domain.vendor import Vendor
-from roadcall_payments.ports import Gateway, ReturnAddresses, Store
+from roadcall_payments.ports import Gateway, ReturnAddresses
 from roadcall_payments.workflows.account_opening import AccountOpenings, CarriedOpening
 from roadcall_payments.workflows.account_reading import AccountReading
 from roadcall_payments.workflows.movements_switch import MovementsSwitch
@@ -45,7 +45,6 @@ class Onboarding:
     def __init__(
         self,
         write_path: WritePath,
-        store: Store,
         gateway: Gateway,
         openings: AccountOpenings,
         reading: AccountReading,
@@ -53,7 +52,7 @@ class Onboarding:
         returns_to: ReturnAddresses | None,
     ) -> None:
         self._write_path = write_path
-        self._store = store
+        self._store = write_path.store
         self._gateway = gateway
         self._openings = openings
         self._reading = reading
