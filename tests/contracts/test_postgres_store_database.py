@@ -298,31 +298,20 @@ async def test_the_other_reads_use_an_index(filled: str, text: str, values: list
     assert "Index" in plan, plan
 
 
-ROW_OF_TYPES: dict[str, Value] = {
-    "text": "x",
-    "bigint": 1,
-    "integer": 1,
-    "boolean": True,
-    "bytea": b"x",
-}
-
-
 @pytest.mark.parametrize("is_empty", [True, False])
 async def test_a_batch_is_written_in_the_order_of_its_keys(
     filled: str, url: str, is_empty: bool
 ) -> None:
     """No hash and no scan of a table comes between: two processes meet its rows in one order,
     however many there are. The plan is made once, perhaps while the tables are empty."""
-    rows: dict[str, list[Row]] = {
-        part.name: [tuple(ROW_OF_TYPES[kind] for kind in part.types)] * 3 for part in PARTS
-    }
-    text, columns = write_statement(rows)
+    rows: dict[str, list[Row]] = {part.name: [("of whatever columns",)] * 3 for part in PARTS}
+    text, arrays = write_statement(rows)
     connection = await asyncpg.connect(url if is_empty else filled)
     for name, value in WRITER_SETTINGS.items():
         await connection.execute(f"SET {name} = '{value}'")
-    kinds = ", ".join(f"{kind}[]" for part in PARTS for kind in part.types)
+    kinds = ", ".join(f"{part.row_type}[]" for part in PARTS)
     await connection.execute(f"PREPARE batch ({kinds}) AS {text}")
-    empty = ", ".join("'{}'" for _ in columns)
+    empty = ", ".join("'{}'" for _ in arrays)
     plan = "\n".join(line[0] for line in await connection.fetch(f"EXPLAIN EXECUTE batch ({empty})"))
     await connection.close()
     assert "Seq Scan" not in plan, plan

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from roadcall_payments.commit import (
@@ -33,7 +34,6 @@ from roadcall_payments.stores.rows import (
     idempotency_row,
     inbox_row,
     notice_row,
-    payment_row,
 )
 
 if TYPE_CHECKING:
@@ -95,18 +95,18 @@ def rows_of(batch: Sequence[Prepared], standing: Standing | None = None) -> Rows
     return rows
 
 
-def _key_columns(row: Row) -> tuple[str, str]:
-    # No table's key is told apart by less than this; of an entry or its lines one place is given.
-    return str(row[0]), str(row[1])
+# No table's key is told apart by less than this; of an entry or its lines one place is given.
+_key_columns = itemgetter(0, 1)
 
 
 def _add_streams(rows: defaultdict[str, list[Row]], prepared: Prepared) -> None:
+    payments = iter(prepared.payments)
     for write, row in zip(prepared.commit.streams, prepared.streams, strict=True):
         stream, _, seq, digest, encoded = row
-        first, state = write.entries[0], write.state
+        first = write.entries[0]
         searched: Row = (None, None, None)
-        if isinstance(state, Payment):
-            *fixed, status, flagged, on_review = payment_row(state)
+        if isinstance(write.state, Payment):
+            *fixed, status, flagged, on_review = next(payments)
             searched = (status, flagged, on_review)
             if write.expected_seq == 0:
                 rows["payments_opened"].append(tuple(fixed))
