@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import secrets
 import threading
@@ -12,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from roadcall_payments.ports import Clock
 
 _TAIL_BITS = 74  # what RFC 9562 leaves of a UUIDv7 beside time, version and variant
-_STEP_MAX = 1 << 32
+_STEP_BITS = 32
 
 
 class SystemClock:
@@ -45,18 +46,23 @@ class SystemIds:
 
     def uuid7(self) -> str:
         milliseconds = int(self._clock.now().timestamp() * 1000)
-        fresh = milliseconds << _TAIL_BITS | secrets.randbits(_TAIL_BITS)
         with self._lock:
-            if fresh >> _TAIL_BITS <= self._last >> _TAIL_BITS:
-                fresh = self._last + 1 + secrets.randbelow(_STEP_MAX)
-            self._last = fresh
-        return _as_uuid7(fresh)
+            if milliseconds > self._last >> _TAIL_BITS:
+                self._last = milliseconds << _TAIL_BITS | _random_bits(_TAIL_BITS)
+            else:
+                self._last += 1 + _random_bits(_STEP_BITS)
+            return _as_uuid7(self._last)
 
     def salt(self) -> str:
         return secrets.token_hex(16)
 
     def fraction(self) -> float:
         return random.random()
+
+
+def _random_bits(count: int) -> int:
+    # What ``secrets.randbits`` does, without the three calls around it.
+    return int.from_bytes(os.urandom((count + 7) // 8), "big") >> -count % 8
 
 
 def _as_uuid7(value: int) -> str:

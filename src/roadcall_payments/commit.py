@@ -232,11 +232,15 @@ class Commit:
 
 
 def _must_follow(write: StreamWrite) -> None:
-    expected = range(write.expected_seq + 1, write.expected_seq + 1 + len(write.entries))
-    if not write.entries or [entry.seq for entry in write.entries] != list(expected):
-        raise BrokenInvariant(f"The entries of {write.stream} do not follow {write.expected_seq}.")
-    if any(entry.stream != write.stream for entry in write.entries):
-        raise BrokenInvariant(f"An entry of another stream is written to {write.stream}.")
+    seq = write.expected_seq
+    for entry in write.entries:
+        seq += 1
+        if entry.stream != write.stream:
+            raise BrokenInvariant(f"An entry of another stream is written to {write.stream}.")
+        if entry.seq != seq:
+            raise BrokenInvariant(f"The entries of {write.stream} do not follow {seq - 1}.")
+    if not write.entries:
+        raise BrokenInvariant(f"A write to {write.stream} has no entries.")
 
 
 class Unique(StrEnum):

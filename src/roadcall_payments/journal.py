@@ -94,7 +94,8 @@ def decode_fact(type_name: str, data: bytes) -> Fact:
 def instant(at: datetime) -> str:
     """RFC 3339 in UTC with microseconds: the one spelling that goes into a hash."""
     # strftime costs ten times as much, once for every entry.
-    return f"{at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
+    in_utc = at if at.tzinfo is UTC else at.astimezone(UTC)
+    return f"{in_utc.isoformat(timespec='microseconds').removesuffix('+00:00')}Z"
 
 
 def entry_hash(entry: JournalEntry) -> str:

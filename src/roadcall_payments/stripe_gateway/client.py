@@ -7,6 +7,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
+
+from prometheus_client import Counter
 
 from roadcall_payments.domain.errors import (
     CredentialsRejected,
@@ -342,9 +345,14 @@ def _verified(
     if not credentials.webhook_secrets:
         raise CredentialsRejected("No webhook secret is configured: set webhookSecret.")
     event = signature.verified_event(body, header, credentials.webhook_secrets, now=now)
-    WEBHOOKS.labels(event.type).inc()
+    _webhooks(event.type).inc()
     WEBHOOK_LAG_SECONDS.observe(max((now - event.created).total_seconds(), 0))
     return event
+
+
+@lru_cache(maxsize=256)
+def _webhooks(event_type: str) -> Counter:
+    return WEBHOOKS.labels(event_type)
 
 
 def _payment_id(params: dict[str, object]) -> str | None:

@@ -302,7 +302,6 @@ def read_event(body: Json) -> StripeEvent:
     """A webhook's body, or one element of ``GET /v1/events``. Raises BadEvent."""
     try:
         w = _event_decoder.decode(body)
-        object_id = _object_id_decoder.decode(w.data.object).id
     except (msgspec.DecodeError, RecursionError) as exc:
         raise BadEvent(str(exc)) from exc
     payload, untranslatable = None, None
@@ -318,10 +317,17 @@ def read_event(body: Json) -> StripeEvent:
         livemode=w.livemode,
         created=_time(w.created),
         connected_account=w.account,
-        object_id=object_id,
+        object_id=payload.id if payload else _object_id(w.data.object),
         payload=payload,
         untranslatable=untranslatable,
     )
+
+
+def _object_id(raw: msgspec.Raw) -> str | None:
+    try:
+        return _object_id_decoder.decode(raw).id
+    except (msgspec.DecodeError, RecursionError) as exc:
+        raise BadEvent(str(exc)) from exc
 
 
 def _listed_event(raw: msgspec.Raw) -> StripeEvent:
