@@ -37,6 +37,7 @@ EVENTS = (
     "charge.dispute.closed",
     "charge.dispute.funds_withdrawn",
     "charge.dispute.funds_reinstated",
+    "account.updated",
     "payout.paid",
     "payout.failed",
 )

@@ -19,6 +19,7 @@ from roadcall_payments.domain.errors import (
     NotFound,
     StatusForbids,
     TransientError,
+    VendorCannotReceive,
 )
 from roadcall_payments.domain.events import Awaiting
 from roadcall_payments.domain.payment import Payment, Status
@@ -49,6 +50,7 @@ _HTTP: dict[type[FinalError], int] = {
     NotFound: 404,
     StatusForbids: 409,
     DuplicateJob: 409,
+    VendorCannotReceive: 409,
     DestinationMismatch: 422,
     IdempotencyKeyReused: 422,
     BrokenInvariant: 500,

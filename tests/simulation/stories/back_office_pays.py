@@ -25,8 +25,13 @@ async def back_office_pays(teller: Teller) -> None:
             if teller.chance(0.1):
                 await teller.ask("cancel", cancel(teller))
                 return
-            # The account could not receive transfers: its holder brings what Stripe asks for.
-            destination = teller.job.destination or ""
-            teller.world.desk.control("POST", f"accounts/{destination}/onboard")
+            _onboarded(teller)
             await teller.ask("retry", retry(teller))
+        elif heard is not None and heard.code == "vendor_cannot_receive":
+            _onboarded(teller)
         await teller.rest(1, 20)
+
+
+def _onboarded(teller: Teller) -> None:
+    """The account could not receive transfers: its holder brings what Stripe asks for."""
+    teller.world.desk.control("POST", f"accounts/{teller.job.destination or ''}/onboard")
