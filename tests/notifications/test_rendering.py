@@ -22,12 +22,14 @@ LANGUAGES = sorted(path.name for path in FOLDER.iterdir() if path.is_dir())
 NAMES = sorted(path.stem for path in (FOLDER / "en").iterdir())
 # The vendor may be told by SMS and push; staff have e-mail.
 TO_VENDORS = [
+    "bank_account_changed",
     "dispute_lost",
     "payment_disputed",
     "payment_received",
     "refund_made",
     "refund_returned",
     "request_rejected",
+    "requirements_due",
     "transfer_reversed",
     "transfer_sent",
 ]
@@ -50,6 +52,8 @@ DETAILS = NoticeDetails(
     dispute_id="du_1",
     due=datetime(2026, 12, 1, 9, 30, tzinfo=UTC),
     borne_by="vendor",
+    bank_before=("STRIPE TEST BANK ****6789",),
+    bank_after=("STRIPE TEST BANK ****1116",),
 )
 
 

@@ -62,6 +62,9 @@ class NoticeDetails:
     due: datetime | None = None
     inquiry: bool = False
     borne_by: str | None = None
+    # Bank accounts, each by its bank and last four digits.
+    bank_before: tuple[str, ...] = ()
+    bank_after: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ import structlog
 from roadcall_payments.commit import Commit, Committed, NoticeInsert, stream_of
 from roadcall_payments.domain import events as e
 from roadcall_payments.domain.errors import BrokenInvariant, NotFound, StoreUnavailable
+from roadcall_payments.domain.events import TextRef
 from roadcall_payments.domain.payment import Payment, Status
 from roadcall_payments.domain.refund import RefundStatus
 from roadcall_payments.domain.vendor import Vendor
@@ -30,12 +31,16 @@ from roadcall_payments.ports import (
     OutgoingEvent,
     Store,
 )
+from roadcall_payments.workflows.notice_details import details_of, still_due
 from roadcall_payments.workflows.vendors import Contacts, Vendors
 
 APPROVAL_NEEDED = "approval_needed"
 REFUND_REQUESTED = "refund_requested"
 EVIDENCE_DUE = "dispute_evidence_due"
+REQUIREMENTS_DUE = ("requirements_due", "requirements_due_staff")
 _VENDOR = "vendor"
+# Whom a fact itself names: the contacts of then, also where the vendor has others by now.
+_CONTACTS = "contacts"
 _PER_COMMIT = 40  # a notice is two of a commit's 90 items (M28)
 
 _log = structlog.get_logger()
@@ -72,7 +77,8 @@ class Audience:
 
 @dataclass(frozen=True, slots=True)
 class _Planned:
-    """One template for one audience: the payment's vendor, or a group of the Audience."""
+    """One template for one audience: the vendor, its contacts of then, or a group of the
+    Audience."""
 
     audience: str
     template: str
@@ -114,6 +120,15 @@ _CONCERNING: Mapping[type[e.Fact], tuple[_Planned, ...]] = {
     e.EvidenceDeadlineNeared: (_Planned("back_office", EVIDENCE_DUE),),
     e.DisputeClosed: (_Planned("back_office", "dispute_closed"),),
     e.PayoutFailed: (_Planned("back_office", "payout_failed"),),
+    e.BankAccountChanged: (
+        _Planned(_CONTACTS, "bank_account_changed"),
+        _Planned("back_office", "bank_account_changed_staff"),
+    ),
+    e.RequirementsDeadlineNeared: (
+        _Planned(_VENDOR, "requirements_due"),
+        _Planned("back_office", "requirements_due_staff"),
+    ),
+    e.AccountDisconnected: (_Planned("back_office", "account_disconnected"),),
     e.StrayMoneyObserved: (_Planned("operations", "stray_money"),),
     e.AnomalyRecorded: (_Planned("operations", "anomaly"),),
 }
@@ -146,6 +161,9 @@ EVENT_NAMES = (
     "EvidenceDeadlineNeared",
     "DisputeClosed",
     "PayoutFailed",
+    "BankAccountChanged",
+    "RequirementsDeadlineNeared",
+    "AccountDisconnected",
     "StrayMoneyObserved",
     "AnomalyRecorded",
 )
@@ -181,8 +199,8 @@ class Notices:
         if not planned:
             return
         loaded = await self._store.load(event.stream)
-        payment = loaded.state if loaded and isinstance(loaded.state, Payment) else None
-        params = msgspec.json.encode(_details_of(fact, payment)).decode()
+        details = details_of(fact, loaded.state if loaded else None)
+        params = msgspec.json.encode(details).decode()
         now = self._clock.now()
         rows = [
             NoticeInsert(
@@ -195,7 +213,7 @@ class Notices:
                 due_at=now,
             )
             for one in planned
-            for channel, recipient in await self._recipients(one.audience, payment)
+            for channel, recipient in await self._recipients(one.audience, fact, details)
         ]
         for first in range(0, len(rows), _PER_COMMIT):
             commit = Commit(notices=tuple(rows[first : first + _PER_COMMIT]))
@@ -230,18 +248,33 @@ class Notices:
         log.info("notice_sent", provider_id=provider_id)
 
     async def _recipients(
-        self, audience: str, payment: Payment | None
+        self, audience: str, fact: e.Fact, details: NoticeDetails
     ) -> Sequence[tuple[Channel, str]]:
+        if audience == _CONTACTS:
+            return await self._contacts_named(fact)
         if audience != _VENDOR:
             return [(Channel.EMAIL, one) for one in self._audience.recipients(audience)]
-        if payment is None:
+        if details.vendor_id is None:
             return ()
-        _, contacts = await self._vendor(payment.vendor_id)
-        recipient = stream_of("vendor", payment.vendor_id)
+        _, contacts = await self._vendor(details.vendor_id)
+        recipient = stream_of("vendor", details.vendor_id)
         return [(channel, recipient) for channel in Channel if _address(contacts, channel)]
+
+    async def _contacts_named(self, fact: e.Fact) -> Sequence[tuple[Channel, str]]:
+        """Each address once, though several of the contacts have it."""
+        told: dict[tuple[Channel, str], str] = {}
+        for ref in fact.told if isinstance(fact, e.BankAccountChanged) else ():
+            contacts = await self._vendors.contacts_at(ref)
+            for channel in Channel:
+                address = _address(contacts, channel)
+                if address is not None:
+                    told.setdefault((channel, address), f"{_CONTACTS}/{ref.id}/{ref.digest}")
+        return [(channel, recipient) for (channel, _), recipient in told.items()]
 
     async def _reader(self, insert: NoticeInsert) -> _Reader | None:
         kind, _, own_id = insert.recipient.partition("/")
+        if kind == _CONTACTS:
+            return await self._former_reader(insert, TextRef(*own_id.split("/")))
         if kind != _VENDOR:
             address = self._audience.address(insert.recipient)
             return _Reader(address, self._audience.locale) if address else None
@@ -250,6 +283,16 @@ class Notices:
         if vendor is None or contacts is None or address is None:
             return None
         return _Reader(address, vendor.locale, contacts.name)
+
+    async def _former_reader(self, insert: NoticeInsert, ref: TextRef) -> _Reader | None:
+        """Whoever the contacts were, in the language that they were written to in."""
+        vendor = await self._vendors.get(insert.stream.partition("/")[2])
+        contacts = await self._vendors.contacts_at(ref)
+        address = _address(contacts, Channel(insert.channel))
+        if contacts is None or address is None:
+            return None
+        former = (one.locale for one in vendor.former_contacts if one.contacts == ref)
+        return _Reader(address, next(former, vendor.locale), contacts.name)
 
     async def _vendor(self, vendor_id: str) -> tuple[Vendor | None, Contacts | None]:
         try:
@@ -260,10 +303,13 @@ class Notices:
 
     async def _still_true(self, insert: NoticeInsert) -> bool:
         """Nobody is asked to approve, or to answer, what has been decided meanwhile."""
-        if insert.template not in (APPROVAL_NEEDED, REFUND_REQUESTED, EVIDENCE_DUE):
+        pressing = (APPROVAL_NEEDED, REFUND_REQUESTED, EVIDENCE_DUE, *REQUIREMENTS_DUE)
+        if insert.template not in pressing:
             return True
         loaded = await self._store.load(insert.stream)
         payment = loaded.state if loaded else None
+        if isinstance(payment, Vendor):
+            return still_due(payment, _details.decode(insert.params))
         if not isinstance(payment, Payment):
             return False
         if insert.template == APPROVAL_NEEDED:
@@ -290,77 +336,6 @@ def _planned(fact: e.Fact) -> tuple[_Planned, ...]:
         case e.DisputeClosed(borne_by=e.Bearer.VENDOR) if fact.loss.amount_cents > 0:
             return _LOST
     return _CONCERNING.get(type(fact), ())
-
-
-def _details_of(fact: e.Fact, payment: Payment | None) -> NoticeDetails:
-    """What the notice may say: ids, amounts and codes, never a name or an address."""
-    details = NoticeDetails()
-    if payment is not None:
-        details = NoticeDetails(
-            payment_id=payment.id,
-            incident_id=payment.incident_id,
-            vendor_id=payment.vendor_id,
-            payer_type=payment.payer_type,
-            amount=payment.amount,
-        )
-    match fact:
-        case e.PaymentScored():
-            return replace(details, reasons=fact.reasons)
-        case e.PaymentFailed():
-            code = fact.decline_code or fact.code
-            return replace(details, code=code, message=fact.message, retryable=fact.retryable)
-        case e.AttemptVoided():
-            return replace(details, code="attempt_voided", message=fact.reason, retryable=True)
-        case e.TransferReversed():
-            return replace(details, amount=fact.amount, object_id=fact.transfer_id)
-        case e.RefundRequested() | e.RefundObserved() | e.RefundSucceeded():
-            return replace(details, amount=fact.amount, refund_id=fact.refund_id)
-        case e.RefundFailed():
-            return replace(
-                details,
-                amount=fact.amount,
-                code=fact.code,
-                message=fact.message,
-                refund_id=fact.refund_id,
-            )
-        case e.DisputeOpened() | e.EvidenceDeadlineNeared() | e.DisputeClosed():
-            return _of_dispute(details, fact, payment)
-        case e.PayoutFailed():
-            return replace(
-                details,
-                amount=fact.amount,
-                account=fact.account,
-                code=fact.code,
-                message=fact.message,
-                object_id=fact.payout_id,
-            )
-        case e.StrayMoneyObserved():
-            return replace(
-                details,
-                amount=fact.amount,
-                code=fact.reason,
-                message=fact.proposed,
-                object_id=fact.object_id,
-            )
-        case e.AnomalyRecorded():
-            return replace(details, code=fact.code, message=fact.detail, object_id=fact.object_id)
-    return details
-
-
-def _of_dispute(
-    details: NoticeDetails,
-    fact: e.DisputeOpened | e.EvidenceDeadlineNeared | e.DisputeClosed,
-    payment: Payment | None,
-) -> NoticeDetails:
-    dispute = payment.dispute(fact.dispute_id) if payment else None
-    if dispute is None:
-        raise BrokenInvariant(f"There is no dispute {fact.dispute_id}.")
-    about = replace(details, dispute_id=dispute.id, amount=dispute.amount, inquiry=dispute.inquiry)
-    if not isinstance(fact, e.DisputeClosed):
-        return replace(about, code=dispute.reason, due=fact.evidence_due)
-    if fact.loss.amount_cents > 0:
-        about = replace(about, amount=fact.loss, borne_by=fact.borne_by)
-    return replace(about, code=fact.status)
 
 
 def _address(contacts: Contacts | None, channel: Channel) -> str | None:

@@ -113,9 +113,11 @@ class Vendors:
 
     async def contacts(self, vendor: Vendor) -> Contacts | None:
         """How to reach the vendor; None once the text was erased."""
-        if vendor.contacts is None:
-            return None
-        body = (await self._store.texts([vendor.contacts.id])).get(vendor.contacts.id)
+        return await self.contacts_at(vendor.contacts) if vendor.contacts else None
+
+    async def contacts_at(self, ref: TextRef) -> Contacts | None:
+        """What this text says; None once it was erased."""
+        body = (await self._store.texts([ref.id])).get(ref.id)
         return msgspec.json.decode(body, type=Contacts) if body is not None else None
 
     async def _shown(self, known: Vendor | None, account: str | None) -> Shown | None:
