@@ -224,6 +224,7 @@ _POSTS_NOTHING = frozenset(
     "DisputeOpened DisputeChanged EvidenceDeadlineNeared "
     "SettlementDeferred SettlementStarted SettlementAdopted SettlementUnknown SettlementFailed "
     "SettlementReversalStarted SettlementReversalUnknown SettlementReversalFailed "
+    "SettlementDebtUndone "
     "TransferQueued TransferReleased "
     "VendorRegistered VendorChanged AccountRequested AccountOutcomeUnknown AccountRefused "
     "VendorAccountOpened AccountStatusChanged AccountDisconnected BankAccountChanged "

@@ -78,6 +78,12 @@ class MoneyBack:
             if one.net and not one.from_suspense
         )
 
+    @property
+    def waits(self) -> bool:
+        """Whether a refund that was asked for, or a dispute, is not decided yet."""
+        asked = any(one.status in _LIVE - {"succeeded"} for one in self.refunds.values())
+        return asked or any(one.status not in _DECIDED for one in self.disputes.values())
+
     def lost_by(self, bearer: str) -> int:
         """What ``bearer`` lost to disputes."""
         return sum(one.lost_cents for one in self.disputes.values() if bearer in one.bearers)

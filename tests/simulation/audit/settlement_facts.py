@@ -91,6 +91,13 @@ class NotTakenBack(msgspec.Struct, frozen=True):
     code: str = ""
 
 
+class DebtUndone(msgspec.Struct, frozen=True):
+    """SettlementDebtUndone: its cause came to nothing."""
+
+    cause_id: str
+    amount: Amount
+
+
 class Deferred(msgspec.Struct, frozen=True):
     reason: str
 

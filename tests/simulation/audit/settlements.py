@@ -52,13 +52,15 @@ class TakeBack:
 
 @dataclass(slots=True)
 class Settlement:
-    """``wrong``: what the journal alone gives away, as a rule and a sentence."""
+    """``debts``: what could not be taken back, by the debt's id; ``undone``: what of these is owed
+    no more. ``wrong``: what the journal alone gives away, as a rule and a sentence."""
 
     settles: bool = False
     shares: dict[int, Share] = field(default_factory=dict)
     take_backs: dict[tuple[str, int], TakeBack] = field(default_factory=dict)
     reversed: list[facts.TakenBack] = field(default_factory=list)
     debts: dict[str, int] = field(default_factory=dict)
+    undone: int = 0
     deferred: str | None = None
     fee_returned: int = 0
     wrong: list[tuple[str, str]] = field(default_factory=list)
@@ -86,7 +88,7 @@ class Settlement:
         """What the vendor has of its share, by the journal."""
         got = sum(one.cents + one.set_off for one in self.done)
         came_back = sum(one.amount.amount_cents for one in self.reversed)
-        return got - came_back - sum(self.debts.values())
+        return got - came_back - sum(self.debts.values()) + self.undone
 
     @property
     def by_hand(self) -> int:
@@ -108,7 +110,7 @@ class Settlement:
         if self.had > share:
             yield "M21", f"its vendor has {self.had} of it, and is owed {share}"
         least = decided.amount_cents - back.live - back.held(_BEARS_LOSS) - self.fee
-        stopped = self.deferred is not None or self._refused
+        stopped = self.deferred is not None or self._refused or (back.waits and not self.shares)
         if self.settles and not stopped and self.had + self.by_hand < least:
             yield (
                 "M20",
@@ -226,8 +228,13 @@ def _not_taken_back(reading: _Reading, fact: Fact) -> None:
     own = settlement.take_backs.get((failed.cause_id, failed.number))
     if own is not None:
         own.status = "failed"
-    owed = settlement.debts.get(failed.cause_id, 0)
-    settlement.debts[failed.cause_id] = owed + failed.debt.amount_cents
+    if failed.debt.amount_cents:
+        part = failed.cause_id if failed.number == 1 else f"{failed.cause_id}_{failed.number}"
+        settlement.debts[part] = failed.debt.amount_cents
+
+
+def _debt_undone(reading: _Reading, fact: Fact) -> None:
+    reading.settlement.undone += fact.read(facts.DebtUndone).amount.amount_cents
 
 
 def _taken_back(reading: _Reading, fact: Fact) -> None:
@@ -266,6 +273,7 @@ _NOTES: Mapping[str, Note] = {
     "SettlementReversalStarted": _take_back_started,
     "SettlementReversalFailed": _not_taken_back,
     "SettlementReversed": _taken_back,
+    "SettlementDebtUndone": _debt_undone,
     "RefundSucceeded": _given_back,
     "RefundFailed": _given_back,
     "RefundApproved": _refund_approved,

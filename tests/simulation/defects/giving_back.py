@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from roadcall_payments.domain import disputes_seen, refunding, refunds_seen
 from roadcall_payments.domain import events as e
 from roadcall_payments.domain.money import Money
 from roadcall_payments.domain.payment import Payment
 from roadcall_payments.domain.refund import Refund
-from roadcall_payments.domain.stripe_objects import Operation, StripeRequest
+from roadcall_payments.domain.stripe_objects import (
+    Dispute,
+    Operation,
+    StripeEvent,
+    StripeRequest,
+)
 from roadcall_payments.domain.stripe_objects import Refund as StripeRefund
 from roadcall_payments.ports import Gateway, Outcome, Unknown
 from tests.simulation.defects.planted import Planted, Wrong, wrong_function, wrong_gateway
@@ -37,6 +43,30 @@ class _AsksAnew(Wrong):
             anew = replace(request, idempotency_key=f"{request.idempotency_key}_2")
             return await self.right.send(anew, first_try=True, budget_s=budget_s)
         return outcome
+
+
+class _Stale(Wrong):
+    """A dispute is taken as its event told it, however late that came (M15)."""
+
+    right: Gateway
+
+    def __init__(self, right: Gateway) -> None:
+        super().__init__(right)
+        self._told: dict[str, Dispute] = {}
+
+    async def verified_event(self, body: bytes, signature: str, *, now: datetime) -> StripeEvent:
+        return self._remembered(await self.right.verified_event(body, signature, now=now))
+
+    def stored_event(self, body: bytes) -> StripeEvent:
+        return self._remembered(self.right.stored_event(body))
+
+    async def dispute(self, dispute_id: str) -> Dispute:
+        return self._told.get(dispute_id) or await self.right.dispute(dispute_id)
+
+    def _remembered(self, event: StripeEvent) -> StripeEvent:
+        if isinstance(event.payload, Dispute):
+            self._told[event.payload.id] = event.payload
+        return event
 
 
 _right_seen = refunds_seen.refunds_seen
@@ -128,6 +158,14 @@ GIVING_BACK = (
         ),
         "refunds",
         "a refund is approved while the bank decides who keeps the money",
+        stories=MONEY_BACK,
+        outsiders=False,
+    ),
+    Planted(
+        wrong_gateway("a stale object", _Stale),
+        "M15",
+        "a dispute is applied from its event and not as Stripe has it now",
+        boosts={Kind.WEBHOOK_REORDER: 0.3, Kind.WEBHOOK_DELAY: 0.3},
         stories=MONEY_BACK,
         outsiders=False,
     ),

@@ -31,10 +31,10 @@ async def disputed(teller: Teller) -> None:
     dispute = f"disputes/{name}"
     if teller.chance(0.4):
         await refund_in_parts(teller)
-    await teller.rest(1, HOUR_S)
+    await teller.rest(1, 60 if teller.chance(0.4) else HOUR_S)
     if inquiry and teller.chance(0.5):
         teller.world.desk.control("POST", f"{dispute}/escalate")
-        await teller.rest(1, HOUR_S)
+        await teller.rest(1, 60)
     if teller.chance(0.8):
         outcome = "won" if teller.chance(0.4) else "lost"
         teller.world.desk.control("POST", f"{dispute}/decide", {"outcome": outcome})
