@@ -48,6 +48,8 @@ from roadcall_payments.workflows.notices import EVENT_NAMES, Audience, Notices
 from roadcall_payments.workflows.onboarding import Onboarding
 from roadcall_payments.workflows.outbox_relay import OutboxRelay
 from roadcall_payments.workflows.payments import Payments
+from roadcall_payments.workflows.payout_parts import PayoutParts, join_payouts
+from roadcall_payments.workflows.payouts import Payouts
 from roadcall_payments.workflows.queries import Queries
 from roadcall_payments.workflows.reconciliation import Reconciliation
 from roadcall_payments.workflows.recovery import Recovery
@@ -80,6 +82,7 @@ class Service:
     approvals: Approvals
     payments: Payments
     refunds: Refunds
+    payouts: Payouts
     queries: Queries
     vendors: Vendors
     onboarding: Onboarding
@@ -147,11 +150,13 @@ def join(
     reading = AccountReading(write_path, store, gateway)
     vendors = Vendors(write_path, store, ids, reading)
     onboarding = _onboarding(settings, write_path, gateway, reading, switch)
+    payouts = _payouts(settings, write_path, gateway, ids, switch, vendors)
     disputes = DisputeReading(gateway, Bearer(settings.dispute_loss_borne_by))
     recovery = Recovery(
         write_path, gateway, movement, refund_movement, disputes, scoring, settings.patience
     )
-    attention = Attention(store, clock, switch, recovery.attended, onboarding.attended)
+    care = (recovery.attended, payouts.recovery.attended, onboarding.attended)
+    attention = Attention(store, clock, switch, *care)
     suspense = Suspense(write_path, gateway)
     webhook_inbox = WebhookInbox(write_path, store, gateway, disputes, suspense, reading)
     notices = _notices(settings, store, clock, vendors, notifiers)
@@ -177,6 +182,7 @@ def join(
             write_path, store, gateway, movement, switch, reading, settings.approval_policy
         ),
         refunds=Refunds(write_path, store, gateway, refund_movement, switch, ids),
+        payouts=payouts.payouts,
         queries=Queries(store, gateway),
         vendors=vendors,
         onboarding=onboarding,
@@ -197,6 +203,18 @@ def join(
         worker=worker,
         tracing=tracing,
     )
+
+
+def _payouts(
+    settings: Settings,
+    write_path: WritePath,
+    gateway: Gateway,
+    ids: Ids,
+    switch: MovementsSwitch,
+    vendors: Vendors,
+) -> PayoutParts:
+    minimum, budget_s = settings.payout_minimum, settings.stripe_budget_s
+    return join_payouts(write_path, gateway, ids, switch, vendors, minimum, budget_s)
 
 
 def _notices(

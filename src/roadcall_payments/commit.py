@@ -89,6 +89,22 @@ def refund_ref(refund_id: str) -> str:
     return f"refund:{refund_id}"
 
 
+def payout_day_ref(vendor_id: str, currency: str, day: str) -> str:
+    """The key that one payout a day holds, for each vendor and currency."""
+    return f"payout_day:{len(vendor_id)}:{vendor_id}:{currency}:{day}"
+
+
+def payouts_prefix(account: str) -> str:
+    """What the listing keys of one account's payouts begin with."""
+    return f"payout_of:{account}:"
+
+
+def listed_payout_ref(account: str, created_at: datetime, payout_id: str) -> str:
+    """The key under which an account's payouts are listed, in the order of their making."""
+    seconds = int(created_at.timestamp())
+    return f"{payouts_prefix(account)}{seconds:012d}:{payout_id}"
+
+
 class InboxStatus(StrEnum):
     """``applied``: took effect. ``kept``: nothing to apply, ever. ``waiting``: to be retried.
     ``review``: retries are used up, a person decides. ``dismissed``: a person put it aside."""

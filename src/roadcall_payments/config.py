@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode, SettingsConfigDict
 
 from roadcall_payments.approval_bands import (
     DEFAULT_BANDS,
@@ -26,6 +26,7 @@ from roadcall_payments.database_url import check_database_url, place_of, sqlite_
 from roadcall_payments.domain.approval import ApprovalPolicy
 from roadcall_payments.domain.fraud import RiskRules
 from roadcall_payments.domain.payment import Patience
+from roadcall_payments.payout_settings import PayoutSettings
 
 DAY_S = 86_400
 
@@ -33,7 +34,7 @@ Addresses = Annotated[tuple[str, ...], NoDecode]
 Amounts = Annotated[dict[str, Annotated[int, Field(ge=0)]], AfterValidator(serves_every_currency)]
 
 
-class Settings(BaseSettings):
+class Settings(PayoutSettings):
     """Everything that a deployment decides. Immutable; secrets show in no ``repr``."""
 
     model_config = SettingsConfigDict(

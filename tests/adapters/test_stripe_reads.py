@@ -135,6 +135,7 @@ async def test_a_connected_accounts_objects_are_read_as_it() -> None:
     payout = {
         "id": "po_1", "object": "payout", "status": "failed", "amount": 5_000, "currency": "usd",
         "arrival_date": 1_790_000_000, "failure_code": "no_account", "failure_message": "Gone.",
+        "created": 1_790_000_000, "automatic": True, "metadata": {"payoutId": "p_1"},
     }  # fmt: skip
     balance = {
         "object": "balance", "livemode": False,
@@ -149,6 +150,7 @@ async def test_a_connected_accounts_objects_are_read_as_it() -> None:
     assert (found.status, found.failure_code, found.arrival_date) == (
         "failed", "no_account", CREATED
     )  # fmt: skip
+    assert (found.created, found.automatic, found.metadata) == (CREATED, True, {"payoutId": "p_1"})
     assert funds.available == (Money(-5, "usd"), Money(5, "isk"))
     assert line == BOOKED
     assert {call.headers["Stripe-Account"] for call in rig.stripe.received} == {"acct_vendor"}

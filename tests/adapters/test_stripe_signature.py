@@ -187,7 +187,8 @@ def test_bytes_that_are_no_utf8_are_a_bad_event() -> None:
 
 
 def test_each_type_that_we_apply_carries_its_object() -> None:
-    payout = {"id": "po_1", "object": "payout", "status": "paid", "amount": 5, "currency": "usd"}
+    payout = {"id": "po_1", "object": "payout", "status": "paid", "amount": 5}
+    payout |= {"currency": "usd", "created": 1_790_000_000}
     for event_type, thing, kind in [
         ("payment_intent.succeeded", intent_json(), PaymentIntent),
         ("payment_intent.payment_failed", intent_json(), PaymentIntent),
@@ -195,6 +196,9 @@ def test_each_type_that_we_apply_carries_its_object() -> None:
         ("payment_intent.requires_action", intent_json(status="requires_action"), PaymentIntent),
         ("transfer.created", transfer_json(), Transfer),
         ("transfer.reversed", transfer_json(amount_reversed=100), Transfer),
+        ("payout.created", payout | {"status": "pending"}, Payout),
+        ("payout.updated", payout | {"status": "in_transit"}, Payout),
+        ("payout.canceled", payout | {"status": "canceled"}, Payout),
         ("payout.paid", payout, Payout),
         ("payout.failed", payout | {"status": "failed"}, Payout),
     ]:

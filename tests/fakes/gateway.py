@@ -51,6 +51,7 @@ from roadcall_payments.ports import (
 )
 from roadcall_payments.stripe_gateway import amounts
 from roadcall_payments.stripe_gateway.derived_requests import DerivedRequests
+from tests.fakes.bank_payouts import BankPayouts
 from tests.fakes.connected_accounts import ConnectedAccounts
 from tests.fakes.money_back import CREATED, MoneyBack
 
@@ -71,13 +72,15 @@ class Read(StrEnum):
     PAYMENT_INTENT = "payment_intent"
     TRANSFERS = "transfers"
     REFUNDS = "refunds"
+    PAYOUT = "payout"
     ACCOUNT = "account"
 
 
-class FakeGateway(DerivedRequests, MoneyBack, ConnectedAccounts):
+class FakeGateway(DerivedRequests, MoneyBack, BankPayouts, ConnectedAccounts):
     def __init__(self) -> None:
         DerivedRequests.__init__(self)
         MoneyBack.__init__(self)
+        BankPayouts.__init__(self)
         ConnectedAccounts.__init__(self)
         self.sent: list[StripeRequest] = []
         self.budgets_s: list[float] = []
@@ -235,8 +238,17 @@ class FakeGateway(DerivedRequests, MoneyBack, ConnectedAccounts):
             raise self.disputes_down
         return self.disputes[dispute_id]
 
+    async def payout(self, account: str, payout_id: str) -> Payout:
+        self._must_be_up()
+        seen = self.shown_payout(account, payout_id)
+        await self._let_happen(Read.PAYOUT)
+        return seen
+
     async def payouts(self, account: str, created: CreatedWindow) -> Sequence[Payout]:
-        return ()
+        self._must_be_up()
+        if self.lists_down is not None:
+            raise self.lists_down
+        return self.payouts_of(account)
 
     async def account(self, account_id: str | None = None) -> Account:
         self._must_be_up()
@@ -259,7 +271,8 @@ class FakeGateway(DerivedRequests, MoneyBack, ConnectedAccounts):
         return self.page(account_id, None)
 
     async def balance(self, account: str | None = None) -> BalanceFunds:
-        return BalanceFunds((), ())
+        self._must_be_up()
+        return self.funds(account or IDENTITY.account)
 
     async def balance_transactions(
         self,
@@ -304,6 +317,8 @@ class FakeGateway(DerivedRequests, MoneyBack, ConnectedAccounts):
             outcome = scripted.popleft()
             return outcome(request) if callable(outcome) else outcome
         made = self._made(request)
+        if isinstance(made, Refused):
+            return made
         return Answered(made, f"req_{len(self.sent)}", replayed=False)
 
     async def _let_happen(self, call: Operation | Read) -> None:
@@ -311,7 +326,9 @@ class FakeGateway(DerivedRequests, MoneyBack, ConnectedAccounts):
         if action is not None:
             await action()
 
-    def _made(self, request: StripeRequest) -> PaymentIntent | Transfer | Refund | Account:
+    def _made(
+        self, request: StripeRequest
+    ) -> PaymentIntent | Transfer | Refund | Account | Payout | Refused:
         match request.operation:
             case Operation.CREATE_PAYMENT_INTENT:
                 return self._opened(request)
@@ -323,6 +340,10 @@ class FakeGateway(DerivedRequests, MoneyBack, ConnectedAccounts):
                 return self._transferred(request)
             case Operation.CREATE_REFUND:
                 return self._refunded(request)
+            case Operation.CREATE_PAYOUT:
+                return self._requested_payout(request)
+            case Operation.CANCEL_PAYOUT:
+                return self._cancelled_payout(request)
             case Operation.CREATE_ACCOUNT:
                 return self.opened_account(request)
             case _:

@@ -28,6 +28,7 @@ from roadcall_payments.domain.stripe_objects import (
     Operation,
     PaymentIntent,
     Payout,
+    PayoutStatus,
     StripeFailure,
     StripeObject,
     Transfer,
@@ -224,7 +225,7 @@ async def test_m15_a_failure_that_recovery_fetched_before_a_change_is_not_applie
 
 
 async def test_m16_the_platforms_own_automatic_payout_is_booked(office: Office) -> None:
-    payout = Payout("po_1", "paid", Money(500, "usd"), None, None, None)
+    payout = Payout("po_1", PayoutStatus.PAID, Money(500, "usd"), None, None, None, CREATED)
     await deliver(office, "evt_1", "payout.paid", payout)
     assert (await kept(office, "evt_1")).status is InboxStatus.APPLIED
     booked = await office.service.store.balances()

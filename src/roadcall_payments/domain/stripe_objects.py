@@ -22,6 +22,7 @@ class Operation(StrEnum):
     CANCEL_PAYMENT_INTENT = "payment_intent.cancel"
     CREATE_TRANSFER = "transfer.create"
     CREATE_PAYOUT = "payout.create"
+    CANCEL_PAYOUT = "payout.cancel"
     CREATE_REFUND = "refund.create"
     CREATE_REVERSAL = "transfer_reversal.create"
     CREATE_ACCOUNT = "account.create"
@@ -129,14 +130,44 @@ class Transfer:
     balance_transaction: BalanceTransaction | None = None
 
 
+class PayoutStatus(StrEnum):
+    """Stripe's. ``paid`` may still become ``failed``."""
+
+    PENDING = "pending"
+    IN_TRANSIT = "in_transit"
+    PAID = "paid"
+    FAILED = "failed"
+    CANCELED = "canceled"
+
+
 @dataclass(frozen=True, slots=True)
 class Payout:
+    """``automatic``: Stripe's own schedule made it."""
+
     id: str
-    status: str
+    status: PayoutStatus
     amount: Money
     arrival_date: datetime | None
     failure_code: str | None
     failure_message: str | None
+    created: datetime
+    automatic: bool = False
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class CarriedLine:
+    """A line of a connected account's books that an automatic payout took to the bank.
+
+    ``transfer``: the platform's transfer behind it, or behind what it takes back.
+    """
+
+    line: BalanceTransaction
+    transfer: str | None
+
+    @property
+    def id(self) -> str:
+        return self.line.id
 
 
 class RefundStatus(StrEnum):

@@ -15,6 +15,7 @@ from roadcall_payments.domain.stripe_objects import (
     Account,
     BalanceFunds,
     BalanceTransaction,
+    CarriedLine,
     Dispute,
     HostedPage,
     PaymentIntent,
@@ -129,6 +130,14 @@ class Gateway(Protocol):
         """What an amount that we send must be a multiple of, in our minor units (M38)."""
         ...
 
+    def payout_refusal_of(self, amount: Money) -> str | None:
+        """The same for a payout to a bank."""
+        ...
+
+    def payable_of(self, available: Money) -> Money:
+        """The most of a balance that a payout can carry; nothing of a negative one."""
+        ...
+
     # Pure: what would be sent. ``identity`` goes into the stored request (M4, M18).
     def payment_intent_request(
         self, payment: Payment, *, key: str, attempt: int, identity: StripeIdentity
@@ -151,6 +160,9 @@ class Gateway(Protocol):
     ) -> StripeRequest: ...
     def payout_request(
         self, payout_id: str, amount: Money, *, key: str, account: str, identity: StripeIdentity
+    ) -> StripeRequest: ...
+    def cancel_payout_request(
+        self, stripe_payout: str, *, key: str, account: str, identity: StripeIdentity
     ) -> StripeRequest: ...
     def refund_request(
         self, payment: Payment, refund: Refund, *, key: str, identity: StripeIdentity
@@ -186,6 +198,15 @@ class Gateway(Protocol):
     async def refunds(self, payment_intent: str) -> Sequence[StripeRefund]: ...
     async def dispute(self, dispute_id: str) -> Dispute:
         """With Stripe's lines for it. Raises NotFound."""
+        ...
+
+    async def payout(self, account: str, payout_id: str) -> Payout:
+        """A payout of a connected account, or of the platform itself. Raises NotFound."""
+        ...
+
+    async def carried_lines(self, account: str, payout_id: str) -> Sequence[CarriedLine]:
+        """What an *automatic* payout took along, its own line included; of a manual one Stripe
+        does not say. Raises NotFound."""
         ...
 
     async def payouts(self, account: str, created: CreatedWindow) -> Sequence[Payout]: ...

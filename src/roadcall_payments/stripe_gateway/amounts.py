@@ -83,6 +83,13 @@ def multiple_of(currency: str) -> int:
     return _step(currency, _MULTIPLES)
 
 
+def payable_of(available: Money) -> Money:
+    """The most of a balance that a payout can carry: banks take some currencies rounder."""
+    step = _step(available.currency, _PAYOUT_MULTIPLES)
+    whole = max(available.amount_cents, 0) // step * step
+    return Money(whole, available.currency)
+
+
 def to_stripe(amount: Money) -> int:
     """``amount`` in Stripe's units. Raises InvalidInput for what Stripe cannot carry exactly."""
     problem = _misfit(amount, _MULTIPLES)

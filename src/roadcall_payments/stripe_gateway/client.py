@@ -22,6 +22,7 @@ from roadcall_payments.domain.stripe_objects import (
     Account,
     BalanceFunds,
     BalanceTransaction,
+    CarriedLine,
     Dispute,
     HostedPage,
     PaymentIntent,
@@ -130,6 +131,12 @@ class StripeGateway(DerivedRequests):
 
     def refund_refusal_of(self, amount: Money) -> str | None:
         return amounts.refund_refusal_of(amount)
+
+    def payout_refusal_of(self, amount: Money) -> str | None:
+        return amounts.payout_refusal_of(amount)
+
+    def payable_of(self, available: Money) -> Money:
+        return amounts.payable_of(available)
 
     # --- sending ---
 
@@ -254,6 +261,23 @@ class StripeGateway(DerivedRequests):
             "/v1/payouts",
             mapping.read_payouts,
             params=created_within(created),
+            account=account,
+        )
+
+    async def payout(self, account: str, payout_id: str) -> Payout:
+        return await self._reads.one(
+            "payout.retrieve",
+            path_of("/v1/payouts", payout_id),
+            mapping.read_payout,
+            account=account,
+        )
+
+    async def carried_lines(self, account: str, payout_id: str) -> Sequence[CarriedLine]:
+        return await self._reads.all(
+            "balance_transaction.list",
+            "/v1/balance_transactions",
+            mapping.read_carried_lines,
+            params={"payout": payout_id, "expand": ["data.source.charge"]},
             account=account,
         )
 

@@ -80,6 +80,13 @@ class DerivedRequests:
             vendor_id, country, key=key, attempt=attempt, identity=identity
         )
 
+    def cancel_payout_request(
+        self, stripe_payout: str, *, key: str, account: str, identity: StripeIdentity
+    ) -> StripeRequest:
+        return requests.cancel_payout_request(
+            stripe_payout, key=key, account=account, identity=identity
+        )
+
     def refund_request(
         self, payment: Payment, refund: Refund, *, key: str, identity: StripeIdentity
     ) -> StripeRequest:

@@ -16,6 +16,7 @@ from roadcall_payments.domain.stripe_objects import (
     BalanceFunds,
     BalanceTransaction,
     BankAccount,
+    CarriedLine,
     Charge,
     Dispute,
     HostedPage,
@@ -114,6 +115,9 @@ def payout(w: wire.WirePayout) -> Payout:
         arrival_date=_time(w.arrival_date) if w.arrival_date is not None else None,
         failure_code=w.failure_code,
         failure_message=w.failure_message,
+        created=_time(w.created),
+        automatic=w.automatic,
+        metadata=w.metadata or {},
     )
 
 
@@ -162,6 +166,26 @@ def balance_transaction(w: wire.WireBalanceTransaction) -> BalanceTransaction:
         created=_time(w.created),
         available_on=_time(w.available_on),
     )
+
+
+def carried_line(w: wire.WireCarriedLine) -> CarriedLine:
+    line = BalanceTransaction(
+        id=w.id,
+        type=w.type,
+        source=w.source if isinstance(w.source, str) else None,
+        amount=from_stripe(w.amount, w.currency),
+        fee=from_stripe(w.fee, w.currency),
+        net=from_stripe(w.net, w.currency),
+        created=_time(w.created),
+        available_on=_time(w.available_on),
+    )
+    source = w.source if isinstance(w.source, wire.WireCarriedSource) else None
+    of_charge = source and source.charge
+    given_back = of_charge if isinstance(of_charge, wire.WireCarriedCharge) else None
+    transfer = source.source_transfer if source else None
+    if transfer is None and given_back is not None:
+        transfer = given_back.source_transfer
+    return CarriedLine(line, transfer)
 
 
 def account(w: wire.WireAccount) -> Account:
@@ -256,6 +280,7 @@ read_reversals = page_reader(wire.WireList[wire.WireReversal], reversal)
 read_refunds = page_reader(wire.WireList[wire.WireRefund], refund)
 read_payouts = page_reader(wire.WireList[wire.WirePayout], payout)
 read_accounts = page_reader(wire.WireList[wire.WireAccount], account)
+read_carried_lines = page_reader(wire.WireList[wire.WireCarriedLine], carried_line)
 read_balance_transactions = page_reader(
     wire.WireList[wire.WireBalanceTransaction], balance_transaction
 )
@@ -266,6 +291,7 @@ READER_OF_OPERATION: Mapping[Operation, Callable[[Json], StripeObject]] = {
     Operation.CANCEL_PAYMENT_INTENT: read_payment_intent,
     Operation.CREATE_TRANSFER: read_transfer,
     Operation.CREATE_PAYOUT: read_payout,
+    Operation.CANCEL_PAYOUT: read_payout,
     Operation.CREATE_REFUND: read_refund,
     Operation.CREATE_ACCOUNT: read_account,
 }
@@ -289,8 +315,11 @@ READER_OF_EVENT: Mapping[str, Callable[[Json], StripeObject]] = {
     "charge.dispute.funds_reinstated": read_dispute,
     "charge.dispute.closed": read_dispute,
     "account.updated": read_account,
+    "payout.created": read_payout,
+    "payout.updated": read_payout,
     "payout.paid": read_payout,
     "payout.failed": read_payout,
+    "payout.canceled": read_payout,
 }
 """The event types we apply; all others are kept with their id alone."""
 

@@ -129,6 +129,20 @@ def payout_request(
     )
 
 
+def cancel_payout_request(
+    stripe_payout: str, *, key: str, account: str, identity: StripeIdentity
+) -> StripeRequest:
+    """Keep a payout in the balance while it is pending."""
+    return _request(
+        Operation.CANCEL_PAYOUT,
+        f"/v1/payouts/{stripe_payout}/cancel",
+        {},
+        key=key,
+        identity=identity,
+        connected_account=account,
+    )
+
+
 def refund_request(
     payment: Payment, refund: Refund, *, key: str, identity: StripeIdentity
 ) -> StripeRequest:

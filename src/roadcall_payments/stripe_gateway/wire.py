@@ -7,7 +7,12 @@ from typing import Annotated, Generic, Literal, TypeVar
 import msgspec
 from msgspec import Meta, Struct
 
-from roadcall_payments.domain.stripe_objects import DisputeStatus, IntentStatus, RefundStatus
+from roadcall_payments.domain.stripe_objects import (
+    DisputeStatus,
+    IntentStatus,
+    PayoutStatus,
+    RefundStatus,
+)
 
 T = TypeVar("T")
 
@@ -51,6 +56,30 @@ class WireBalanceTransaction(Struct):
     created: UnixTime
     available_on: UnixTime
     source: str | None = None
+
+
+class WireCarriedCharge(Struct):
+    source_transfer: str | None = None
+
+
+class WireCarriedSource(Struct):
+    """Whatever a line came from: a charge that a transfer made, or a refund of such a charge."""
+
+    source_transfer: str | None = None
+    charge: WireCarriedCharge | str | None = None
+
+
+class WireCarriedLine(Struct):
+    id: str
+    object: Literal["balance_transaction"]
+    type: str
+    amount: int
+    fee: int
+    net: int
+    currency: str
+    created: UnixTime
+    available_on: UnixTime
+    source: WireCarriedSource | str | None = None
 
 
 class WireCharge(Struct):
@@ -105,9 +134,12 @@ class WireReversal(Struct):
 class WirePayout(Struct):
     id: str
     object: Literal["payout"]
-    status: Literal["pending", "in_transit", "paid", "failed", "canceled"]
+    status: PayoutStatus
     amount: int
     currency: str
+    created: UnixTime
+    automatic: bool = False
+    metadata: dict[str, str] | None = None
     arrival_date: UnixTime | None = None
     failure_code: str | None = None
     failure_message: str | None = None

@@ -13,6 +13,7 @@ from typing import TypeAlias
 from roadcall_payments.commit import State
 from roadcall_payments.domain.errors import BrokenInvariant
 from roadcall_payments.domain.payment import Payment
+from roadcall_payments.domain.payout import Payout
 from roadcall_payments.domain.vendor import Vendor
 from roadcall_payments.ports import Claim, Clock, Store
 from roadcall_payments.workflows.movement import UNREACHABLE
@@ -24,11 +25,12 @@ WAIT_MAX_S = 3_600
 HELD_WAIT_MAX_S = 60
 
 PaymentCare: TypeAlias = Callable[[Payment], Awaitable[Payment]]
+PayoutCare: TypeAlias = Callable[[Payout], Awaitable[Payout]]
 VendorCare: TypeAlias = Callable[[Vendor], Awaitable[Vendor]]
 
 
 class Attention:
-    """``payments``, ``vendors``: what a due one needs, done; it gives the one after it."""
+    """``payments``, ``payouts``, ``vendors``: what a due one needs, done; the one after it."""
 
     def __init__(
         self,
@@ -36,12 +38,14 @@ class Attention:
         clock: Clock,
         switch: MovementsSwitch,
         payments: PaymentCare,
+        payouts: PayoutCare,
         vendors: VendorCare,
     ) -> None:
         self._store = store
         self._clock = clock
         self._switch = switch
         self._payments = payments
+        self._payouts = payouts
         self._vendors = vendors
 
     async def attend(self, claim: Claim) -> None:
@@ -65,6 +69,8 @@ class Attention:
                 return await self._payments(before)
             case Vendor():
                 return await self._vendors(before)
+            case Payout():
+                return await self._payouts(before)
             case _:
                 raise BrokenInvariant(f"{stream} is due, but nobody looks after its kind.")
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 
 from roadcall_payments.commit import State
-from roadcall_payments.domain import connected_account, payment, settling
+from roadcall_payments.domain import connected_account, payment, payout, settling
 from roadcall_payments.domain.payment import Patience, Payment
+from roadcall_payments.domain.payout import Payout
 from roadcall_payments.domain.vendor import Vendor
 
 
@@ -18,5 +19,7 @@ def due_at(state: State, patience: Patience) -> datetime | None:
             return min((at for at in times if at is not None), default=None)
         case Vendor():
             return connected_account.due_at(state, patience.stripe)
+        case Payout():
+            return payout.due_at(state, patience.stripe)
         case _:
             return None

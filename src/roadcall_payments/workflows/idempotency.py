@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import TypeVar
 
-from roadcall_payments.commit import IdempotencyRecord, Unique, stream_kind
+from roadcall_payments.commit import IdempotencyRecord, State, Unique
 from roadcall_payments.domain.errors import BrokenInvariant, IdempotencyKeyReused
 from roadcall_payments.domain.events import Awaiting
 from roadcall_payments.domain.payment import Payment, Status
 from roadcall_payments.ports import Store
 from roadcall_payments.workflows.write_path import AlreadyTaken, Answers, Opens, apply_fact
+
+S = TypeVar("S", bound=State)
+A = TypeVar("A")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,24 +71,37 @@ class Repeats:
 
         ``while_open``: the status of a repeat before the first answer is known.
         """
+
+        def again(payment: Payment, status: int | None) -> Answer:
+            return Answer(payment, status or while_open(payment), repeated=True)
+
+        return await self.once_of(Payment, idem, act, again)
+
+    async def once_of(
+        self,
+        kind: type[S],
+        idem: IdempotencyKey | None,
+        act: Callable[[], Awaitable[A]],
+        again: Callable[[S, int | None], A],
+    ) -> A:
+        """``once`` for any kind of stream: ``again`` makes the repeat's answer of its state and of
+        the first answer's status, None while that is open."""
         if idem is None:
             return await act()
-        earlier = await self._earlier(idem, while_open)
+        earlier = await self._earlier(kind, idem)
         if earlier is not None:
-            return earlier
+            return again(*earlier)
         try:
             return await act()
         except AlreadyTaken as taken:
             if taken.unique is not Unique.IDEMPOTENCY:
                 raise
-        earlier = await self._earlier(idem, while_open)
+        earlier = await self._earlier(kind, idem)
         if earlier is None:
             raise BrokenInvariant(f"The idempotency record {idem.key} was there and is gone.")
-        return earlier
+        return again(*earlier)
 
-    async def _earlier(
-        self, idem: IdempotencyKey, while_open: Callable[[Payment], int]
-    ) -> Answer | None:
+    async def _earlier(self, kind: type[S], idem: IdempotencyKey) -> tuple[S, int | None] | None:
         record = await self._store.idempotency(idem.scope, idem.key)
         if record is None:
             return None
@@ -93,21 +110,17 @@ class Repeats:
                 "This Idempotency-Key came with another body before: use a new key for a new "
                 "request, or send the same body again."
             )
-        payment = await self._as_answered(record)
-        return Answer(payment, record.status or while_open(payment), repeated=True)
+        return await self._as_answered(kind, record), record.status
 
-    async def _as_answered(self, record: IdempotencyRecord) -> Payment:
-        """The payment as it stood when the answer was given: folded up to its ``seq``."""
-        if stream_kind(record.stream) != "payment":
-            raise BrokenInvariant(f"{record.stream} is no payment.")
-        state: Payment | None = None
+    async def _as_answered(self, kind: type[S], record: IdempotencyRecord) -> S:
+        """The stream as it stood when the answer was given: folded up to its ``seq``."""
+        state: State | None = None
         if record.seq is None:
             loaded = await self._store.load(record.stream)
-            if loaded is not None and isinstance(loaded.state, Payment):
-                state = loaded.state
+            state = loaded.state if loaded else None
         else:
             for entry in await self._store.journal(record.stream, 0, record.seq):
                 state = apply_fact(state, entry.fact, entry.at)
-        if state is None:
-            raise BrokenInvariant(f"{record.stream} has an answer but no payment.")
+        if not isinstance(state, kind):
+            raise BrokenInvariant(f"{record.stream} has an answer, but is no {kind.__name__}.")
         return state

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from roadcall_payments.commit import stream_of, stripe_ref
+from roadcall_payments.domain.payout import Payout
 from roadcall_payments.domain.stripe_objects import BalanceTransaction, StripeIdentity
 from roadcall_payments.ledger.posting_rules import Posting
 from roadcall_payments.ports import Gateway, Store
@@ -19,7 +20,7 @@ from roadcall_payments.ports import Gateway, Store
 # Lines of a connected account that our transfers made, and their reversals.
 _VENDOR_LINES = frozenset({"payment", "payment_refund", "payment_reversal", "transfer_refund"})
 
-_PAYOUT_LINES = frozenset({"payout", "payout_failure"})
+_PAYOUT_LINES = frozenset({"payout", "payout_failure", "payout_cancel"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +81,16 @@ class Reconciliation:
         )
 
     async def _is_booked(self, identity: StripeIdentity, line: BalanceTransaction) -> bool:
-        """A line of a payment's is known by its id, the platform's own payout by the payout's."""
+        """A line of a payment's is known by its id, the platform's own payout by the payout's, once
+        it was paid: a payout on its way, or one that never arrived, is not booked."""
         ref = stripe_ref(identity.account, identity.livemode, line.id)
         if await self._store.resolve(ref) is not None:
             return True
         if line.type not in _PAYOUT_LINES or line.source is None:
             return False
-        return await self._store.load(stream_of("payout", line.source)) is not None
+        loaded = await self._store.load(stream_of("payout", line.source))
+        payout = loaded.state if loaded else None
+        return isinstance(payout, Payout) and payout.paid_at is not None
 
     async def _vendor_differences(
         self, book: str, balances: Sequence[Posting]

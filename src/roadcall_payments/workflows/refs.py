@@ -4,10 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from roadcall_payments.commit import RefAdded, State, job_ref, refund_ref, stripe_ref
+from roadcall_payments.commit import (
+    RefAdded,
+    State,
+    job_ref,
+    listed_payout_ref,
+    payout_day_ref,
+    refund_ref,
+    stripe_ref,
+)
 from roadcall_payments.domain import events as e
+from roadcall_payments.domain import payout_events as p
 from roadcall_payments.domain import settlement_events as s
 from roadcall_payments.domain.payment import Payment, Status
+from roadcall_payments.domain.payout import Payout
 from roadcall_payments.domain.stray import Stray
 from roadcall_payments.domain.vendor import Vendor
 
@@ -29,6 +39,10 @@ def refs_added(stream: str, facts: Sequence[e.Fact], after: State) -> tuple[RefA
                 keys.append(stripe_ref(fact.account, fact.livemode, fact.account))
             case e.LostMovementFound():
                 keys.append(stripe_ref(fact.account, fact.livemode, fact.object_id))
+            case p.PayoutRequested() | p.PayoutObserved() if isinstance(after, Payout):
+                keys += _payout_keys(after)
+            case p.PayoutOpened():
+                keys.append(stripe_ref(fact.account, fact.livemode, fact.stripe_payout))
             case e.RefundRequested() | e.RefundObserved():
                 keys.append(refund_ref(fact.refund_id))
             case e.RefundPending() | e.RefundSucceeded() | e.RefundFailed() if fact.stripe_refund:
@@ -46,6 +60,18 @@ def refs_added(stream: str, facts: Sequence[e.Fact], after: State) -> tuple[RefA
             case _:
                 continue
     return tuple(RefAdded(key, stream) for key in dict.fromkeys(keys))
+
+
+def _payout_keys(payout: Payout) -> list[str]:
+    keys: list[str] = []
+    if payout.created_at is not None:
+        keys.append(listed_payout_ref(payout.account, payout.created_at, payout.id))
+    if payout.stripe_payout is not None and payout.request is None:
+        # Whichever event comes first, one movement has one stream.
+        keys.append(stripe_ref(payout.account, bool(payout.livemode), payout.stripe_payout))
+    if payout.day is not None and payout.vendor_id is not None:
+        keys.append(payout_day_ref(payout.vendor_id, payout.amount.currency, payout.day))
+    return keys
 
 
 def refs_to_add(

@@ -7,16 +7,15 @@ tried again a bounded number of times; then a person decides (M19).
 from __future__ import annotations
 
 from roadcall_payments.commit import InboxStatus, Unique, stream_of, stripe_ref
-from roadcall_payments.domain import outcomes, payouts_seen, reversals_seen
+from roadcall_payments.domain import outcomes, reversals_seen
 from roadcall_payments.domain.errors import (
     NotFound,
     RoadcallError,
     StoreUnavailable,
 )
-from roadcall_payments.domain.events import Fact, Source
+from roadcall_payments.domain.events import Source
 from roadcall_payments.domain.payment import Payment
 from roadcall_payments.domain.payment_fold import apply
-from roadcall_payments.domain.payout import Payout
 from roadcall_payments.domain.people import STRIPE
 from roadcall_payments.domain.stray import Stray
 from roadcall_payments.domain.stripe_objects import (
@@ -24,23 +23,25 @@ from roadcall_payments.domain.stripe_objects import (
     Dispute,
     IntentStatus,
     PaymentIntent,
+    Payout,
     StripeEvent,
     StripeIdentity,
     Transfer,
 )
-from roadcall_payments.domain.stripe_objects import Payout as StripePayout
 from roadcall_payments.domain.stripe_objects import Refund as StripeRefund
 from roadcall_payments.journal import Head
 from roadcall_payments.ports import Claim, Gateway, Store
 from roadcall_payments.workflows import webhook_accounts
 from roadcall_payments.workflows.account_reading import AccountReading
 from roadcall_payments.workflows.dispute_reading import DisputeReading
+from roadcall_payments.workflows.payout_reading import PayoutReading
 from roadcall_payments.workflows.suspense import Suspense, owner_of
 from roadcall_payments.workflows.webhook_accounts import AccountEvents
 from roadcall_payments.workflows.webhook_delivery import Changed, Deliveries, Delivery, NotNow
 from roadcall_payments.workflows.webhook_disputes import DisputeEvents
+from roadcall_payments.workflows.webhook_payouts import PayoutEvents
 from roadcall_payments.workflows.webhook_refunds import RefundEvents
-from roadcall_payments.workflows.write_path import AlreadyTaken, WritePath, Written
+from roadcall_payments.workflows.write_path import AlreadyTaken, WritePath
 
 REASON_CHARS_MAX = 500
 
@@ -62,6 +63,9 @@ class WebhookInbox:
         self._suspense = suspense
         self._refunds = RefundEvents(self._deliveries, store, gateway, suspense)
         self._accounts = AccountEvents(self._deliveries, store, reading)
+        self._payouts = PayoutEvents(
+            self._deliveries, gateway, PayoutReading(write_path, store, gateway)
+        )
         self._disputes = DisputeEvents(self._deliveries, store, gateway, disputes, suspense)
 
     async def take(self, body: bytes, signature: str) -> str:
@@ -154,10 +158,8 @@ class WebhookInbox:
             await self._deliveries.wait(delivery, event.untranslatable)
             return
         match event.payload:
-            case StripePayout() as seen:
-                # Without an account it is the platform's own payout (M16).
-                account = event.connected_account or identity.account
-                await self._apply_payout(delivery, account, seen)
+            case Payout() as told:
+                await self._payouts.apply(delivery, identity, told)
             case PaymentIntent() as intent if event.connected_account is None:
                 await self._apply_intent(delivery, identity, intent)
             case Transfer() as transfer if event.connected_account is None:
@@ -260,21 +262,6 @@ class WebhookInbox:
         if loaded is None or not isinstance(loaded.state, Payment):
             raise NotFound(f"There is no payment {payment_id}.")
         return loaded.state
-
-    async def _apply_payout(self, delivery: Delivery, account: str, seen: StripePayout) -> None:
-        stream = stream_of("payout", seen.id)
-        event = delivery.event
-
-        def decide(current: Payout | None) -> tuple[Fact, ...]:
-            return payouts_seen.payout_seen(current, seen, account, event.type, event.id)
-
-        loaded = await self._store.load(stream)
-        current = loaded.state if loaded and isinstance(loaded.state, Payout) else None
-        if current is None and not decide(None):
-            await self._deliveries.keep(delivery, "a payout's news that needs no entry")
-            return
-        row = delivery.row(InboxStatus.APPLIED, stream=stream)
-        _: Written[Payout] = await self._write_path.write(stream, decide, actor=STRIPE, inbox=row)
 
     async def _owner(
         self, identity: StripeIdentity, found: PaymentIntent | Transfer

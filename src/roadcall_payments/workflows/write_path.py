@@ -323,7 +323,7 @@ def apply_fact(state: S | None, fact: e.Fact, at: datetime) -> S:
     match fact:
         case _ if isinstance(fact, e.VendorFact | e.DebtFact):
             after = vendor.apply(_of(vendor.Vendor, state), fact, at)
-        case e.PayoutPaid() | e.PayoutFailed():
+        case _ if isinstance(fact, e.PayoutFact):
             after = payout.apply(_of(payout.Payout, state), fact, at)
         case (
             e.MovementsPaused()

@@ -1,0 +1,75 @@
+"""Payouts as Stripe shows them: each into its one stream, whichever answer or event comes first.
+
+An object of Stripe's is ours if our refs know it, or if the open request made it (M13). Any other
+is booked all the same, under Stripe's id (M16): the vendor's schedule at Stripe, or a dashboard.
+"""
+
+from __future__ import annotations
+
+from roadcall_payments.commit import InboxInsert, InboxUpdate, stream_of, stripe_ref
+from roadcall_payments.domain import payouts_seen
+from roadcall_payments.domain.events import Source
+from roadcall_payments.domain.payout import Payout
+from roadcall_payments.domain.payouts_seen import Seen
+from roadcall_payments.domain.people import STRIPE
+from roadcall_payments.domain.stripe_objects import Payout as StripePayout
+from roadcall_payments.ports import Gateway, Store
+from roadcall_payments.workflows.write_path import WritePath, Written
+
+KIND = "payout"
+
+
+class PayoutReading:
+    def __init__(self, write_path: WritePath, store: Store, gateway: Gateway) -> None:
+        self._write_path = write_path
+        self._store = store
+        self._gateway = gateway
+
+    async def fetch(self, payout: Payout) -> Payout:
+        """As it is at Stripe now. Raises StripeUnavailable, CredentialsRejected, NotFound."""
+        if payout.stripe_payout is None or payout.livemode is None:
+            return payout
+        shown = await self._gateway.payout(payout.account, payout.stripe_payout)
+        seen = Seen(shown, payout.account, payout.livemode, Source.LOOKUP)
+        return await self.see(stream_of(KIND, payout.id), seen)
+
+    async def stream_for(self, seen: Seen) -> str:
+        """The stream of this object, which may not be there yet."""
+        ref = stripe_ref(seen.account, seen.livemode, seen.payout.id)
+        stream = await self._store.resolve(ref)
+        if stream is not None:
+            return stream
+        if seen.claims is not None:
+            claimed = await self.payout_at(stream_of(KIND, seen.claims))
+            held = claimed is not None and claimed.stripe_payout == seen.payout.id
+            if claimed is not None and (held or payouts_seen.is_ours(claimed, seen)):
+                return stream_of(KIND, claimed.id)
+        return stream_of(KIND, seen.payout.id)
+
+    async def payout_at(self, stream: str) -> Payout | None:
+        loaded = await self._store.load(stream)
+        return loaded.state if loaded and isinstance(loaded.state, Payout) else None
+
+    async def vendor_of(self, account: str, livemode: bool) -> str | None:
+        """Whose account it is, where a vendor's record names it."""
+        stream = await self._store.resolve(stripe_ref(account, livemode, account))
+        return stream.partition("/")[2] if stream else None
+
+    async def see(
+        self, stream: str, seen: Seen, inbox: InboxInsert | InboxUpdate | None = None
+    ) -> Payout:
+        """Apply it; nothing is written where it is no news."""
+
+        def decide(current: Payout | None) -> payouts_seen.Facts:
+            return payouts_seen.payout_seen(current, seen, self._write_path.clock.now())
+
+        written: Written[Payout] = await self._write_path.write(
+            stream, decide, actor=STRIPE, inbox=inbox
+        )
+        return written.state
+
+
+def shown_in(payout: Payout, shown: StripePayout, source: Source, request_id: str | None) -> Seen:
+    """An object of this payout's own account and mode."""
+    livemode = bool(payout.livemode)
+    return Seen(shown, payout.account, livemode, source, payout.vendor_id, request_id=request_id)

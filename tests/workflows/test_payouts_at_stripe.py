@@ -1,0 +1,104 @@
+"""What Stripe tells of payouts, ours and its own: one movement, one stream."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from roadcall_payments.domain.money import Money
+from roadcall_payments.domain.payout import PayoutStatus
+from roadcall_payments.domain.stripe_objects import PayoutStatus as Theirs
+from tests.workflows.office import ACCOUNT, ADMIN, Office
+from tests.workflows.payout_reading import (
+    AMOUNT,
+    PAYOUT,
+    TIMEOUT,
+    bank_told,
+    book,
+    facts,
+    payout_of,
+    requested,
+    vendor_with,
+)
+
+
+async def test_an_event_before_the_answer_claims_the_open_payout(office: Office) -> None:
+    vendor_id = await vendor_with(office)
+
+    async def told_early() -> None:
+        (made,) = office.stripe.made_payouts.values()
+        body = office.stripe.event("evt_1", "payout.created", made, ACCOUNT)
+        await office.service.webhook_inbox.take(body, "t=1,v1=good")
+
+    office.stripe.during(PAYOUT, told_early)
+    payout = (await office.service.payouts.request(ADMIN, vendor_id, AMOUNT)).payout
+    assert await facts(office, payout.id) == ["PayoutRequested", "PayoutOpened"]
+    kept = await office.service.store.inbox_event("evt_1")
+    assert kept is not None
+    assert (kept.status, kept.stream) == ("applied", f"payout/{payout.id}")
+    assert await office.service.store.load(f"payout/{payout.stripe_payout}") is None
+
+
+@pytest.mark.parametrize("differs", ["amount", "account", "unknown id"])
+async def test_m13_a_stranger_with_our_metadata_is_booked_as_its_own(
+    office: Office, differs: str
+) -> None:
+    vendor_id = await vendor_with(office)
+    office.stripe.script(PAYOUT, TIMEOUT)
+    ours = (await office.service.payouts.request(ADMIN, vendor_id, AMOUNT)).payout
+    claimed = "po_nobodys" if differs == "unknown id" else ours.id
+    account = "acct_else" if differs == "account" else ACCOUNT
+    amount = Money(3_000, "usd") if differs == "amount" else AMOUNT
+    metadata = {"purpose": "payout", "payoutId": claimed}
+    stranger = office.stripe.pay_out(account, amount, automatic=False, metadata=metadata)
+    body = office.stripe.event("evt_1", "payout.created", stranger, account)
+    await office.service.webhook_inbox.take(body, "t=1,v1=good")
+    assert (await payout_of(office, ours.id)).answer_open
+    seen = await payout_of(office, stranger.id)
+    assert (seen.status, seen.claims, seen.request) == (PayoutStatus.PENDING, claimed, None)
+
+
+async def test_m16_an_automatic_payout_is_followed_in_a_stream_of_its_own(office: Office) -> None:
+    vendor_id = await vendor_with(office)
+    made = office.stripe.pay_out(ACCOUNT, Money(2_500, "usd"))
+    for status in (Theirs.PENDING, Theirs.IN_TRANSIT, Theirs.PAID):
+        shown = office.stripe.payout_becomes(made.id, status)
+        body = office.stripe.event(f"evt_{status}", "payout.updated", shown, ACCOUNT)
+        await office.service.webhook_inbox.take(body, "t=1,v1=good")
+    assert await facts(office, made.id) == ["PayoutObserved", "PayoutInTransit", "PayoutPaid"]
+    assert (await payout_of(office, made.id)).automatic
+    assert await book(office) == {"bank": 2_500, "stripe_balance": -2_500}
+    assert vendor_id
+
+
+async def test_events_in_any_order_move_a_payout_forwards_only(office: Office) -> None:
+    payout = await requested(office)
+    early = office.stripe.payout_becomes(payout.stripe_payout or "", Theirs.IN_TRANSIT)
+    await bank_told(office, payout, Theirs.PAID)
+    body = office.stripe.event("evt_late", "payout.updated", early, ACCOUNT)
+    await office.service.webhook_inbox.take(body, "t=1,v1=good")
+    assert (await payout_of(office, payout.id)).status is PayoutStatus.PAID
+    await bank_told(office, payout, Theirs.FAILED, "no_account")
+    late_paid = office.stripe.payout_becomes(payout.stripe_payout or "", Theirs.PAID)
+    body = office.stripe.event("evt_paid_again", "payout.paid", late_paid, ACCOUNT)
+    await office.service.webhook_inbox.take(body, "t=1,v1=good")
+    assert (await payout_of(office, payout.id)).status is PayoutStatus.FAILED
+    assert await book(office) == {}
+
+
+async def test_m15_a_failure_applies_from_the_payout_fetched(office: Office) -> None:
+    payout = await requested(office)
+    failed = office.stripe.payout_becomes(payout.stripe_payout or "", Theirs.FAILED, "no_account")
+    office.stripe.payout_becomes(payout.stripe_payout or "", Theirs.IN_TRANSIT)
+    body = office.stripe.event("evt_1", "payout.failed", failed, ACCOUNT)
+    await office.service.webhook_inbox.take(body, "t=1,v1=good")
+    assert (await payout_of(office, payout.id)).status is PayoutStatus.IN_TRANSIT
+
+
+async def test_a_payouts_lost_events_are_made_up_for_by_looking(office: Office) -> None:
+    payout = await requested(office)
+    office.stripe.payout_becomes(payout.stripe_payout or "", Theirs.PAID)
+    await office.attend(timedelta(days=3))
+    assert (await payout_of(office, payout.id)).status is PayoutStatus.PAID
+    assert payout.arrival is not None
