@@ -11,6 +11,7 @@ from roadcall_payments.ports import Store
 from roadcall_payments.stores.postgres import open_postgres
 from tests.contracts.postgres_database import emptied
 from tests.contracts.store_contract_commits import CommitContract
+from tests.contracts.store_contract_lines import LinesContract
 from tests.contracts.store_contract_model import ModelContract
 from tests.contracts.store_contract_pairs import PairContract
 from tests.contracts.store_contract_queries import FreshStore, QueryContract
@@ -51,6 +52,10 @@ class TestUnique(UniqueContract):
 
 
 class TestQueries(QueryContract):
+    pass
+
+
+class TestLines(LinesContract):
     pass
 
 

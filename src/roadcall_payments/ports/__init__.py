@@ -26,8 +26,10 @@ from roadcall_payments.ports.outward import (
     ScoringInput,
 )
 from roadcall_payments.ports.store import (
+    BookLine,
     Claim,
     DeadLetter,
+    LineQuery,
     Loaded,
     Notice,
     Page,
@@ -53,6 +55,7 @@ from roadcall_payments.ports.stripe import (
 
 __all__ = [
     "Answered",
+    "BookLine",
     "Channel",
     "CheckpointKeys",
     "CheckpointLog",
@@ -66,6 +69,7 @@ __all__ = [
     "HeadIndex",
     "Ids",
     "LastSigned",
+    "LineQuery",
     "Loaded",
     "Message",
     "Notice",

@@ -57,6 +57,33 @@ class PaymentQuery:
     limit: int = 50
 
 
+@dataclass(frozen=True, slots=True)
+class LineQuery:
+    """A book's lines in the order of time; filters are joined by AND; ``limit`` 1 to 500 (M28).
+
+    ``since`` is included, ``until`` is not.
+    """
+
+    book: str
+    account: str | None = None
+    currency: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    cursor: str | None = None
+    limit: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class BookLine:
+    """One line of the ledger, with the journal entry that it is of: ``type`` is its fact's."""
+
+    posting: Posting
+    stream: str
+    seq: int
+    type: str
+    at: datetime
+
+
 class Queue(StrEnum):
     """The worker's lists. Keys: a stream, a stream, an inbox event id, a notice id."""
 
@@ -170,6 +197,15 @@ class Store(Protocol):
 
     async def balances(self, book: str | None = None) -> Sequence[Posting]:
         """Sums of all postings per (book, account, currency), zeros left out, sorted."""
+        ...
+
+    async def lines(self, query: LineQuery) -> Page[BookLine]:
+        """Raises InvalidInput("cursor") for a cursor this store did not make."""
+        ...
+
+    async def listed(self, prefix: str, cursor: str | None, limit: int) -> Page[str]:
+        """The streams whose refs begin with ``prefix``, the last key first; ``limit`` 1 to 100.
+        Raises InvalidInput("cursor")."""
         ...
 
     async def texts(self, ids: Sequence[str]) -> dict[str, str]:

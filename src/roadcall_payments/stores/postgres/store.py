@@ -19,8 +19,10 @@ from roadcall_payments.domain.payment import Payment
 from roadcall_payments.journal import JournalEntry
 from roadcall_payments.ledger.posting_rules import Posting
 from roadcall_payments.ports import (
+    BookLine,
     Claim,
     DeadLetter,
+    LineQuery,
     Loaded,
     Notice,
     Page,
@@ -30,7 +32,7 @@ from roadcall_payments.ports import (
     Stored,
 )
 from roadcall_payments.stores.lane import Submission
-from roadcall_payments.stores.postgres import queries, work
+from roadcall_payments.stores.postgres import listings, queries, work
 from roadcall_payments.stores.postgres.batch import Job, job_of
 from roadcall_payments.stores.postgres.connection import (
     FAILED,
@@ -193,6 +195,12 @@ class PostgresStore:
 
     async def balances(self, book: str | None = None) -> Sequence[Posting]:
         return await self._sweep(lambda db: queries.read_balances(db, book))
+
+    async def lines(self, query: LineQuery) -> Page[BookLine]:
+        return await self._list(lambda db: listings.read_lines(db, query))
+
+    async def listed(self, prefix: str, cursor: str | None, limit: int) -> Page[str]:
+        return await self._list(lambda db: listings.read_listed(db, prefix, cursor, limit))
 
     async def texts(self, ids: Sequence[str]) -> dict[str, str]:
         return await self._run(lambda db: queries.read_texts(db, ids))

@@ -21,8 +21,10 @@ from roadcall_payments.domain.payment import Payment
 from roadcall_payments.journal import JournalEntry
 from roadcall_payments.ledger.posting_rules import Posting
 from roadcall_payments.ports import (
+    BookLine,
     Claim,
     DeadLetter,
+    LineQuery,
     Loaded,
     Notice,
     Page,
@@ -33,7 +35,7 @@ from roadcall_payments.ports import (
 )
 from roadcall_payments.stores.lane import Lane, LaneMaker, Submits
 from roadcall_payments.stores.rows import prepare
-from roadcall_payments.stores.sqlite import queries, work
+from roadcall_payments.stores.sqlite import listings, queries, work
 from roadcall_payments.stores.sqlite.connection import BUSY_SECONDS_MAX, Connecting
 from roadcall_payments.stores.sqlite.counters import Counted, RequestCounters
 from roadcall_payments.stores.sqlite.faults import orphan_faults, stream_faults
@@ -148,6 +150,12 @@ class SqliteStore:
 
     async def balances(self, book: str | None = None) -> Sequence[Posting]:
         return await self._scan(lambda db: queries.read_balances(db, book))
+
+    async def lines(self, query: LineQuery) -> Page[BookLine]:
+        return await self._scan(lambda db: listings.read_lines(db, query))
+
+    async def listed(self, prefix: str, cursor: str | None, limit: int) -> Page[str]:
+        return await self._scan(lambda db: listings.read_listed(db, prefix, cursor, limit))
 
     async def texts(self, ids: Sequence[str]) -> dict[str, str]:
         return await self._look_up(lambda db: queries.read_texts(db, ids))
