@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 
 from tests.simulation.audit.balances import (
     audit_balances,
-    audit_payouts,
     audit_unexplained,
     stripes_sums,
 )
@@ -27,6 +26,7 @@ from tests.simulation.audit.our_books import OurBooks, Stream
 from tests.simulation.audit.payables import Payables
 from tests.simulation.audit.payment_book import PaymentBook, payment_book, set_offs_of
 from tests.simulation.audit.payments import PaymentAudit
+from tests.simulation.audit.payouts import PayoutBook, audit_payouts, payout_book
 from tests.simulation.audit.stripe_books import StripeBooks
 from tests.simulation.audit.violations import Violation
 
@@ -65,7 +65,7 @@ class _Reading:
     explained: dict[str, str] = field(default_factory=dict)
     payments: set[str] = field(default_factory=set)
     live_jobs: Counter[tuple[str, str]] = field(default_factory=Counter)
-    payouts: dict[str, Sequence[Fact]] = field(default_factory=dict)
+    payouts: list[PayoutBook] = field(default_factory=list)
     debts: dict[str, DebtBook] = field(default_factory=dict)
     set_offs: list[SetOffStart] = field(default_factory=list)
     owed: Counter[tuple[str, str, str]] = field(default_factory=Counter)
@@ -96,7 +96,7 @@ class _Reading:
         if stream.kind == "payment":
             self._payment(payment_book(stream.name, facts))
         elif stream.kind == "payout":
-            self.payouts[stream.name] = facts
+            self.payouts.append(payout_book(stream.name, facts))
         elif stream.kind == "stray":
             self.lost.add(stream.name, facts)
         elif stream.kind == "vendor":
@@ -127,7 +127,8 @@ class _Reading:
         """The stream that an object of Stripe's belongs to. Payouts have no payment behind them:
         each one is of an account that we keep books of."""
         if object_id in self.stripe.payouts:
-            return f"payout/{object_id}"
+            own = (book.stream for book in self.payouts if book.at_stripe == object_id)
+            return next(own, f"payout/{object_id}")
         return self.explained.get(self.stripe.root(object_id))
 
     def together(self) -> list[Violation]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 
-from tests.simulation.audit.journal_facts import Amount, Fact, PaidOut
+from tests.simulation.audit.journal_facts import Amount
 from tests.simulation.audit.lost import LostSpan
 from tests.simulation.audit.stripe_books import Intent, StripeBooks, Transfer
 from tests.simulation.audit.stripes_units import stripes_units
@@ -58,31 +58,6 @@ def stripes_sums(stripe: StripeBooks, explained: Collection[str]) -> Counter[tup
             else:
                 sums[line.account, "earnings", line.currency] -= line.net
     return sums
-
-
-def audit_payouts(
-    stripe: StripeBooks, streams: Mapping[str, Sequence[Fact]], sums: Counter[tuple[str, str, str]]
-) -> Iterator[Violation]:
-    """Each payout we know is one of Stripe's, of that amount and fate; ``sums`` is reduced by
-    what the bank has."""
-    for stream, told in streams.items():
-        paid = [fact.read(PaidOut) for fact in told if fact.type == "PayoutPaid"]
-        failed = [fact.read(PaidOut) for fact in told if fact.type == "PayoutFailed"]
-        for fact in (*paid, *failed):
-            made = stripe.payouts.get(fact.payout_id)
-            if made is None or made.account != fact.account:
-                yield Violation("M14", stream, "Stripe has no such payout in that account")
-            elif (made.amount, made.currency) != (stripes_units(fact.amount), fact.amount.currency):
-                yield Violation("M17", stream, f"{made.amount} was paid out, not {fact.amount}")
-            elif made.status not in (("failed",) if failed else ("paid",)):
-                yield Violation("M15", stream, f"it is {made.status} at Stripe")
-        if len(paid) > 1 or len(failed) > 1:
-            yield Violation("M17", stream, "it was booked more than once")
-        for fact in paid:
-            sums[fact.account, "stripe_balance", fact.amount.currency] -= stripes_units(fact.amount)
-        for fact in failed:
-            back = stripes_units(fact.amount) if fact.was_paid else 0
-            sums[fact.account, "stripe_balance", fact.amount.currency] += back
 
 
 def audit_balances(expected: Sums, posted: Sums, balances: Sums) -> Iterator[Violation]:

@@ -205,7 +205,7 @@ TAMPERINGS = [
     Tampering("a reversal unbooked", "M17", "booked 0 times", _one_more_reversal),
     Tampering("a payout failed", "M15", "failed at Stripe", _payout(status="failed")),
     Tampering("another payout", "M17", "paid out", _payout(amount=1)),
-    Tampering("a payout elsewhere", "M14", "no such payout", _payout(_account="acct_x")),
+    Tampering("a payout elsewhere", "M14", "it left acct_x", _payout(_account="acct_x")),
     Tampering("a fact rewritten", "M29", "hash was made of", _text("dispatcher:us_1", "e", "card")),
     Tampering(
         "a fact taken out",
