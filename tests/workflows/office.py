@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -62,6 +62,7 @@ class Office:
     clock: ManualClock
     troubled: TroubledStore
     jobs: int = 0
+    mailboxes: Mapping[Channel, RecordingNotifier] = field(default_factory=dict)
     accounts: set[str] = field(default_factory=set)
 
     async def vendor(self, account: str | None = ACCOUNT) -> str:
@@ -160,6 +161,6 @@ async def open_office(
     settings = Settings.model_validate({"data_dir": directory, **changed})
     service = join(settings, store, stripe, clock, SystemIds(clock), notifiers)
     try:
-        yield Office(service, stripe, clock, troubled)
+        yield Office(service, stripe, clock, troubled, mailboxes=notifiers)
     finally:
         await real.close()

@@ -251,14 +251,14 @@ def account_gone(vendor: Vendor, account: str, livemode: bool, source: Source) -
     return (v.AccountDisconnected(account, livemode, source),)
 
 
-def account_replaced(vendor: Vendor, account: str | None, now: datetime) -> Facts:
+def account_replaced(before: Vendor, after: Vendor, now: datetime) -> Facts:
     """The record comes to name another account: payouts leave the bank accounts of before."""
-    known = vendor.connected
-    if vendor.stripe_account in (None, account):
+    left, account = before.stripe_account, after.stripe_account
+    if left in (None, account):
         return ()
-    before = known.banks if known else ()
-    told = whom_to_tell(vendor, now)
-    return (v.BankAccountChanged(account, before, (), told, replaced=vendor.stripe_account),)
+    banks = before.connected.banks if before.connected else ()
+    told = whom_to_tell(after, now)
+    return (v.BankAccountChanged(account, banks, (), told, replaced=left),)
 
 
 def whom_to_tell(vendor: Vendor, now: datetime) -> tuple[TextRef, ...]:

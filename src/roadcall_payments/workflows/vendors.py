@@ -91,7 +91,7 @@ class Vendors:
                 named.append(VendorRegistered(vendor_id, account, locale, ref, by))
             elif (vendor.stripe_account, vendor.locale, vendor.contacts) != (account, locale, ref):
                 named.append(VendorChanged(account, locale, ref, by))
-            return (*named, *self._of_account(vendor, named, account, shown))
+            return (*named, *self._of_account(vendor, named, shown))
 
         stream = stream_of("vendor", vendor_id)
         try:
@@ -140,7 +140,6 @@ class Vendors:
         self,
         vendor: Vendor | None,
         named: Sequence[VendorFact],
-        account: str | None,
         shown: Shown | None,
     ) -> Sequence[VendorFact]:
         """What the record's new account means for where the vendor's money goes."""
@@ -148,9 +147,10 @@ class Vendors:
         after = vendor
         for fact in named:
             after = apply(after, fact, now)
-        left = connected_account.account_replaced(vendor, account, now) if vendor else ()
-        seen = self._reading.facts(after, shown, Source.LOOKUP) if after else ()
-        return (*left, *seen)
+        if after is None:
+            return ()
+        left = connected_account.account_replaced(vendor, after, now) if vendor else ()
+        return (*left, *self._reading.facts(after, shown, Source.LOOKUP))
 
     async def _known(self, vendor_id: str) -> Vendor | None:
         loaded = await self._store.load(stream_of("vendor", vendor_id))
