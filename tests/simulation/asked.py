@@ -39,6 +39,7 @@ class Job:
     """One job done on the road, to be paid once: (incident, vendor) is its name (M11).
 
     ``destination`` is the vendor's connected account on file; None for payers by card.
+    ``account`` is that account whoever pays.
     ``payment_ids``: every payment that the service named for it, in the order heard; more than
     one only where an earlier one was cancelled or rejected first.
     ``paid_by_phone``: confirmations that the payer's phone sent to Stripe itself.
@@ -53,6 +54,7 @@ class Job:
     payment_ids: list[str] = field(default_factory=list)
     commands: list[Command] = field(default_factory=list)
     paid_by_phone: int = 0
+    account: str = ""
 
     def heard(self, command: Command, payment_id: str | None = None) -> None:
         self.commands.append(command)

@@ -18,6 +18,7 @@ from tests.simulation.stories.at_the_dashboard import disputed, refunded_there, 
 from tests.simulation.stories.back_office_pays import back_office_pays
 from tests.simulation.stories.driver_pays import driver_pays
 from tests.simulation.stories.money_back import money_back
+from tests.simulation.stories.paid_out import paid_out
 from tests.simulation.teller import ADMIN, GaveUp, Teller, ended
 from tests.simulation.world import World
 
@@ -35,6 +36,10 @@ MONEY_BACK: Final[Stories] = (
     (PayerType.DRIVER_IC, 0.25, disputed),
     (PayerType.DRIVER_IC, 0.2, refunded_there),
     (PayerType.BACK_OFFICE, 0.2, taken_back),
+)
+PAID_OUT: Final[Stories] = (
+    (PayerType.BACK_OFFICE, 0.7, paid_out),
+    (PayerType.BACK_OFFICE, 0.3, taken_back),
 )
 
 GAP_S: Final = 12.0
@@ -128,6 +133,7 @@ def _job(
         payer_type=payer,
         amount=Money(_cents(world), "usd"),
         destination=account if payer is PayerType.BACK_OFFICE else None,
+        account=account,
     )
     return job, story
 

@@ -6,6 +6,7 @@ Their requests go to the sandbox at once: no fault of the network meets them.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from urllib.parse import urlencode
 
 import msgspec
@@ -38,8 +39,11 @@ EVENTS = (
     "charge.dispute.funds_withdrawn",
     "charge.dispute.funds_reinstated",
     "account.updated",
+    "payout.created",
+    "payout.updated",
     "payout.paid",
     "payout.failed",
+    "payout.canceled",
 )
 SECRETS_KEPT = 4
 BANK = {
@@ -103,10 +107,14 @@ class StripeDesk:
     async def stripe_credentials(self) -> StripeCredentials:
         return StripeCredentials(self._key, self._secrets, connect_enabled=True)
 
-    def post(self, path: str, params: Mapping[str, str]) -> JsonObject:
+    def post(self, path: str, params: Mapping[str, str], account: str | None = None) -> JsonObject:
         """Ask Stripe's API: its answer, its error's body, or nothing where a fault of Stripe's
-        took the answer."""
-        answered = self._network.ask_now(form(path, params, self._key))
+        took the answer. ``account``: in whose name, if not the platform's."""
+        request = form(path, params, self._key)
+        if account is not None:
+            headers = {**request.headers, "stripe-account": account}
+            request = replace(request, headers=headers)
+        answered = self._network.ask_now(request)
         try:
             return msgspec.json.decode(answered, type=dict)
         except msgspec.DecodeError:
@@ -121,6 +129,11 @@ class StripeDesk:
     def charge_of(self, intent_id: str) -> str | None:
         """The charge that paid a PaymentIntent."""
         return self._sandbox.world.payment_intents[intent_id].latest_charge
+
+    def available(self, account: str, currency: str = "usd") -> int:
+        """What an account could pay out now, in Stripe's units."""
+        by_currency = self._sandbox.world.funds.get(account, {})
+        return by_currency[currency].available if currency in by_currency else 0
 
     def connected_account(self, *, ready: bool) -> str:
         """A new vendor's account; one that is not ``ready`` cannot receive transfers yet."""

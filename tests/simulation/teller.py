@@ -23,9 +23,11 @@ from roadcall_payments.domain.errors import (
 )
 from roadcall_payments.domain.events import Awaiting
 from roadcall_payments.domain.payment import Payment, Status
+from roadcall_payments.domain.payout import Payout
 from roadcall_payments.domain.people import Actor, Role
 from roadcall_payments.ports import PaymentQuery
 from roadcall_payments.workflows.idempotency import Answer, IdempotencyKey
+from roadcall_payments.workflows.payouts import PayoutAnswer
 from tests.simulation.asked import NOBODY_ANSWERED, Command, Job
 from tests.simulation.faults import Kind
 from tests.simulation.machines import NoAnswer
@@ -56,7 +58,7 @@ _HTTP: dict[type[FinalError], int] = {
     BrokenInvariant: 500,
 }
 
-Act = Callable[[Service, IdempotencyKey], Coroutine[Any, Any, Answer]]
+Act = Callable[[Service, IdempotencyKey], Coroutine[Any, Any, Answer | PayoutAnswer]]
 
 
 class GaveUp(Exception):
@@ -65,11 +67,13 @@ class GaveUp(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """An answer as its caller heard it; ``payment`` is None where it was an error."""
+    """An answer as its caller heard it; ``payment`` and ``payout`` are None where it was an error,
+    or about the other."""
 
     status: int
     payment: Payment | None = None
     code: str | None = None
+    payout: Payout | None = None
     client_secret: str | None = field(default=None, repr=False)
 
 
@@ -133,11 +137,14 @@ class Teller:
                 return self._heard(name, key, answer)
         raise GaveUp(name)
 
-    def _heard(self, name: str, key: str, answer: Answer) -> Heard:
+    def _heard(self, name: str, key: str, answer: Answer | PayoutAnswer) -> Heard:
+        if isinstance(answer, PayoutAnswer):
+            self._note(name, key, answer.status)
+            return Heard(answer.status, payout=answer.payout)
         payment = answer.payment
         code = payment.failure.code if answer.status == 400 and payment.failure else None
         self._note(name, key, answer.status, code, payment.id)
-        return Heard(answer.status, payment, code, answer.client_secret)
+        return Heard(answer.status, payment, code, client_secret=answer.client_secret)
 
     def _note(
         self, name: str, key: str, status: int, code: str | None = None, payment: str | None = None

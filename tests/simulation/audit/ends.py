@@ -10,7 +10,6 @@ import msgspec
 from roadcall_payments.commit import InboxEvent, InboxStatus
 from roadcall_payments.ports import Queue
 from tests.simulation.asked import Asked, Job
-from tests.simulation.audit.lost import LostSpan
 from tests.simulation.audit.our_books import OurBooks
 from tests.simulation.audit.payment_book import PaymentBook
 from tests.simulation.audit.violations import Violation
@@ -73,7 +72,7 @@ async def audit_inbox(
         while True:
             page = await ours.store.inbox_events(status, cursor, INBOX_PAGE)
             for event in page.items:
-                wrong = _event(event, types, whose, ours.lost)
+                wrong = _event(event, types, whose)
                 if wrong is not None:
                     yield Violation(*wrong)
             cursor = page.next_cursor
@@ -82,10 +81,7 @@ async def audit_inbox(
 
 
 def _event(
-    event: InboxEvent,
-    types: TypesOf,
-    whose: Callable[[str], str | None],
-    lost: LostSpan | None,
+    event: InboxEvent, types: TypesOf, whose: Callable[[str], str | None]
 ) -> tuple[str, str, str] | None:
     leaves = _LEAVES.get(event.type)
     told = msgspec.json.decode(event.body, type=_Told).data.object.id if leaves else ""
@@ -98,8 +94,8 @@ def _event(
         case InboxStatus.APPLIED if leaves and not leaves & types.get(event.stream or "", _NONE):
             return "M19", event.event_id, f"its {event.type} was applied and left no trace"
         case InboxStatus.KEPT if leaves and owner is not None:
-            if lost is not None and (_FOUND | leaves) & types.get(owner, _NONE):
-                # Nobody knew its object then, and the repair took it from Stripe itself.
+            if (_FOUND | leaves) & types.get(owner, _NONE):
+                # What it told was known, or was taken from Stripe itself later on.
                 return None
             said = f"its {event.type} of {told} was kept without effect: {event.reason}"
             return "M16", event.event_id, said

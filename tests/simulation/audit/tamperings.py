@@ -276,7 +276,7 @@ TAMPERINGS = [
         "M16",
         "kept without effect",
         _sql(
-            "UPDATE inbox SET status = 'kept', stream = NULL"
+            "UPDATE inbox SET status = 'kept', stream = NULL, type = 'refund.created'"
             " WHERE type = 'payment_intent.succeeded'"
         ),
     ),
