@@ -124,7 +124,11 @@ def payment_intent_seen(
         return ()
     if payment.payment_intent not in (None, intent.id):
         return _stray_intent(payment, intent, "a second PaymentIntent for one payment")
-    if payment.status in (Status.PENDING_APPROVAL, Status.APPROVED, Status.REJECTED):
+    if payment.status is Status.APPROVED:
+        # The attempt that comes looks first and adopts it (M6); booked as stray, it would be
+        # booked again then.
+        return ()
+    if payment.status in (Status.PENDING_APPROVAL, Status.REJECTED):
         return _stray_intent(payment, intent, f"the payment is {payment.status}")
     facts: list[e.PaymentFact] = []
     if payment.payment_intent is None and payment.attempt and payment.attempt.open:

@@ -20,11 +20,18 @@ from roadcall_payments.domain.errors import (
 from roadcall_payments.domain.events import PayerType
 from roadcall_payments.domain.payment import Payment, Status
 from roadcall_payments.domain.people import Actor
-from roadcall_payments.domain.stripe_objects import Operation, StripeIdentity, StripeRequest
+from roadcall_payments.domain.stripe_objects import (
+    IntentStatus,
+    Operation,
+    PaymentIntent,
+    StripeIdentity,
+    StripeRequest,
+)
 from roadcall_payments.ports import Gateway, Store
 from roadcall_payments.workflows.account_reading import AccountReading
 from roadcall_payments.workflows.approvals import account_on_file, load_payment
 from roadcall_payments.workflows.idempotency import Answer, IdempotencyKey, Repeats, status_of
+from roadcall_payments.workflows.lookup import Lookup
 from roadcall_payments.workflows.movement import Carried, Movement, intent_of
 from roadcall_payments.workflows.movements_switch import MovementsSwitch
 from roadcall_payments.workflows.write_path import Opens, WritePath, Written
@@ -49,6 +56,7 @@ class Payments:
         self._reading = reading
         self._policy = policy
         self._repeats = Repeats(store)
+        self._lookup = Lookup(gateway, write_path.clock)
 
     async def process(
         self,
@@ -230,6 +238,16 @@ class Payments:
         """Before a payment with earlier attempts is given up, look at Stripe once more (M6)."""
         ends_here = payment.status in (Status.APPROVED, Status.FAILED)
         if not ends_here or payment.attempts == 0:
+            return
+        if payment.status is Status.APPROVED:
+            # Only an attempt adopts, and approved it has none.
+            for one in await self._lookup.look(payment):
+                if not (isinstance(one, PaymentIntent) and one.status is IntentStatus.CANCELED):
+                    raise StatusForbids(
+                        f"Stripe has {one.id} of an earlier attempt: process the payment, which "
+                        "takes that up and moves nothing new.",
+                        code="not_cancelled",
+                    )
             return
         found = await self._movement.adopt_if_found(payment)
         if found.status is Status.COMPLETED or found.payment_intent is not None:
