@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
+import signal
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
 from multiprocessing import get_context
 
 import click
@@ -17,8 +19,9 @@ import click
 from tests.simulation.faults import Kind, UnknownFault, chosen
 from tests.simulation.run import Result, run_world
 
-WORLD_MAX = 2_500
+WORLD_MAX = 1_000
 VIOLATIONS_SHOWN = 10
+GIVEN_UP = 130
 
 
 @click.command()
@@ -29,7 +32,7 @@ VIOLATIONS_SHOWN = 10
 )
 @click.option("--workers", default=0, help="Worlds at once; as many as processors by default.")
 def main(payments: int, seed: str, faults: str, workers: int) -> None:
-    """Run PAYMENTS payments through simulated worlds of at most 2,500, and audit each."""
+    """Run PAYMENTS payments through simulated worlds of at most 1,000, and audit each."""
     seed = seed or secrets.token_hex(4)
     try:
         kinds = chosen(faults)
@@ -37,17 +40,53 @@ def main(payments: int, seed: str, faults: str, workers: int) -> None:
         raise click.UsageError(str(unknown)) from None
     worlds = list(_worlds(seed, payments))
     click.echo(f"seed {seed}: {payments:,} payments in {len(worlds)} world(s), faults: {faults}")
-    started = time.monotonic()
-    results: list[Result] = []
-    with ProcessPoolExecutor(workers or os.cpu_count(), mp_context=get_context("spawn")) as pool:
-        for result in pool.map(_one, ((name, count, kinds) for name, count in worlds)):
-            results.append(result)
-            click.echo(_line(result))
-    sys.exit(_summed_up(results, kinds, time.monotonic() - started))
+    progress = _Progress(payments, time.monotonic())
+    workers = workers or os.cpu_count() or 1
+    with ProcessPoolExecutor(
+        workers, mp_context=get_context("spawn"), initializer=_deaf_to_interrupts
+    ) as pool:
+        runs = [pool.submit(run_world, name, count, kinds) for name, count in worlds]
+        try:
+            for run in as_completed(runs):
+                click.echo(_line(run.result()))
+                click.echo(progress.after(run.result()))
+        except KeyboardInterrupt:
+            _give_up(pool, progress)
+    sys.exit(_summed_up([run.result() for run in runs], kinds, progress.seconds))
 
 
-def _one(wanted: tuple[str, int, frozenset[Kind]]) -> Result:
-    return run_world(*wanted)
+def _deaf_to_interrupts() -> None:
+    """Ctrl-C reaches every process of the terminal; the command alone decides what it means."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _give_up(pool: ProcessPoolExecutor, progress: _Progress) -> None:
+    click.echo("giving up, once the worlds under way have ended ...")
+    pool.shutdown(cancel_futures=True)
+    click.echo(f"given up after {progress.done:,} payments: nothing is proved by them")
+    sys.exit(GIVEN_UP)
+
+
+@dataclass
+class _Progress:
+    """``started``: on the monotonic clock."""
+
+    payments: int
+    started: float
+    done: int = 0
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self.started
+
+    def after(self, result: Result) -> str:
+        self.done += result.payments
+        rate = self.done / self.seconds
+        left_s = (self.payments - self.done) / rate
+        return (
+            f"  {self.done:,} of {self.payments:,} payments, {rate:.0f}/s,"
+            f" {left_s // 60:.0f} min {left_s % 60:02.0f} s left"
+        )
 
 
 def _worlds(seed: str, payments: int) -> Iterator[tuple[str, int]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
 from datetime import UTC, datetime, timedelta
 from random import Random
 
@@ -20,9 +19,14 @@ class MachineClock:
     def __init__(self, loop: SeededLoop) -> None:
         self._loop = loop
         self.slept_s = 0.0
+        self._told_at_s, self._told = 0.0, EPOCH
 
     def now(self) -> datetime:
-        return EPOCH + timedelta(microseconds=int(self._loop.time() * 1_000_000))
+        at_s = self._loop.time()
+        if at_s != self._told_at_s:
+            self._told_at_s = at_s
+            self._told = EPOCH + timedelta(microseconds=int(at_s * 1_000_000))
+        return self._told
 
     def monotonic(self) -> float:
         return self._loop.time() - self.slept_s
@@ -46,7 +50,9 @@ class SeededIds:
         high, low = self._last >> 62, self._last & ((1 << 62) - 1)
         time_part, first = high >> 12, high & 0xFFF
         whole = time_part << 80 | 7 << 76 | first << 64 | 0b10 << 62 | low
-        return str(uuid.UUID(int=whole))
+        digits = f"{whole:032x}"
+        parts = (digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:])
+        return "-".join(parts)
 
     def salt(self) -> str:
         return f"{self._random.getrandbits(128):032x}"

@@ -11,6 +11,7 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 
 from babel import Locale
@@ -43,13 +44,7 @@ class FileTemplates:
     """``NoticeTemplates`` from the files beside this module, compiled once."""
 
     def __init__(self) -> None:
-        self._environment = Environment(
-            loader=FileSystemLoader(_TEMPLATES),
-            autoescape=select_autoescape(enabled_extensions=("html",), default=False),
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
+        self._environment = _environment()
 
     def render(
         self, template: str, channel: Channel, locale: str, details: NoticeDetails
@@ -75,6 +70,17 @@ class FileTemplates:
             )
         except TemplateNotFound as missing:
             raise FinalError(f"There is no notice template {template}.") from missing
+
+
+@cache
+def _environment() -> Environment:
+    return Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=select_autoescape(enabled_extensions=("html",), default=False),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
 
 
 def _block(template: Template, name: str, values: Mapping[str, object]) -> str:
