@@ -13,13 +13,14 @@ from stripe import StripeClient
 
 from roadcall_payments.clock import SystemClock, SystemIds
 from roadcall_payments.domain import payment_fold
-from roadcall_payments.domain.errors import NotFound
+from roadcall_payments.domain.errors import AccountRefused, NotFound
 from roadcall_payments.domain.events import PayerType
 from roadcall_payments.domain.money import Money
 from roadcall_payments.domain.payment import Payment
 from roadcall_payments.domain.refund import Refund as OurRefund
 from roadcall_payments.domain.refund import RefundStatus as OurStatus
 from roadcall_payments.domain.stripe_objects import (
+    Account,
     IntentStatus,
     PaymentIntent,
     Payout,
@@ -32,6 +33,7 @@ from roadcall_payments.ports import (
     CreatedWindow,
     Outcome,
     Refused,
+    ReturnAddresses,
     Unknown,
     UnknownReason,
     WebhookSecret,
@@ -327,6 +329,40 @@ async def test_accounts_are_described(gateway: StripeGateway, vendor_account: st
     vendor = await gateway.account(vendor_account)
     assert vendor.status.payouts_enabled
     assert vendor.status.transfers == "active"
+
+
+async def test_an_account_is_opened_once_listed_and_sent_to_its_page(
+    gateway: StripeGateway, sandbox: SandboxProcess
+) -> None:
+    vendor_id = f"ve_{uuid.uuid4()}"
+    request = gateway.account_request(
+        vendor_id,
+        "US",
+        key=f"account_{vendor_id}",
+        attempt=1,
+        identity=await gateway.identity(),
+    )
+    first, again = await send(gateway, request), await send(gateway, request)
+    assert isinstance(first, Answered), first
+    assert isinstance(again, Answered), again
+    made = first.object
+    assert isinstance(made, Account)
+    assert (again.object.id, again.replayed) == (made.id, True)
+    assert made.metadata["vendorId"] == vendor_id
+    assert not made.status.details_submitted
+    now = datetime.now(UTC)
+    window = CreatedWindow(now - timedelta(minutes=5), now + timedelta(minutes=5))
+    listed = [one.id for one in await gateway.accounts(window)]
+    assert listed.count(made.id) == 1
+    page = await gateway.onboarding_page(made.id, ReturnAddresses("http://a/1", "http://a/2"))
+    assert page.url.startswith(sandbox.url)
+    with pytest.raises(AccountRefused):
+        await gateway.dashboard_page(made.id)
+    sandbox.control("POST", f"accounts/{made.id}/onboard")
+    onboarded = await gateway.account(made.id)
+    assert onboarded.status.transfers == "active"
+    assert [bank.last4 for bank in onboarded.status.banks] == ["6789"]
+    assert (await gateway.dashboard_page(made.id)).url.startswith(sandbox.url)
 
 
 async def test_what_is_not_there_is_not_found(gateway: StripeGateway) -> None:
