@@ -15,6 +15,7 @@ from roadcall_payments.bootstrap_database import open_checkpoints, open_store
 from roadcall_payments.clock import SystemClock, SystemIds
 from roadcall_payments.commit import Commit
 from roadcall_payments.config import Settings
+from roadcall_payments.domain import debt
 from roadcall_payments.domain.errors import InvalidInput
 from roadcall_payments.domain.events import Bearer
 from roadcall_payments.event_bus import InProcessBus
@@ -57,6 +58,8 @@ from roadcall_payments.workflows.refund_movement import RefundMovement
 from roadcall_payments.workflows.refunds import Refunds
 from roadcall_payments.workflows.restore_guard import RestoreGuard
 from roadcall_payments.workflows.rules_scorer import RulesScorer
+from roadcall_payments.workflows.settlement_movement import SettlementMovement
+from roadcall_payments.workflows.settlements import SettlementPolicy, Settlements
 from roadcall_payments.workflows.suspense import Suspense
 from roadcall_payments.workflows.vendors import Vendors
 from roadcall_payments.workflows.verification import Verification
@@ -152,8 +155,16 @@ def join(
     onboarding = _onboarding(settings, write_path, gateway, reading, switch)
     payouts = _payouts(settings, write_path, gateway, ids, switch, vendors)
     disputes = DisputeReading(gateway, Bearer(settings.dispute_loss_borne_by))
+    settlements = _settlements(settings, write_path, gateway, reading, switch)
     recovery = Recovery(
-        write_path, gateway, movement, refund_movement, disputes, scoring, settings.patience
+        write_path,
+        gateway,
+        movement,
+        refund_movement,
+        disputes,
+        settlements,
+        scoring,
+        settings.patience,
     )
     care = (recovery.attended, payouts.recovery.attended, onboarding.attended)
     attention = Attention(store, clock, switch, *care)
@@ -179,7 +190,14 @@ def join(
         intake=Intake(write_path, store, gateway, scoring, ids),
         approvals=Approvals(write_path, store, ids, switch, settings.approval_policy),
         payments=Payments(
-            write_path, store, gateway, movement, switch, reading, settings.approval_policy
+            write_path,
+            store,
+            gateway,
+            movement,
+            switch,
+            reading,
+            settings.approval_policy,
+            settles=settings.settlement,
         ),
         refunds=Refunds(write_path, store, gateway, refund_movement, switch, ids),
         payouts=payouts.payouts,
@@ -203,6 +221,21 @@ def join(
         worker=worker,
         tracing=tracing,
     )
+
+
+def _settlements(
+    settings: Settings,
+    write_path: WritePath,
+    gateway: Gateway,
+    reading: AccountReading,
+    switch: MovementsSwitch,
+) -> Settlements:
+    clock, budget_s = write_path.clock, settings.stripe_budget_s
+    movement = SettlementMovement(write_path, gateway, switch, clock, budget_s)
+    policy = SettlementPolicy(
+        settings.platform_fee, settings.returns_platform_fee, debt.BASIS_POINTS
+    )
+    return Settlements(write_path, gateway, movement, reading, switch, policy, settings.patience)
 
 
 def _payouts(

@@ -27,6 +27,7 @@ from roadcall_payments.domain.approval import ApprovalPolicy
 from roadcall_payments.domain.fraud import RiskRules
 from roadcall_payments.domain.payment import Patience
 from roadcall_payments.payout_settings import PayoutSettings
+from roadcall_payments.settlement_settings import SettlementSettings
 
 DAY_S = 86_400
 
@@ -34,7 +35,7 @@ Addresses = Annotated[tuple[str, ...], NoDecode]
 Amounts = Annotated[dict[str, Annotated[int, Field(ge=0)]], AfterValidator(serves_every_currency)]
 
 
-class Settings(PayoutSettings):
+class Settings(PayoutSettings, SettlementSettings):
     """Everything that a deployment decides. Immutable; secrets show in no ``repr``."""
 
     model_config = SettingsConfigDict(

@@ -49,6 +49,7 @@ def settings_for(directory: Path, **changes: object) -> Settings:
     """Settings of a test: nothing of the environment's, limits that do not disturb."""
     calm: dict[str, object] = {
         "data_dir": directory,
+        "settlement": False,
         "onboarding_return_url": "https://roadcall.example/vendors",
         "rate_limit_per_minute": 100_000,
         "rate_limit_sensitive_per_minute": 100_000,

@@ -26,6 +26,7 @@ from roadcall_payments.domain.money import Money
 from roadcall_payments.domain.payment import Payment
 from roadcall_payments.domain.payment_fold import apply
 from roadcall_payments.domain.people import Actor, Role
+from roadcall_payments.domain.platform_fee import FeePolicy
 from roadcall_payments.domain.refund import RefundStatus
 from roadcall_payments.domain.settlement import Settlement
 from roadcall_payments.domain.stripe_objects import (
@@ -38,7 +39,6 @@ from roadcall_payments.domain.stripe_objects import (
     Transfer,
 )
 from roadcall_payments.domain.stripe_objects import RefundStatus as Theirs
-from roadcall_payments.domain.vendor_share import FeePolicy
 from roadcall_payments.journal import Head, JournalEntry, seal
 from roadcall_payments.workflows.refs import refs_added
 from tests.builders import NOON, new_id, payment_created, scored

@@ -72,7 +72,11 @@ class SettlementMachine(SettlementWorld):
                 VENDOR,
                 False,
                 self.now,
-                {"purpose": settling.PURPOSE, "paymentId": "pay_1", "attempt": str(own.number)},
+                {
+                    "purpose": settling.PURPOSE_SHARE,
+                    "paymentId": "pay_1",
+                    "attempt": str(own.number),
+                },
                 "pay_1",
                 self.money(0),
             )

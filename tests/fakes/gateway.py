@@ -54,6 +54,7 @@ from roadcall_payments.stripe_gateway.derived_requests import DerivedRequests
 from tests.fakes.bank_payouts import BankPayouts
 from tests.fakes.connected_accounts import ConnectedAccounts
 from tests.fakes.money_back import CREATED, MoneyBack
+from tests.fakes.transfers import Transfers
 
 IDENTITY = StripeIdentity("acct_platform", livemode=False)
 GOOD_SIGNATURE = "t=1,v1=good"
@@ -71,21 +72,21 @@ class Read(StrEnum):
 
     PAYMENT_INTENT = "payment_intent"
     TRANSFERS = "transfers"
+    REVERSALS = "reversals"
     REFUNDS = "refunds"
     PAYOUT = "payout"
     ACCOUNT = "account"
 
 
-class FakeGateway(DerivedRequests, MoneyBack, BankPayouts, ConnectedAccounts):
+class FakeGateway(DerivedRequests, MoneyBack, Transfers, BankPayouts, ConnectedAccounts):
     def __init__(self) -> None:
         DerivedRequests.__init__(self)
         MoneyBack.__init__(self)
+        Transfers.__init__(self)
         BankPayouts.__init__(self)
         ConnectedAccounts.__init__(self)
         self.sent: list[StripeRequest] = []
         self.budgets_s: list[float] = []
-        self.made_transfers: dict[str, Transfer] = {}
-        self.made_reversals: list[Reversal] = []
         self.balance_lines: list[BalanceTransaction] = []
         self.listed: list[bytes] = []
         self.events_by_body: dict[bytes, StripeEvent] = {}
@@ -116,21 +117,6 @@ class FakeGateway(DerivedRequests, MoneyBack, BankPayouts, ConnectedAccounts):
             return Unknown(UnknownReason.TIMEOUT, "no answer in time")
 
         self.script(operation, acted)
-
-    def reverse(self, transfer_id: str, *amounts_cents: int) -> Transfer:
-        """Reverse parts of a transfer, as somebody does in Stripe's dashboard."""
-        transfer = self.made_transfers[transfer_id]
-        currency = transfer.amount.currency
-        for cents in amounts_cents:
-            number = next(self._numbers)
-            reversed_part = Money(cents, currency)
-            self.made_reversals.append(
-                Reversal(f"trr_{number}", transfer_id, reversed_part, CREATED, f"txn_{number}")
-            )
-        total = transfer.amount_reversed.amount_cents + sum(amounts_cents)
-        transfer = replace(transfer, amount_reversed=Money(total, currency))
-        self.made_transfers[transfer_id] = transfer
-        return transfer
 
     def event(
         self, event_id: str, kind: str, about: StripeObject, account: str | None = None
@@ -221,7 +207,10 @@ class FakeGateway(DerivedRequests, MoneyBack, BankPayouts, ConnectedAccounts):
         return list(self.made_transfers.values())
 
     async def reversals(self, transfer_id: str) -> Sequence[Reversal]:
-        return [one for one in self.made_reversals if one.transfer == transfer_id]
+        self._must_be_up()
+        listed = [one for one in self.made_reversals if one.transfer == transfer_id]
+        await self._let_happen(Read.REVERSALS)
+        return listed
 
     async def refunds(self, payment_intent: str) -> Sequence[Refund]:
         self._must_be_up()
@@ -328,7 +317,7 @@ class FakeGateway(DerivedRequests, MoneyBack, BankPayouts, ConnectedAccounts):
 
     def _made(
         self, request: StripeRequest
-    ) -> PaymentIntent | Transfer | Refund | Account | Payout | Refused:
+    ) -> PaymentIntent | Transfer | Reversal | Refund | Account | Payout | Refused:
         match request.operation:
             case Operation.CREATE_PAYMENT_INTENT:
                 return self._opened(request)
@@ -338,6 +327,8 @@ class FakeGateway(DerivedRequests, MoneyBack, BankPayouts, ConnectedAccounts):
                 return self._confirmed(request, IntentStatus.CANCELED)
             case Operation.CREATE_TRANSFER:
                 return self._transferred(request)
+            case Operation.CREATE_REVERSAL:
+                return self._reversed(request)
             case Operation.CREATE_REFUND:
                 return self._refunded(request)
             case Operation.CREATE_PAYOUT:
@@ -374,22 +365,6 @@ class FakeGateway(DerivedRequests, MoneyBack, BankPayouts, ConnectedAccounts):
             next_action="use_stripe_sdk" if status is IntentStatus.REQUIRES_ACTION else None,
         )
         return self.intents[intent_id]
-
-    def _transferred(self, request: StripeRequest) -> Transfer:
-        params = json.loads(request.params)
-        transfer_id = f"tr_{next(self._numbers)}"
-        amount = Money(params["amount"], params["currency"])
-        self.made_transfers[transfer_id] = Transfer(
-            transfer_id,
-            amount,
-            params["destination"],
-            False,
-            CREATED,
-            params["metadata"],
-            params.get("transfer_group"),
-            Money(0, amount.currency),
-        )
-        return self.made_transfers[transfer_id]
 
     def _must_be_up(self) -> None:
         if self.down is not None:

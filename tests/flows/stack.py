@@ -256,6 +256,8 @@ class Stack:
             "ROADCALL_SMTP_TIMEOUT_S": "5",
             "ROADCALL_RATE_LIMIT_PER_MINUTE": "100000",
             "ROADCALL_RATE_LIMIT_SENSITIVE_PER_MINUTE": "100000",
+            # Most stories end with the payment; the settlement's own turn it on.
+            "ROADCALL_SETTLEMENT": "off",
             **self.database.settings,
             **self.settings,
             **changed,

@@ -300,4 +300,6 @@ class World:
 
 
 def _settings(directory: Path) -> Settings:
-    return Settings(data_dir=directory, payer_silence_days=1, approval_expiry_days=1)
+    return Settings(
+        data_dir=directory, payer_silence_days=1, approval_expiry_days=1, settlement=False
+    )

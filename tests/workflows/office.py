@@ -107,9 +107,13 @@ class Office:
         await self.service.payments.process(DISPATCHER, payment_id, None)
         return payment_id
 
-    async def completed(self, amount: Money = Money(12_500, "usd")) -> str:  # noqa: B008  # frozen, so it can be shared
+    async def completed(
+        self,
+        amount: Money = Money(12_500, "usd"),  # noqa: B008  # frozen, so it can be shared
+        vendor_id: str | None = None,
+    ) -> str:
         """A driver's payment whose card was charged."""
-        payment_id = await self.created(PayerType.DRIVER_IC, amount=amount)
+        payment_id = await self.created(PayerType.DRIVER_IC, vendor_id, amount)
         if (await self.payment(payment_id)).flagged:
             await self.service.approvals.review(ADMIN, payment_id, True, None)
         answer = await self.service.approvals.approve(APPROVER, payment_id)
@@ -151,14 +155,19 @@ class Office:
 async def open_office(
     directory: Path, before: Office | None = None, **changed: object
 ) -> AsyncIterator[Office]:
-    """``before``: another office of the same Stripe and time, whose backup this one works on."""
+    """``before``: another office of the same Stripe and time, whose backup this one works on.
+
+    Vendors' shares stay where they are, unless ``settlement`` says otherwise: most stories end
+    with the payment.
+    """
     real = open_sqlite(directory / "roadcall.sqlite")
     troubled = TroubledStore(real)
     store: Store = troubled  # type: ignore[assignment] # it passes on what it does not answer
     clock = before.clock if before else ManualClock()
     stripe = before.stripe if before else FakeGateway()
     notifiers = {channel: RecordingNotifier() for channel in Channel}
-    settings = Settings.model_validate({"data_dir": directory, **changed})
+    chosen = {"data_dir": directory, "settlement": False, **changed}
+    settings = Settings.model_validate(chosen)
     service = join(settings, store, stripe, clock, SystemIds(clock), notifiers)
     try:
         yield Office(service, stripe, clock, troubled, mailboxes=notifiers)

@@ -66,6 +66,13 @@ class ObstacleView(View):
     deadline: Instant | None
 
 
+class PlatformFeeView(View):
+    """`bps` in hundredths of a percent, `fixedCents` in minor units of the payment's currency."""
+
+    bps: int
+    fixed_cents: int
+
+
 class VendorView(View):
     """`contacts` is null once they were erased; `account` while Stripe was not asked about it."""
 
@@ -100,6 +107,7 @@ class VendorView(View):
                 ],
                 "asOf": EXAMPLE_AT,
             },
+            "platformFee": None,
             "createdAt": EXAMPLE_AT,
             "updatedAt": EXAMPLE_AT,
         }
@@ -113,6 +121,9 @@ class VendorView(View):
     obstacle: ObstacleView | None = Field(description="Why it cannot be paid.")
     outlook: str = Field(description="All of that in words.")
     account: ConnectedAccountView | None
+    platform_fee: PlatformFeeView | None = Field(
+        description="Kept of its driver payments; null: the usual."
+    )
     created_at: Instant
     updated_at: Instant
 
@@ -175,6 +186,8 @@ def vendor_view(vendor: Vendor, contacts: Contacts | None) -> VendorView:
         ),
         outlook=outlook(vendor),
         account=_account_view(vendor),
+        platform_fee=vendor.fee
+        and PlatformFeeView(bps=vendor.fee.bps, fixed_cents=vendor.fee.fixed_cents),
         created_at=vendor.created_at,
         updated_at=vendor.updated_at,
     )

@@ -26,6 +26,7 @@ from roadcall_payments.api.vendor_views import (
 )
 from roadcall_payments.api.wiring import Caller, Service, Wired
 from roadcall_payments.domain.errors import CredentialsRejected
+from roadcall_payments.domain.platform_fee import BASIS_POINTS, FeePolicy
 from roadcall_payments.domain.vendor import Vendor
 from roadcall_payments.workflows.vendors import Contacts, VendorRecord
 
@@ -51,6 +52,15 @@ class ContactsBody(RequestBody):
     push_token: str | None = Field(None, min_length=1, max_length=4096)
 
 
+class PlatformFeeBody(RequestBody):
+    model_config = with_example({"bps": 1_000, "fixedCents": 30})
+
+    bps: int = Field(ge=0, le=BASIS_POINTS, description="Hundredths of a percent.")
+    fixed_cents: int = Field(
+        0, ge=0, le=99_999_999, description="In minor units of the payment's currency."
+    )
+
+
 class VendorBody(RequestBody):
     """The whole record: what is left out is removed."""
 
@@ -61,6 +71,9 @@ class VendorBody(RequestBody):
         "en-US", min_length=2, max_length=35, description="BCP 47: amounts are written for it."
     )
     contacts: ContactsBody
+    platform_fee: PlatformFeeBody | None = Field(
+        None, description="Kept of the vendor's driver payments; left out: the usual."
+    )
 
 
 class OnboardingBody(RequestBody):
@@ -87,11 +100,12 @@ class OnboardingBody(RequestBody):
 async def put(vendor_id: VendorId, body: VendorBody, service: Wired, caller: Caller) -> VendorView:
     """Payments approved before keep the account they were approved for (M10). A new account is
     looked up at Stripe; where Stripe cannot be asked, before the first payment to it."""
-    contacts = body.contacts
+    contacts, fee = body.contacts, body.platform_fee
     record = VendorRecord(
         stripe_account=body.stripe_account_id,
         locale=body.locale,
         contacts=Contacts(contacts.name, contacts.email, contacts.phone, contacts.push_token),
+        fee=FeePolicy(fee.bps, fee.fixed_cents) if fee else None,
     )
     return await _view(service, await service.vendors.put(caller, vendor_id, record))
 

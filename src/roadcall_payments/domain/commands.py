@@ -103,11 +103,21 @@ def must_be_processable(payment: Payment) -> None:
 
 
 def start_processing(
-    payment: Payment, request: StripeRequest, destination: str | None, actor: Actor
+    payment: Payment,
+    request: StripeRequest,
+    destination: str | None,
+    actor: Actor,
+    *,
+    settles: bool = False,
 ) -> Facts:
-    """Commit to one attempt; ``request`` is sent exactly so, now and after a crash (M4)."""
+    """Commit to one attempt; ``request`` is sent exactly so, now and after a crash (M4).
+
+    ``settles``: whether the vendor's share of a driver's payment is ours to transfer (M20).
+    """
     must_be_processable(payment)
-    return (e.ProcessingStarted(payment.attempts + 1, request, destination, str(actor)),)
+    settles = settles and payment.payer_type is e.PayerType.DRIVER_IC
+    number = payment.attempts + 1
+    return (e.ProcessingStarted(number, request, destination, str(actor), settles=settles),)
 
 
 def must_be_confirmable(payment: Payment) -> str:

@@ -6,6 +6,7 @@ What Stripe made of it is in ``shares_seen.py`` and ``take_backs_seen.py``.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 
 from roadcall_payments.domain import events as e
@@ -27,7 +28,7 @@ from roadcall_payments.domain.vendor_share import (
 
 Facts = tuple[e.PaymentFact, ...]
 
-PURPOSE = "settlement"
+PURPOSE_SHARE = "settlement"
 PURPOSE_REVERSAL = "settlement_reversal"
 
 # Ours, for what was never transferred.
@@ -101,41 +102,47 @@ def next_number(payment: Payment) -> int:
 # --- what is decided ----------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True)
+class ShareParts:
+    """A share's transfer before it is derived: ``amount`` moves; ``fee`` and ``set_off`` stay."""
+
+    number: int
+    amount: Money
+    fee: Money
+    set_off: Money
+    destination: str
+    restores: str | None
+
+
 def start_share(
     payment: Payment,
     due: ShareDue,
     set_off: Money,
     terms: s.FeeTerms,
     destination: str,
-    request_for: Callable[[Money, Money], StripeRequest],
+    request_for: Callable[[ShareParts], StripeRequest],
 ) -> Facts:
-    """Commit to the next part of the share. ``request_for`` derives the request for an amount and
-    our fee; where fee and set-off take it all, nothing is sent.
-    """
-    currency = payment.amount.currency
+    """Commit to the next part of the share; where fee and set-off take it all, nothing is sent."""
+    currency, vendor_id = payment.amount.currency, payment.vendor_id
     fee, number = Money(due.fee_cents, currency), next_number(payment)
     amount = Money(due.cents, currency) - set_off
     if amount.amount_cents == 0:
         account = payment.account or ""
-        return (
-            s.SettlementWithheld(
-                number, fee, set_off, terms, account, payment.vendor_id, due.restores
-            ),
-        )
-    request = request_for(amount, fee)
-    return (
-        s.SettlementStarted(
-            number,
-            request,
-            amount,
-            fee,
-            set_off,
-            destination,
-            terms,
-            payment.vendor_id,
-            due.restores,
-        ),
+        kept = s.SettlementWithheld(number, fee, set_off, terms, account, vendor_id, due.restores)
+        return (kept,)
+    parts = ShareParts(number, amount, fee, set_off, destination, due.restores)
+    started = s.SettlementStarted(
+        number,
+        request_for(parts),
+        amount,
+        fee,
+        set_off,
+        destination,
+        terms,
+        vendor_id,
+        due.restores,
     )
+    return (started,)
 
 
 def defer(payment: Payment, reason: str, detail: str) -> Facts:

@@ -14,7 +14,7 @@ from roadcall_payments.domain.money import Money
 from roadcall_payments.domain.outcomes import booking
 from roadcall_payments.domain.payment import Payment, Unbooked
 from roadcall_payments.domain.settlement import ShareTransfer
-from roadcall_payments.domain.settling import PURPOSE, is_void
+from roadcall_payments.domain.settling import PURPOSE_SHARE, is_void
 from roadcall_payments.domain.stripe_objects import (
     StripeFailure,
     StripeIdentity,
@@ -28,7 +28,7 @@ VOIDED = "settlement_voided"
 
 
 def claims_to_be_one(found: Transfer) -> bool:
-    return found.metadata.get("purpose") == PURPOSE
+    return found.metadata.get("purpose") == PURPOSE_SHARE
 
 
 def is_on_record(payment: Payment, found: Transfer, identity: StripeIdentity) -> bool:

@@ -294,7 +294,7 @@ class BalanceFunds:
     pending: tuple[Money, ...]
 
 
-StripeObject = PaymentIntent | Transfer | Payout | Refund | Dispute | Charge | Account
+StripeObject = PaymentIntent | Transfer | Reversal | Payout | Refund | Dispute | Charge | Account
 
 
 @dataclass(frozen=True, slots=True)

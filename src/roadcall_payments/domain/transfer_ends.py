@@ -12,6 +12,7 @@ from datetime import datetime
 
 from roadcall_payments.domain import commands, debt
 from roadcall_payments.domain import events as e
+from roadcall_payments.domain import settlement_events as s
 from roadcall_payments.domain.debt import Debts
 from roadcall_payments.domain.money import Money
 from roadcall_payments.domain.payment import Payment
@@ -39,6 +40,12 @@ def ends_of(payment: Payment, facts: Sequence[e.Fact]) -> tuple[TransferEnd, ...
                 ends += _completed(payment, fact)
             case e.PaymentFailed() | e.AttemptVoided():
                 ends += _gone(payment, except_for=None)
+            case s.SettlementCompleted() if fact.set_off.amount_cents:
+                identity = StripeIdentity(fact.account, fact.livemode)
+                key = _share_key(payment, facts, fact.number)
+                ends.append(TransferEnd(key, payment.id, fact.set_off, identity))
+            case s.SettlementFailed() if fact.set_off.amount_cents:
+                ends.append(TransferEnd(_share_key(payment, facts, fact.number), payment.id))
     return tuple(ends)
 
 
@@ -69,6 +76,16 @@ def _completed(payment: Payment, done: e.PaymentCompleted) -> list[TransferEnd]:
 def _gone(payment: Payment, *, except_for: int | None) -> list[TransferEnd]:
     attempts = [one.attempt for one in payment.set_offs if one.attempt != except_for]
     return [TransferEnd(_key(payment, attempt), payment.id) for attempt in attempts]
+
+
+def _share_key(payment: Payment, facts: Sequence[e.Fact], number: int) -> str:
+    """Of a share's transfer: as it was sent, or as one that a restore lost is adopted."""
+    for fact in facts:
+        if isinstance(fact, s.SettlementAdopted) and fact.number == number:
+            return fact.request.idempotency_key
+    tries = payment.settlement.transfers if payment.settlement else ()
+    sent = (one.request for one in tries if one.number == number)
+    return next((one.idempotency_key for one in sent if one is not None), "")
 
 
 def _key(payment: Payment, attempt: int) -> str:

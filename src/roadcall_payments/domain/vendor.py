@@ -10,6 +10,7 @@ from roadcall_payments.domain import vendor_events as v
 from roadcall_payments.domain.debt_events import DebtFact
 from roadcall_payments.domain.errors import BrokenInvariant
 from roadcall_payments.domain.fact_parts import TextRef
+from roadcall_payments.domain.platform_fee import FeePolicy
 from roadcall_payments.domain.stripe_objects import AccountStatus, BankAccount, StripeRequest
 
 # Whoever was the vendor's contact within this time hears of a new bank account.
@@ -77,6 +78,8 @@ class Vendor:
     opening: AccountOpening | None = None
     former_contacts: tuple[FormerContacts, ...] = ()
     debts: debt.Debts = debt.NONE
+    # None: our usual one.
+    fee: FeePolicy | None = None
 
 
 def apply(vendor: Vendor | None, fact: v.VendorFact | DebtFact, at: datetime) -> Vendor:
@@ -89,6 +92,10 @@ def apply(vendor: Vendor | None, fact: v.VendorFact | DebtFact, at: datetime) ->
         raise BrokenInvariant("A vendor starts with VendorRegistered.")
     if isinstance(fact, v.VendorChanged):
         return _changed(vendor, fact, at)
+    if isinstance(fact, v.VendorFeeAgreed):
+        usual = fact.bps is None or fact.fixed_cents is None
+        fee = None if usual else FeePolicy(fact.bps or 0, fact.fixed_cents or 0)
+        return replace(vendor, fee=fee, updated_at=at)
     if isinstance(fact, DebtFact):
         return replace(vendor, debts=debt.apply(vendor.debts, fact, at), updated_at=at)
     return replace(_with_account(vendor, fact, at), updated_at=at)

@@ -28,6 +28,16 @@ class VendorChanged:
     by: str
 
 
+@dataclass(frozen=True, slots=True)
+class VendorFeeAgreed:
+    """What we keep of this vendor's driver payments: ``bps`` hundredths of a percent and
+    ``fixed_cents``, in minor units of the payment's currency. None, both: what is usual."""
+
+    bps: int | None
+    fixed_cents: int | None
+    by: str
+
+
 # --- opening an account at Stripe --------------------------------------------------------------
 
 
@@ -123,4 +133,4 @@ AccountFact = (
     | RequirementsDeadlineNeared
 )
 
-VendorFact = VendorRegistered | VendorChanged | AccountFact
+VendorFact = VendorRegistered | VendorChanged | VendorFeeAgreed | AccountFact

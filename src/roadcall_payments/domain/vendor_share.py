@@ -18,23 +18,6 @@ from roadcall_payments.domain.refund import RefundStatus
 from roadcall_payments.domain.settlement import Settlement, ShareTransfer
 from roadcall_payments.domain.settlement_events import FeeTerms
 
-BASIS_POINTS = 10_000
-
-
-@dataclass(frozen=True, slots=True)
-class FeePolicy:
-    """Our fee: ``bps`` hundredths of a percent of the payment, and ``fixed_cents`` in minor units
-    of its currency."""
-
-    bps: int
-    fixed_cents: int
-
-    def fee_of(self, amount: Money, multiple_of: int) -> Money:
-        """Rounded down, in the vendor's favour, to what Stripe carries; at most ``amount``."""
-        fee = amount.amount_cents * self.bps // BASIS_POINTS + self.fixed_cents
-        fee = min(max(fee, 0), amount.amount_cents)
-        return Money(fee - fee % multiple_of, amount.currency)
-
 
 @dataclass(frozen=True, slots=True)
 class ShareDue:
@@ -77,7 +60,9 @@ def share_due(payment: Payment, terms: FeeTerms) -> ShareDue | None:
     if settlement is None or payment.status is not Status.COMPLETED or not settlement.at_rest:
         return None
     left = _left_of_payment(payment)
-    fee = max(min(_fee_after_refunds(payment, terms), left) - settlement.fee_cents, 0)
+    # Refunds that are asked for count as if they were made.
+    gone = payment.amount_refunded_cents + _reserved(payment)
+    fee = max(min(_fee_after(payment, terms, gone), left) - settlement.fee_cents, 0)
     by_hand = settlement.taken_by_others_cents
     owed = left - settlement.fee_cents - fee - settlement.settled_cents - by_hand
     owed -= owed % terms.multiple_of
@@ -117,35 +102,34 @@ def overpaid_cents(payment: Payment, settlement: Settlement) -> int:
 
 
 def fee_to_return(payment: Payment, refunded: Money) -> Money | None:
-    """What of our fee goes back with this refund: in proportion and rounded down, so that over all
-    refunds it is never more than the fee. None while no share was decided."""
+    """What of our fee goes back with this refund: in proportion to all that is refunded then, and
+    rounded down, so that the whole fee goes back with the whole payment. None while no share was
+    decided, and where our fee stays ours."""
     settlement = payment.settlement
-    if settlement is None or settlement.terms is None or refunded.currency != _currency(payment):
+    if settlement is None or settlement.terms is None or not settlement.terms.returned:
         return None
-    terms = settlement.terms
+    if refunded.currency != payment.amount.currency:
+        return None
     kept = settlement.fee_cents
     if settlement.open_transfer is not None:
         kept += settlement.open_transfer.fee_cents
-    after = _fee_after_refunds(payment, terms, only_made=True)
-    after -= _fee_part(payment, terms, refunded.amount_cents)
-    return Money(max(kept - after, 0), refunded.currency) if terms.returned else None
-
-
-def _currency(payment: Payment) -> str:
-    return payment.amount.currency
+    gone = payment.amount_refunded_cents + refunded.amount_cents
+    return Money(max(kept - _fee_after(payment, settlement.terms, gone), 0), refunded.currency)
 
 
 def _left_of_payment(payment: Payment) -> int:
     """What of the payment neither went back, nor may still go back."""
-    reserved = sum(one.amount.amount_cents for one in payment.refunds if one.reserves)
     disputed = sum(_may_be_lost(payment, one) for one in payment.disputes)
-    gone = payment.amount_refunded_cents + reserved + disputed
+    gone = payment.amount_refunded_cents + _reserved(payment) + disputed
     return max(payment.amount.amount_cents - gone, 0)
 
 
+def _reserved(payment: Payment) -> int:
+    return sum(one.amount.amount_cents for one in payment.refunds if one.reserves)
+
+
 def _holds_back(payment: Payment) -> bool:
-    reserved = any(one.reserves for one in payment.refunds)
-    return reserved or any(_is_open(payment, one) for one in payment.disputes)
+    return _reserved(payment) > 0 or any(_is_open(payment, one) for one in payment.disputes)
 
 
 def _may_be_lost(payment: Payment, dispute: Dispute) -> int:
@@ -161,21 +145,13 @@ def _lost_by_vendor(dispute: Dispute) -> int:
     return dispute.lost_cents if dispute.borne_by is Bearer.VENDOR else 0
 
 
-def _fee_after_refunds(payment: Payment, terms: FeeTerms, *, only_made: bool = False) -> int:
-    """Our fee less what refunds give back of it; those asked for count as if they were made."""
+def _fee_after(payment: Payment, terms: FeeTerms, refunded_cents: int) -> int:
+    """Our fee once so much of the payment went back."""
     fee = terms.fee.amount_cents
     if not terms.returned:
         return fee
-    for refund in payment.refunds:
-        made = refund.status is RefundStatus.SUCCEEDED and not refund.from_suspense
-        if made or (refund.reserves and not only_made):
-            fee -= _fee_part(payment, terms, refund.amount.amount_cents)
-    return max(fee, 0)
-
-
-def _fee_part(payment: Payment, terms: FeeTerms, refunded_cents: int) -> int:
-    part = terms.fee.amount_cents * refunded_cents // payment.amount.amount_cents
-    return part - part % terms.multiple_of
+    part = fee * refunded_cents // payment.amount.amount_cents
+    return max(fee - (part - part % terms.multiple_of), 0)
 
 
 def _causes(payment: Payment, settlement: Settlement) -> Iterator[Cause]:

@@ -11,6 +11,7 @@ from typing import Protocol
 from roadcall_payments.domain.money import Money
 from roadcall_payments.domain.payment import Payment
 from roadcall_payments.domain.refund import Refund
+from roadcall_payments.domain.settling import ShareParts
 from roadcall_payments.domain.stripe_objects import (
     Account,
     BalanceFunds,
@@ -29,6 +30,7 @@ from roadcall_payments.domain.stripe_objects import (
     Transfer,
 )
 from roadcall_payments.domain.stripe_objects import Refund as StripeRefund
+from roadcall_payments.domain.vendor_share import TakeBackDue
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,16 +128,16 @@ class Gateway(Protocol):
         """The same for giving some of a payment back, which knows no smallest amount."""
         ...
 
-    def multiple_of(self, currency: str) -> int:
-        """What an amount that we send must be a multiple of, in our minor units (M38)."""
-        ...
-
     def payout_refusal_of(self, amount: Money) -> str | None:
         """The same for a payout to a bank."""
         ...
 
     def payable_of(self, available: Money) -> Money:
         """The most of a balance that a payout can carry; nothing of a negative one."""
+        ...
+
+    def multiple_of(self, currency: str) -> int:
+        """What an amount that we send must be a multiple of, in our minor units (M38)."""
         ...
 
     # Pure: what would be sent. ``identity`` goes into the stored request (M4, M18).
@@ -166,6 +168,18 @@ class Gateway(Protocol):
     ) -> StripeRequest: ...
     def refund_request(
         self, payment: Payment, refund: Refund, *, key: str, identity: StripeIdentity
+    ) -> StripeRequest: ...
+    def settlement_request(
+        self,
+        payment: Payment,
+        parts: ShareParts,
+        *,
+        key: str,
+        charge: str,
+        identity: StripeIdentity,
+    ) -> StripeRequest: ...
+    def reversal_request(
+        self, payment: Payment, due: TakeBackDue, *, key: str, identity: StripeIdentity
     ) -> StripeRequest: ...
 
     def account_request(

@@ -5,7 +5,9 @@ from __future__ import annotations
 from roadcall_payments.domain.money import Money
 from roadcall_payments.domain.payment import Payment
 from roadcall_payments.domain.refund import Refund
+from roadcall_payments.domain.settling import ShareParts
 from roadcall_payments.domain.stripe_objects import StripeIdentity, StripeRequest
+from roadcall_payments.domain.vendor_share import TakeBackDue
 from roadcall_payments.stripe_gateway import amounts, requests
 
 
@@ -91,3 +93,21 @@ class DerivedRequests:
         self, payment: Payment, refund: Refund, *, key: str, identity: StripeIdentity
     ) -> StripeRequest:
         return requests.refund_request(payment, refund, key=key, identity=identity)
+
+    def settlement_request(
+        self,
+        payment: Payment,
+        parts: ShareParts,
+        *,
+        key: str,
+        charge: str,
+        identity: StripeIdentity,
+    ) -> StripeRequest:
+        return requests.settlement_request(
+            payment, parts, key=key, charge=charge, identity=identity
+        )
+
+    def reversal_request(
+        self, payment: Payment, due: TakeBackDue, *, key: str, identity: StripeIdentity
+    ) -> StripeRequest:
+        return requests.reversal_request(payment, due, key=key, identity=identity)

@@ -104,6 +104,7 @@ def reversal(w: wire.WireReversal) -> Reversal:
         amount=from_stripe(w.amount, w.currency),
         created=_time(w.created),
         balance_transaction=w.balance_transaction,
+        metadata=w.metadata or {},
     )
 
 
@@ -266,6 +267,7 @@ def _name(wire_type: type[W]) -> str:
 
 read_payment_intent = reader(wire.WirePaymentIntent, payment_intent)
 read_transfer = reader(wire.WireTransfer, transfer)
+read_reversal = reader(wire.WireReversal, reversal)
 read_payout = reader(wire.WirePayout, payout)
 read_refund = reader(wire.WireRefund, refund)
 read_dispute = reader(wire.WireDispute, dispute)
@@ -293,6 +295,7 @@ READER_OF_OPERATION: Mapping[Operation, Callable[[Json], StripeObject]] = {
     Operation.CREATE_PAYOUT: read_payout,
     Operation.CANCEL_PAYOUT: read_payout,
     Operation.CREATE_REFUND: read_refund,
+    Operation.CREATE_REVERSAL: read_reversal,
     Operation.CREATE_ACCOUNT: read_account,
 }
 
@@ -314,9 +317,9 @@ READER_OF_EVENT: Mapping[str, Callable[[Json], StripeObject]] = {
     "charge.dispute.funds_withdrawn": read_dispute,
     "charge.dispute.funds_reinstated": read_dispute,
     "charge.dispute.closed": read_dispute,
-    "account.updated": read_account,
     "payout.created": read_payout,
     "payout.updated": read_payout,
+    "account.updated": read_account,
     "payout.paid": read_payout,
     "payout.failed": read_payout,
     "payout.canceled": read_payout,

@@ -11,7 +11,9 @@ from roadcall_payments.domain.money import Money
 from roadcall_payments.domain.outcomes import SET_OFF
 from roadcall_payments.domain.payment import Payment
 from roadcall_payments.domain.refund import Refund
+from roadcall_payments.domain.settling import PURPOSE_REVERSAL, PURPOSE_SHARE, ShareParts
 from roadcall_payments.domain.stripe_objects import Operation, StripeIdentity, StripeRequest
+from roadcall_payments.domain.vendor_share import TakeBackDue
 from roadcall_payments.stripe_gateway.amounts import payout_refusal_of, to_stripe
 
 API_VERSION = "2026-10-28.endive"
@@ -170,6 +172,53 @@ def account_request(
     if country is not None:
         params["country"] = country
     return _request(Operation.CREATE_ACCOUNT, "/v1/accounts", params, key=key, identity=identity)
+
+
+def settlement_request(
+    payment: Payment, parts: ShareParts, *, key: str, charge: str, identity: StripeIdentity
+) -> StripeRequest:
+    """Move a share out of the payment's own ``charge``, whose funds it waits for.
+
+    The metadata tell of all that a restore could lose (M18).
+    """
+    metadata = {
+        "purpose": PURPOSE_SHARE,
+        "paymentId": payment.id,
+        "attempt": str(parts.number),
+        "feeCents": str(parts.fee.amount_cents),
+        SET_OFF: str(parts.set_off.amount_cents),
+    }
+    if parts.restores is not None:
+        metadata["restores"] = parts.restores
+    params: Params = {
+        "amount": to_stripe(parts.amount),
+        "currency": parts.amount.currency,
+        "destination": parts.destination,
+        "source_transaction": charge,
+        "transfer_group": payment.id,
+        "metadata": metadata,
+        "expand": [_EXPAND_OWN],
+    }
+    return _request(Operation.CREATE_TRANSFER, "/v1/transfers", params, key=key, identity=identity)
+
+
+def reversal_request(
+    payment: Payment, due: TakeBackDue, *, key: str, identity: StripeIdentity
+) -> StripeRequest:
+    """Take some of a share back from the vendor's Stripe balance."""
+    if due.transfer is None or due.transfer.transfer is None:
+        raise BrokenInvariant(f"Payment {payment.id} has no transfer to reverse.")
+    params: Params = {
+        "amount": to_stripe(Money(due.cents, payment.amount.currency)),
+        "metadata": {
+            "purpose": PURPOSE_REVERSAL,
+            "paymentId": payment.id,
+            "cause": due.cause_id,
+            "attempt": str(due.number),
+        },
+    }
+    path = f"/v1/transfers/{due.transfer.transfer}/reversals"
+    return _request(Operation.CREATE_REVERSAL, path, params, key=key, identity=identity)
 
 
 def _metadata(purpose: str, payment: Payment, attempt: int) -> dict[str, str]:

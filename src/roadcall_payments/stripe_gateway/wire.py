@@ -128,6 +128,7 @@ class WireReversal(Struct):
     amount: int
     currency: str
     created: UnixTime
+    metadata: dict[str, str] | None = None
     balance_transaction: str | None = None
 
 

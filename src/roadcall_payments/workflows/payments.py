@@ -47,7 +47,10 @@ class Payments:
         switch: MovementsSwitch,
         reading: AccountReading,
         policy: approval.ApprovalPolicy,
+        *,
+        settles: bool,
     ) -> None:
+        """``settles``: vendors' shares of drivers' payments are ours to transfer (M20)."""
         self._write_path = write_path
         self._store = store
         self._gateway = gateway
@@ -55,6 +58,7 @@ class Payments:
         self._switch = switch
         self._reading = reading
         self._policy = policy
+        self._settles = settles
         self._repeats = Repeats(store)
         self._lookup = Lookup(gateway, write_path.clock)
 
@@ -83,7 +87,9 @@ class Payments:
             def decide(current: Payment) -> commands.Facts:
                 commands.must_be_processable(current)
                 request = self._attempt_request(current, destination, identity)
-                return commands.start_processing(current, request, destination, actor)
+                return commands.start_processing(
+                    current, request, destination, actor, settles=self._settles
+                )
 
             started = await self._commit_intent(actor, payment_id, decide, idem)
             return self._answer(

@@ -28,6 +28,7 @@ from roadcall_payments.workflows.dispute_reading import DisputeReading
 from roadcall_payments.workflows.intake import Scoring
 from roadcall_payments.workflows.movement import CANCEL_NOT_RECEIVED, Movement, intent_of
 from roadcall_payments.workflows.refund_movement import RefundMovement
+from roadcall_payments.workflows.settlements import Settlements
 from roadcall_payments.workflows.write_path import WritePath, Written
 
 
@@ -39,6 +40,7 @@ class Recovery:
         movement: Movement,
         refunds: RefundMovement,
         disputes: DisputeReading,
+        settlements: Settlements,
         scoring: Scoring,
         patience: Patience,
     ) -> None:
@@ -47,6 +49,7 @@ class Recovery:
         self._movement = movement
         self._refunds = refunds
         self._disputes = disputes
+        self._settlements = settlements
         self._scoring = scoring
         self._patience = patience
 
@@ -67,6 +70,8 @@ class Recovery:
             payment = await self._book(payment)
         payment = await self._settle_refunds(payment)
         payment = await self._remind_of_evidence(payment)
+        if payment.status is Status.COMPLETED:
+            return await self._settlements.attended(payment)
         if payment.status is Status.PROCESSING and payment.awaiting is Awaiting.STRIPE:
             return await self._settle(payment)
         if payment.status in (Status.PROCESSING, Status.FAILED) and payment.payment_intent:

@@ -21,7 +21,9 @@ from roadcall_payments.domain.events import (
     VendorRegistered,
 )
 from roadcall_payments.domain.people import Actor
+from roadcall_payments.domain.platform_fee import BASIS_POINTS, FeePolicy
 from roadcall_payments.domain.vendor import Vendor, apply
+from roadcall_payments.domain.vendor_events import VendorFeeAgreed
 from roadcall_payments.ports import Ids, Store
 from roadcall_payments.workflows.account_reading import AccountReading, Shown, taken_by_another
 from roadcall_payments.workflows.movement import UNREACHABLE
@@ -53,11 +55,13 @@ class Contacts:
 
 @dataclass(frozen=True, slots=True)
 class VendorRecord:
-    """``locale`` as in BCP 47 or CLDR (en-US, de_DE): amounts are written for it."""
+    """``locale`` as in BCP 47 or CLDR (en-US, de_DE): amounts are written for it. ``fee``: what we
+    keep of this vendor's driver payments; None for the usual."""
 
     stripe_account: str | None
     locale: str
     contacts: Contacts
+    fee: FeePolicy | None = None
 
 
 class Vendors:
@@ -91,6 +95,8 @@ class Vendors:
                 named.append(VendorRegistered(vendor_id, account, locale, ref, by))
             elif (vendor.stripe_account, vendor.locale, vendor.contacts) != (account, locale, ref):
                 named.append(VendorChanged(account, locale, ref, by))
+            if record.fee != (vendor.fee if vendor else None):
+                named.append(_fee_agreed(record.fee, by))
             return (*named, *self._of_account(vendor, named, shown))
 
         stream = stream_of("vendor", vendor_id)
@@ -167,6 +173,10 @@ class Vendors:
         return ref, (text,)
 
 
+def _fee_agreed(fee: FeePolicy | None, by: str) -> VendorFeeAgreed:
+    return VendorFeeAgreed(fee.bps if fee else None, fee.fixed_cents if fee else None, by)
+
+
 def check_record(vendor_id: str, record: VendorRecord) -> str:
     """The locale in CLDR's spelling. Raises InvalidInput for what cannot be, naming the field."""
     if len(vendor_id) > ID_LENGTH_MAX or not _VENDOR_ID.fullmatch(vendor_id):
@@ -180,6 +190,9 @@ def check_record(vendor_id: str, record: VendorRecord) -> str:
             "stripeAccountId", "A connected account's id looks like acct_1A2b3C4d5E6f7G8h."
         )
     _check_contacts(record.contacts)
+    fee = record.fee
+    if fee is not None and not (0 <= fee.bps <= BASIS_POINTS and fee.fixed_cents >= 0):
+        raise InvalidInput("platformFee", "A fee is 0 to 10000 basis points, and not negative.")
     return _cldr_locale(record.locale)
 
 

@@ -41,6 +41,7 @@ from roadcall_payments.workflows.webhook_delivery import Changed, Deliveries, De
 from roadcall_payments.workflows.webhook_disputes import DisputeEvents
 from roadcall_payments.workflows.webhook_payouts import PayoutEvents
 from roadcall_payments.workflows.webhook_refunds import RefundEvents
+from roadcall_payments.workflows.webhook_settlements import SettlementEvents
 from roadcall_payments.workflows.write_path import AlreadyTaken, WritePath
 
 REASON_CHARS_MAX = 500
@@ -66,6 +67,7 @@ class WebhookInbox:
         self._payouts = PayoutEvents(
             self._deliveries, gateway, PayoutReading(write_path, store, gateway)
         )
+        self._settlements = SettlementEvents(self._deliveries, store, gateway)
         self._disputes = DisputeEvents(self._deliveries, store, gateway, disputes, suspense)
 
     async def take(self, body: bytes, signature: str) -> str:
@@ -210,6 +212,8 @@ class WebhookInbox:
     async def _apply_transfer(
         self, delivery: Delivery, identity: StripeIdentity, transfer: Transfer
     ) -> None:
+        if await self._settlements.apply(delivery, identity, transfer):
+            return
         owner = await self._owner(identity, transfer)
         if owner is None:
             await self._apply_to_stray(delivery, identity, transfer)

@@ -34,6 +34,7 @@ from roadcall_payments.domain import (
     payment,
     payment_fold,
     payout,
+    settlement_debts,
     stray,
     transfer_ends,
     vendor,
@@ -224,18 +225,20 @@ class WritePath:
             raise AlreadyTaken(result)
 
     async def _debts_after(self, own: _Decided[State], actor: Actor) -> tuple[_Decided[State], ...]:
-        """A transfer's end settles in the same commit what it had reserved of debts (M22)."""
+        """A transfer's end settles in the same commit what it had reserved of debts, and what of
+        a share cannot be taken back becomes one (M22)."""
         if not isinstance(own.before, payment.Payment):
             return ()
         ends = transfer_ends.ends_of(own.before, own.facts)
-        if not ends:
+        incurred = settlement_debts.incurred(own.before, own.facts)
+        if not ends and not incurred:
             return ()
         stream = stream_of("vendor", own.before.vendor_id)
         loaded = await self.store.load(stream)
         before: vendor.Vendor | None = _state(loaded)
         if before is None:
-            raise BrokenInvariant(f"{stream} has a debt set off, and is not there.")
-        facts = transfer_ends.debt_facts(before.debts, ends, self.clock.now())
+            raise BrokenInvariant(f"{stream} has a debt, and is not there.")
+        facts = (*transfer_ends.debt_facts(before.debts, ends, self.clock.now()), *incurred)
         decided: _Decided[State] = self._decided(stream, loaded, facts, actor)
         return (decided,)
 
