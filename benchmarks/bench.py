@@ -35,7 +35,7 @@ P99_MS_MAX = 25.0
 MEMORY_MB_MAX = 120.0
 _MB = 1024 * 1024
 _FILL_AT_ONCE = 250_000
-_WARM_UP_S = 4.0
+_WARM_UP_S = 4
 
 # Durability as PostgreSQL's own defaults have it; memory as anybody would give it.
 _POSTGRES_SETTINGS = {
@@ -51,7 +51,7 @@ _POSTGRES_SETTINGS = {
 @dataclass(frozen=True, slots=True)
 class Options:
     rounds: int
-    seconds: float
+    seconds: int
     stored: int
 
 
@@ -238,14 +238,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--only", default=",".join(USUAL), help=f"of {', '.join(PARTS)}")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=3.0, help="length of a round")
+    parser.add_argument("--seconds", type=int, default=3, help="length of a round, whole seconds")
     parser.add_argument("--stored", type=int, default=5_000_000, help="payments, for filled")
     given = parser.parse_args()
     names = [name for name in given.only.split(",") if name]
     if unknown := set(names) - set(PARTS):
         parser.error(f"no such part: {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
     options = Options(given.rounds, given.seconds, given.stored)
-    settings = f"{options.rounds} rounds of {options.seconds:g} s, 32 connections"
+    settings = f"{options.rounds} rounds of {options.seconds} s, 32 connections"
     kept = True
     for name in names:
         print(f"{name}: {settings}", flush=True)

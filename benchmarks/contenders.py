@@ -69,10 +69,9 @@ class HttpContender:
         requests = self._prepare(self._next, count)
         self._next += count
         before = self._done()
-        processes, database = self._processes(), self._database()
-        own, its = cpu_seconds(processes), cpu_seconds(database)
+        own, its = self._used()
         measured = load.run(self._url, requests, seconds)
-        own, its = cpu_seconds(processes) - own, cpu_seconds(database) - its
+        own, its = (now - before for now, before in zip(self._used(), (own, its), strict=True))
         self._must_have_worked(measured.requests, before)
         self._rate = max(measured.per_second, self._rate / 4)
         return Round(
@@ -81,6 +80,11 @@ class HttpContender:
             own * 1_000_000 / measured.requests,
             its * 1_000_000 / measured.requests,
         )
+
+    def _used(self) -> tuple[float, float]:
+        """Processor seconds of the system, and of its database. Asked anew each time: either may
+        have started processes meanwhile, a connection's own for one."""
+        return cpu_seconds(self._processes()), cpu_seconds(self._database())
 
     def _must_have_worked(self, answered: int, before: int) -> None:
         """Every answer stands for a row; requests that were cut off at the end may have one too."""

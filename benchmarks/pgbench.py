@@ -7,6 +7,7 @@ statements are prepared, and its 32 clients are written in C.
 from __future__ import annotations
 
 import re
+import resource
 import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
@@ -42,16 +43,15 @@ class Pgbench:
         self._database.fill(Stage.AWAITS_SUCCESS, first, count)
         self._next += count
         before = self._done()
-        server = self._database.server()
-        used = cpu_seconds(server)
+        used, own = cpu_seconds(self._database.server()), _own_children()
         transactions, rate = self._run(first, share, seconds)
-        # A client's own backend ends with it: what is left to see is shared work alone.
-        used = cpu_seconds(server) - used
+        used, own = cpu_seconds(self._database.server()) - used, _own_children() - own
         done = self._done() - before
         if done != transactions:
             raise LoadFailed(f"pgbench: {transactions} transactions, but {done} rows")
         self._rate = rate
-        return Round(rate, None, 0.0, used * 1_000_000 / transactions)
+        each = 1_000_000 / transactions
+        return Round(rate, None, own * each, used * each)
 
     def _done(self) -> int:
         return self._database.counted("journal", "type = 'PaymentCompleted'")
@@ -77,6 +77,12 @@ class Pgbench:
         if done.returncode or counted is None or rate is None:
             raise LoadFailed(f"pgbench: {done.stdout[-500:]}{done.stderr[-1_500:]}")
         return int(counted[1]), float(rate[1])
+
+
+def _own_children() -> float:
+    """Processor seconds of the programs that we ran and that have ended: pgbench's, in between."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _values() -> dict[str, str]:

@@ -17,6 +17,8 @@ from psutil import Process as Process
 
 READY_S = 60
 _STOP_S = 20
+# user, system, children_user, children_system: all systems have these first.
+_TIMES = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,10 +117,10 @@ def tree(process_id: int) -> list[Process]:
 
 
 def cpu_seconds(processes: Sequence[Process]) -> float:
-    """User and system time of all of them until now; one that has ended counts nothing."""
+    """User and system time of all of them until now, and of the children that they have seen end:
+    of a whole tree nothing is lost when one of it ends (macOS does not tell; there it is)."""
     total = 0.0
     for process in processes:
         with contextlib.suppress(NoSuchProcess):
-            times = process.cpu_times()
-            total += times.user + times.system
+            total += sum(process.cpu_times()[:_TIMES])
     return total
