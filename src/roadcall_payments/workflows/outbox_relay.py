@@ -6,6 +6,7 @@ import dataclasses
 import re
 from datetime import datetime
 from enum import Enum
+from functools import cache
 from typing import Final
 
 import msgspec
@@ -84,5 +85,6 @@ def _published(value: object) -> JsonValue:
     }
 
 
+@cache
 def _camel_case(name: str) -> str:
     return _UNDERSCORE.sub(lambda found: found[1].upper(), name)
