@@ -50,6 +50,7 @@ from roadcall_payments.workflows.onboarding import Onboarding
 from roadcall_payments.workflows.outbox_relay import OutboxRelay
 from roadcall_payments.workflows.payments import Payments
 from roadcall_payments.workflows.payout_parts import PayoutParts, join_payouts
+from roadcall_payments.workflows.payout_statement import PayoutStatement
 from roadcall_payments.workflows.payouts import Payouts
 from roadcall_payments.workflows.queries import Queries
 from roadcall_payments.workflows.reconciliation import Reconciliation
@@ -86,6 +87,7 @@ class Service:
     payments: Payments
     refunds: Refunds
     payouts: Payouts
+    payout_statement: PayoutStatement
     queries: Queries
     vendors: Vendors
     onboarding: Onboarding
@@ -170,7 +172,7 @@ def join(
     attention = Attention(store, clock, switch, *care)
     suspense = Suspense(write_path, gateway)
     webhook_inbox = WebhookInbox(write_path, store, gateway, disputes, suspense, reading)
-    notices = _notices(settings, store, clock, vendors, notifiers)
+    notices = _notices(settings, store, clock, vendors, notifiers, payouts.statement)
     bus = InProcessBus()
     relay = OutboxRelay(store, bus, settings.relay_batch_size)
     checkpoints = open_checkpoints(settings, store, clock)
@@ -201,6 +203,7 @@ def join(
         ),
         refunds=Refunds(write_path, store, gateway, refund_movement, switch, ids),
         payouts=payouts.payouts,
+        payout_statement=payouts.statement,
         queries=Queries(store, gateway),
         vendors=vendors,
         onboarding=onboarding,
@@ -246,8 +249,11 @@ def _payouts(
     switch: MovementsSwitch,
     vendors: Vendors,
 ) -> PayoutParts:
+    from roadcall_payments.notifications.rendering import FileTemplates
+
     minimum, budget_s = settings.payout_minimum, settings.stripe_budget_s
-    return join_payouts(write_path, gateway, ids, switch, vendors, minimum, budget_s)
+    templates = FileTemplates()
+    return join_payouts(write_path, gateway, ids, switch, vendors, templates, minimum, budget_s)
 
 
 def _notices(
@@ -256,10 +262,12 @@ def _notices(
     clock: Clock,
     vendors: Vendors,
     notifiers: Mapping[Channel, Notifier],
+    statement: PayoutStatement,
 ) -> Notices:
     from roadcall_payments.notifications.rendering import FileTemplates
 
-    return Notices(store, clock, vendors, _audience(settings), FileTemplates(), notifiers)
+    audience = _audience(settings)
+    return Notices(store, clock, vendors, audience, FileTemplates(), notifiers, statement)
 
 
 def _handlers(

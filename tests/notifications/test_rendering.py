@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
@@ -15,7 +16,7 @@ from roadcall_payments.domain.errors import FinalError
 from roadcall_payments.domain.events import PayerType
 from roadcall_payments.domain.money import Money
 from roadcall_payments.notifications.rendering import SHORT_CHARS_MAX, FileTemplates
-from roadcall_payments.ports import Channel, NoticeDetails
+from roadcall_payments.ports import Channel, NoticeDetails, NoticeFunds, NoticeJob
 
 FOLDER = Path(notifications.__file__).parent / "templates"
 LANGUAGES = sorted(path.name for path in FOLDER.iterdir() if path.is_dir())
@@ -26,6 +27,9 @@ TO_VENDORS = [
     "dispute_lost",
     "payment_disputed",
     "payment_received",
+    "payout_failed_vendor",
+    "payout_on_its_way",
+    "payout_paid",
     "refund_made",
     "refund_returned",
     "request_rejected",
@@ -35,6 +39,16 @@ TO_VENDORS = [
 ]
 TEMPLATES = FileTemplates()
 
+JOB = NoticeJob(
+    "in_1",
+    "0199a1b2-1234-7567-8901-123456789012",
+    earned=Money(10_000, "usd"),
+    fee=Money(500, "usd"),
+    set_off=Money(200, "usd"),
+    reversed=Money(0, "usd"),
+    carried=Money(4_000, "usd"),
+    partly=True,
+)
 DETAILS = NoticeDetails(
     payment_id="0199a1b2-1234-7567-8901-123456789012",
     incident_id="in_1",
@@ -54,6 +68,10 @@ DETAILS = NoticeDetails(
     borne_by="vendor",
     bank_before=("STRIPE TEST BANK ****6789",),
     bank_after=("STRIPE TEST BANK ****1116",),
+    arrives=datetime(2026, 12, 3, tzinfo=UTC),
+    jobs=(JOB,),
+    other=Money(200, "usd"),
+    funds=(NoticeFunds(Money(100, "usd"), Money(0, "usd"), Money(300, "usd")),),
 )
 
 
@@ -100,6 +118,30 @@ def test_vendors_notices_have_a_short_form(name: str, language: str, channel: Ch
     assert 0 < len(short.text) <= SHORT_CHARS_MAX
     assert "\n" not in short.text
     assert (short.subject, short.html) == ("", None)
+
+
+def test_a_job_is_told_with_what_was_kept_of_it_and_each_on_a_line_of_its_own() -> None:
+    two = replace(DETAILS, jobs=(JOB, JOB))
+    mail = TEMPLATES.render("payout_paid", Channel.EMAIL, "en", two)
+    said = (
+        "Job in_1: $40.00, a part of it. Earned $100.00, our fee $5.00, "
+        "set off against a debt $2.00."
+    )
+    assert mail.text.count(said) == 2
+    assert "taken back" not in mail.text
+    assert mail.html is not None
+    assert [one.strip() for one in Reading(mail.html).paragraphs].count(said) == 2
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_banks_reason_is_told_as_a_sentence_or_as_stripe_put_it(language: str) -> None:
+    for code, message, told in (
+        ("account_closed", "Closed.", {"en": "has been closed", "es": "está cerrada"}[language]),
+        ("new_reason", "Words of Stripe's.", "Words of Stripe's."),
+        ("new_reason", None, "new_reason"),
+    ):
+        details = replace(DETAILS, code=code, message=message)
+        assert told in TEMPLATES.render("payout_failed", Channel.EMAIL, language, details).text
 
 
 def test_a_payout_has_no_payment_to_name() -> None:

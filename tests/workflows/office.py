@@ -17,7 +17,7 @@ from roadcall_payments.domain.money import Money
 from roadcall_payments.domain.payment import Payment, Status
 from roadcall_payments.domain.people import Actor, Role
 from roadcall_payments.domain.stripe_objects import StripeObject
-from roadcall_payments.ports import Channel, Queue, Store
+from roadcall_payments.ports import Channel, Message, Queue, Store
 from roadcall_payments.stores.sqlite.store import SqliteStore, open_sqlite
 from roadcall_payments.workflows.intake import NewLineItem, NewPayment
 from roadcall_payments.workflows.refunds import NewRefund
@@ -137,6 +137,9 @@ class Office:
         """A webhook event about an object arrives."""
         body = self.stripe.event(event_id, kind, about)
         await self.service.webhook_inbox.take(body, GOOD_SIGNATURE)
+
+    def sent(self, channel: Channel) -> list[Message]:
+        return self.mailboxes[channel].sent
 
     async def payment(self, payment_id: str) -> Payment:
         return await self.service.queries.payment(payment_id)

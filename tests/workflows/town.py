@@ -24,6 +24,8 @@ from roadcall_payments.worker import Pace, RetryRules, Worker
 from roadcall_payments.workflows.account_reading import AccountReading
 from roadcall_payments.workflows.notices import EVENT_NAMES, Audience, Notices
 from roadcall_payments.workflows.outbox_relay import OutboxRelay
+from roadcall_payments.workflows.payout_statement import PayoutStatement
+from roadcall_payments.workflows.remittance import Remittances
 from roadcall_payments.workflows.vendors import Contacts, VendorRecord, Vendors
 from roadcall_payments.workflows.write_path import WritePath
 from tests.builders import payment_created
@@ -113,7 +115,9 @@ async def open_town(tmp_path: Path) -> AsyncIterator[Town]:
     reading = AccountReading(write_path, store, FakeGateway())
     vendors = Vendors(write_path, store, ids, reading)
     channels = {channel: RecordingNotifier() for channel in Channel}
-    notices = Notices(store, clock, vendors, AUDIENCE, FileTemplates(), channels)
+    templates, stripe = FileTemplates(), FakeGateway()
+    statement = PayoutStatement(stripe, Remittances(store, stripe), vendors, templates)
+    notices = Notices(store, clock, vendors, AUDIENCE, templates, channels, statement)
     heard: list[OutgoingEvent] = []
     bus = InProcessBus()
 

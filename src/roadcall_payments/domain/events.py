@@ -34,6 +34,8 @@ from roadcall_payments.domain.fact_parts import TextRef as TextRef
 from roadcall_payments.domain.money import Money
 from roadcall_payments.domain.payout_events import PayoutFact as PayoutFact
 from roadcall_payments.domain.payout_events import PayoutFailed as PayoutFailed
+from roadcall_payments.domain.payout_events import PayoutInTransit as PayoutInTransit
+from roadcall_payments.domain.payout_events import PayoutNotMade as PayoutNotMade
 from roadcall_payments.domain.payout_events import PayoutPaid as PayoutPaid
 from roadcall_payments.domain.refund_events import RefundAdopted as RefundAdopted
 from roadcall_payments.domain.refund_events import RefundApproved as RefundApproved

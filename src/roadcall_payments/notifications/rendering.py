@@ -10,11 +10,12 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from functools import cache
 from pathlib import Path
 
 from babel import Locale
+from babel.dates import format_date
 from jinja2 import (
     Environment,
     FileSystemLoader,
@@ -25,9 +26,11 @@ from jinja2 import (
 )
 
 from roadcall_payments.domain.errors import FinalError
+from roadcall_payments.domain.money import Money
 from roadcall_payments.notifications.amounts import format_amount, locale_of
 from roadcall_payments.notifications.instants import format_instant
-from roadcall_payments.ports import Channel, NoticeDetails, Rendered
+from roadcall_payments.notifications.payout_reasons import payout_reason
+from roadcall_payments.ports import Channel, NoticeDetails, NoticeFunds, NoticeJob, Rendered
 
 SHORT_CHARS_MAX = 320  # two SMS
 VALUE_CHARS_MAX = 500
@@ -85,7 +88,9 @@ def _environment() -> Environment:
 
 def _block(template: Template, name: str, values: Mapping[str, object]) -> str:
     rendered = "".join(template.blocks[name](template.new_context(dict(values)))).strip()
-    return rendered if name == "body" else _SPACES.sub(" ", rendered)
+    if name == "body":
+        return _PARAGRAPHS.sub("\n\n", rendered)
+    return _SPACES.sub(" ", rendered)
 
 
 def _values(details: NoticeDetails, reader: Locale) -> dict[str, object]:
@@ -93,7 +98,30 @@ def _values(details: NoticeDetails, reader: Locale) -> dict[str, object]:
     plain = {name: _plain(value) for name, value in asdict(details).items()}
     amount = format_amount(details.amount, reader) if details.amount else None
     due = format_instant(details.due, reader) if details.due else None
-    return {**plain, "amount": amount, "due": due}
+    arrives = format_date(details.arrives, "long", locale=reader) if details.arrives else None
+    return {
+        **plain,
+        "amount": amount,
+        "due": due,
+        "arrives": arrives,
+        "payout_reason": payout_reason(details.code, details.message, reader.language),
+        "jobs": [_amounts_in_words(job, reader) for job in details.jobs],
+        "other": _in_words(details.other, reader) if details.other else None,
+        "funds": [_amounts_in_words(funds, reader) for funds in details.funds],
+    }
+
+
+def _amounts_in_words(row: NoticeJob | NoticeFunds, reader: Locale) -> dict[str, object]:
+    """A row by name; an amount of nothing is None, so that nothing is said of it."""
+    values = {one.name: getattr(row, one.name) for one in fields(row)}
+    return {
+        name: _in_words(value, reader) if isinstance(value, Money) else _plain(value)
+        for name, value in values.items()
+    }
+
+
+def _in_words(amount: Money, reader: Locale) -> str | None:
+    return format_amount(amount, reader) if amount.amount_cents else None
 
 
 def _plain(value: object) -> object:

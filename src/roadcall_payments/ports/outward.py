@@ -42,6 +42,29 @@ class Channel(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class NoticeJob:
+    """A job that a payout carried. ``partly``: another payout carries the rest."""
+
+    incident_id: str
+    payment_id: str
+    earned: Money
+    fee: Money
+    set_off: Money
+    reversed: Money
+    carried: Money
+    partly: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeFunds:
+    """A balance in one currency."""
+
+    available: Money
+    pending: Money
+    on_the_way: Money
+
+
+@dataclass(frozen=True, slots=True)
 class NoticeDetails:
     """What a notice may say. ``vendor_name`` is looked up when sending, never stored with it."""
 
@@ -62,6 +85,11 @@ class NoticeDetails:
     due: datetime | None = None
     inquiry: bool = False
     borne_by: str | None = None
+    arrives: datetime | None = None
+    # Looked up when it is sent, as the name is.
+    jobs: tuple[NoticeJob, ...] = ()
+    other: Money | None = None
+    funds: tuple[NoticeFunds, ...] = ()
     # Bank accounts, each by its bank and last four digits.
     bank_before: tuple[str, ...] = ()
     bank_after: tuple[str, ...] = ()

@@ -9,6 +9,7 @@ from roadcall_payments.domain import events as e
 from roadcall_payments.domain.connected_account import in_words
 from roadcall_payments.domain.errors import BrokenInvariant
 from roadcall_payments.domain.payment import Payment
+from roadcall_payments.domain.payout import Payout
 from roadcall_payments.domain.stripe_objects import BankAccount
 from roadcall_payments.domain.vendor import Vendor
 from roadcall_payments.ports import NoticeDetails
@@ -21,6 +22,8 @@ def details_of(fact: e.Fact, state: State | None) -> NoticeDetails:
             return _of_vendor(fact, state)
         case Payment():
             return _of_payment(fact, state)
+        case Payout():
+            return _of_payout(fact, state)
         case _:
             return _of_payment(fact, None)
 
@@ -48,6 +51,23 @@ def _of_vendor(fact: e.Fact, vendor: Vendor) -> NoticeDetails:
             return replace(details, message=in_words(fact.due), due=fact.deadline)
         case e.AccountDisconnected():
             return replace(details, account=fact.account)
+    return details
+
+
+def _of_payout(fact: e.Fact, payout: Payout) -> NoticeDetails:
+    """``object_id`` is the name a bank or Stripe's support knows it by, where there is one."""
+    details = NoticeDetails(
+        vendor_id=payout.vendor_id,
+        amount=payout.amount,
+        account=payout.account,
+        object_id=payout.stripe_payout or payout.id,
+        arrives=payout.arrival,
+    )
+    match fact:
+        case e.PayoutFailed() | e.PayoutNotMade():
+            return replace(details, code=fact.code, message=fact.message)
+        case e.PayoutInTransit():
+            return replace(details, arrives=fact.arrival)
     return details
 
 
@@ -83,15 +103,6 @@ def _of_payment(fact: e.Fact, payment: Payment | None) -> NoticeDetails:
             )
         case e.DisputeOpened() | e.EvidenceDeadlineNeared() | e.DisputeClosed():
             return _of_dispute(details, fact, payment)
-        case e.PayoutFailed():
-            return replace(
-                details,
-                amount=fact.amount,
-                account=fact.account,
-                code=fact.code,
-                message=fact.message,
-                object_id=fact.payout_id,
-            )
         case e.StrayMoneyObserved():
             return replace(
                 details,

@@ -18,6 +18,7 @@ from roadcall_payments.domain import events as e
 from roadcall_payments.domain.errors import BrokenInvariant, NotFound, StoreUnavailable
 from roadcall_payments.domain.events import TextRef
 from roadcall_payments.domain.payment import Payment, Status
+from roadcall_payments.domain.payout import Payout
 from roadcall_payments.domain.refund import RefundStatus
 from roadcall_payments.domain.vendor import Vendor
 from roadcall_payments.ports import (
@@ -32,12 +33,14 @@ from roadcall_payments.ports import (
     Store,
 )
 from roadcall_payments.workflows.notice_details import details_of, still_due
+from roadcall_payments.workflows.payout_statement import PayoutStatement
 from roadcall_payments.workflows.vendors import Contacts, Vendors
 
 APPROVAL_NEEDED = "approval_needed"
 REFUND_REQUESTED = "refund_requested"
 EVIDENCE_DUE = "dispute_evidence_due"
 REQUIREMENTS_DUE = ("requirements_due", "requirements_due_staff")
+CARRIES_JOBS = ("payout_on_its_way", "payout_paid", "payout_failed", "payout_failed_vendor")
 _VENDOR = "vendor"
 # Whom a fact itself names: the contacts of then, also where the vendor has others by now.
 _CONTACTS = "contacts"
@@ -119,7 +122,13 @@ _CONCERNING: Mapping[type[e.Fact], tuple[_Planned, ...]] = {
     ),
     e.EvidenceDeadlineNeared: (_Planned("back_office", EVIDENCE_DUE),),
     e.DisputeClosed: (_Planned("back_office", "dispute_closed"),),
-    e.PayoutFailed: (_Planned("back_office", "payout_failed"),),
+    e.PayoutInTransit: (_Planned(_VENDOR, "payout_on_its_way"),),
+    e.PayoutPaid: (_Planned(_VENDOR, "payout_paid"),),
+    e.PayoutFailed: (
+        _Planned("back_office", "payout_failed"),
+        _Planned(_VENDOR, "payout_failed_vendor"),
+    ),
+    e.PayoutNotMade: (_Planned("back_office", "payout_not_made"),),
     e.BankAccountChanged: (
         _Planned(_CONTACTS, "bank_account_changed"),
         _Planned("back_office", "bank_account_changed_staff"),
@@ -160,7 +169,10 @@ EVENT_NAMES = (
     "DisputeOpened",
     "EvidenceDeadlineNeared",
     "DisputeClosed",
+    "PayoutInTransit",
+    "PayoutPaid",
     "PayoutFailed",
+    "PayoutNotMade",
     "BankAccountChanged",
     "RequirementsDeadlineNeared",
     "AccountDisconnected",
@@ -178,6 +190,7 @@ class Notices:
         audience: Audience,
         templates: NoticeTemplates,
         notifiers: Mapping[Channel, Notifier],
+        statement: PayoutStatement,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -185,6 +198,7 @@ class Notices:
         self._audience = audience
         self._templates = templates
         self._notifiers = notifiers
+        self._statement = statement
 
     async def plan(self, event: OutgoingEvent) -> None:
         """Write the notices this event calls for; a repeated event writes none again.
@@ -238,7 +252,7 @@ class Notices:
             log.info("notice_dropped", reason=reason)
             await self._store.finish(claim)
             return
-        details = replace(_details.decode(insert.params), vendor_name=reader.name)
+        details = await self._filled(insert, reader)
         channel = Channel(insert.channel)
         content = self._templates.render(insert.template, channel, reader.locale, details)
         message = Message(reader.address, content, insert.id)
@@ -246,6 +260,17 @@ class Notices:
         await self._store.notice_sent(insert.id, at=self._clock.now(), provider_id=provider_id)
         await self._store.finish(claim)
         log.info("notice_sent", provider_id=provider_id)
+
+    async def _filled(self, insert: NoticeInsert, reader: _Reader) -> NoticeDetails:
+        """With what is never stored with the notice: a name, and the jobs of a payout."""
+        details = replace(_details.decode(insert.params), vendor_name=reader.name)
+        if insert.template not in CARRIES_JOBS:
+            return details
+        loaded = await self._store.load(insert.stream)
+        payout = loaded.state if loaded else None
+        if not isinstance(payout, Payout):
+            raise BrokenInvariant(f"{insert.stream} is no payout.")
+        return await self._statement.told(details, payout)
 
     async def _recipients(
         self, audience: str, fact: e.Fact, details: NoticeDetails

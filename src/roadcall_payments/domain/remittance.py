@@ -1,0 +1,165 @@
+"""Which jobs a payout carried to the bank, and what became of each on the way. Pure.
+
+Of an automatic payout Stripe says which lines it took. Of a manual one nobody does, so a rule must:
+first in, first out. What reached the balance first leaves it first; what a payout that came back
+had carried is first in line again.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import IntEnum
+
+from roadcall_payments.domain.events import PayerType
+from roadcall_payments.domain.money import Money
+from roadcall_payments.domain.payment import Payment
+from roadcall_payments.domain.payout import Payout, PayoutStatus
+from roadcall_payments.domain.settlement import Step
+
+
+@dataclass(frozen=True, slots=True)
+class Inflow:
+    """What reached the account's balance at ``at``, or left it again (negative), for a payment;
+    None for money that no payment of ours explains."""
+
+    payment_id: str | None
+    cents: int
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What of a payment's money a payout carried; negative for what was taken back before it."""
+
+    payment_id: str | None
+    cents: int
+
+
+@dataclass(frozen=True, slots=True)
+class RemittedJob:
+    """A job in a payout. ``earned`` is the job's whole amount; ``fee``, ``set_off`` and
+    ``reversed`` what of it the vendor did not get, or gave back; ``carried`` what this payout
+    brought of the rest."""
+
+    payment_id: str
+    incident_id: str
+    earned: Money
+    fee: Money
+    set_off: Money
+    reversed: Money
+    carried: Money
+
+    @property
+    def partly(self) -> bool:
+        """Another payout carries, or carried, the rest."""
+        kept = self.fee + self.set_off + self.reversed
+        return self.carried != self.earned - kept
+
+
+@dataclass(frozen=True, slots=True)
+class Remittance:
+    """``other``: money in the payout that no job of ours explains. ``complete`` False where the
+    account's history is too long to tell its jobs (M28)."""
+
+    payout: Payout
+    jobs: tuple[RemittedJob, ...]
+    other: Money
+    complete: bool = True
+
+
+def first_in_first_out(
+    payout: Payout, inflows: Sequence[Inflow], payouts: Sequence[Payout]
+) -> tuple[Part, ...]:
+    """What ``payout`` carried, of all that reached the balance before it; ``payouts`` are the
+    account's in that currency, itself among them. Parts of no payment say so.
+
+    Told from what had happened when it was made, so later events never change it.
+    """
+    queue: deque[Part] = deque()
+    carried: dict[str, list[Part]] = {}
+    for _, kind, one in sorted(_steps(inflows, payouts), key=lambda step: step[:2]):
+        if isinstance(one, Inflow):
+            queue.append(Part(one.payment_id, one.cents))
+        elif kind is _Kind.RETURNED:
+            queue.extendleft(reversed(carried.get(one.id, [])))
+        else:
+            carried[one.id] = _taken(queue, one.amount.amount_cents)
+            if one.id == payout.id:
+                break
+    return tuple(carried.get(payout.id, ()))
+
+
+class _Kind(IntEnum):
+    """Of what happens at one instant, in this order."""
+
+    INFLOW = 0
+    RETURNED = 1
+    TAKEN = 2
+
+
+def _steps(
+    inflows: Sequence[Inflow], payouts: Sequence[Payout]
+) -> Iterator[tuple[datetime, _Kind, Inflow | Payout]]:
+    for inflow in inflows:
+        yield inflow.at, _Kind.INFLOW, inflow
+    for payout in payouts:
+        yield made_at(payout), _Kind.TAKEN, payout
+        if payout.status in (PayoutStatus.FAILED, PayoutStatus.CANCELLED):
+            yield payout.updated_at, _Kind.RETURNED, payout
+
+
+def made_at(payout: Payout) -> datetime:
+    return payout.created_at or payout.updated_at
+
+
+def _taken(queue: deque[Part], cents: int) -> list[Part]:
+    parts: list[Part] = []
+    while cents > 0:
+        if not queue:
+            # Money that the books know nothing of: a balance of before, say.
+            return [*parts, Part(None, cents)]
+        first = queue.popleft()
+        if first.cents > cents:
+            parts.append(Part(first.payment_id, cents))
+            queue.appendleft(Part(first.payment_id, first.cents - cents))
+            return parts
+        parts.append(first)
+        cents -= first.cents
+    return parts
+
+
+def summed(parts: Sequence[Part]) -> dict[str | None, int]:
+    """Cents by payment, in the order of their first part; None for what is no payment's."""
+    sums: dict[str | None, int] = {}
+    for part in parts:
+        sums[part.payment_id] = sums.get(part.payment_id, 0) + part.cents
+    return sums
+
+
+def remitted_job(payment: Payment, cents: int) -> RemittedJob:
+    """The payment as it stands now, of which a payout carried ``cents``."""
+    currency = payment.amount.currency
+    fee, set_off, taken_back = _kept(payment)
+    return RemittedJob(
+        payment.id,
+        payment.incident_id,
+        payment.amount,
+        Money(fee, currency),
+        Money(set_off, currency),
+        Money(taken_back, currency),
+        Money(cents, currency),
+    )
+
+
+def _kept(payment: Payment) -> tuple[int, int, int]:
+    if payment.payer_type is PayerType.BACK_OFFICE:
+        return 0, payment.set_off(payment.attempts).amount_cents, payment.amount_reversed_cents
+    settlement = payment.settlement
+    if settlement is None:
+        return 0, 0, 0
+    made = [one for one in settlement.transfers if one.status is Step.COMPLETED]
+    set_off = sum(one.set_off_cents for one in made)
+    return settlement.fee_cents, set_off, sum(one.reversed_cents for one in made)

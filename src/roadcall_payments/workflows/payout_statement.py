@@ -1,0 +1,147 @@
+"""What a vendor can see of its money at Stripe, in figures and in words of its own language."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from roadcall_payments.domain.errors import NotFound
+from roadcall_payments.domain.money import Money
+from roadcall_payments.domain.paying_out import available_in
+from roadcall_payments.domain.payout import Payout
+from roadcall_payments.domain.remittance import Remittance
+from roadcall_payments.domain.stripe_objects import BalanceFunds
+from roadcall_payments.ports import (
+    Channel,
+    Gateway,
+    NoticeDetails,
+    NoticeFunds,
+    NoticeJob,
+    NoticeTemplates,
+    Page,
+)
+from roadcall_payments.workflows.remittance import Remittances
+from roadcall_payments.workflows.vendors import Vendors
+
+# Money is on its way for days, not for so many payouts.
+LOOKED_THROUGH = 100
+_ENGLISH = "en"
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """``words``: for the vendor to read, in its language."""
+
+    remittance: Remittance
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class VendorBalance:
+    """``on_the_way``: payouts that left the balance, or may have, and have not arrived."""
+
+    funds: tuple[NoticeFunds, ...]
+    on_the_way: tuple[Payout, ...]
+    words: str
+
+
+class PayoutStatement:
+    def __init__(
+        self,
+        gateway: Gateway,
+        remittances: Remittances,
+        vendors: Vendors,
+        templates: NoticeTemplates,
+    ) -> None:
+        self._gateway = gateway
+        self._remittances = remittances
+        self._vendors = vendors
+        self._templates = templates
+
+    async def payouts(self, vendor_id: str, cursor: str | None, limit: int) -> Page[Payout]:
+        """The vendor's, the newest first. Raises NotFound, InvalidInput("cursor")."""
+        account = (await self._vendors.get(vendor_id)).stripe_account
+        if account is None:
+            return Page((), None)
+        page = await self._remittances.payouts(account, cursor, limit)
+        own = tuple(one for one in page.items if one.vendor_id in (None, vendor_id))
+        return Page(own, page.next_cursor)
+
+    async def balance(self, vendor_id: str) -> VendorBalance:
+        """As Stripe has it now. Raises NotFound, StripeUnavailable, CredentialsRejected."""
+        vendor = await self._vendors.get(vendor_id)
+        funds: Sequence[NoticeFunds] = ()
+        going: tuple[Payout, ...] = ()
+        if vendor.stripe_account is not None:
+            shown = await self._gateway.balance(vendor.stripe_account)
+            page = await self.payouts(vendor_id, None, LOOKED_THROUGH)
+            going = tuple(one for one in page.items if one.on_the_way)
+            funds = _by_currency(shown, going)
+        details = NoticeDetails(funds=tuple(funds), arrives=_next_arrival(going))
+        words = self._templates.render("vendor_balance", Channel.EMAIL, vendor.locale, details)
+        return VendorBalance(tuple(funds), going, words.text)
+
+    async def advice(self, payout: Payout) -> Advice:
+        """Raises StripeUnavailable and CredentialsRejected for an automatic payout."""
+        remittance = await self._remittances.advice(payout)
+        details = NoticeDetails(
+            amount=payout.amount,
+            arrives=payout.arrival,
+            object_id=payout.stripe_payout or payout.id,
+        )
+        details = with_jobs(details, remittance)
+        locale = await self._locale(payout.vendor_id)
+        words = self._templates.render("remittance_advice", Channel.EMAIL, locale, details)
+        return Advice(remittance, words.text)
+
+    async def told(self, details: NoticeDetails, payout: Payout) -> NoticeDetails:
+        """A notice's details with the jobs that the payout carried; raises what ``advice`` does."""
+        return with_jobs(details, await self._remittances.advice(payout))
+
+    async def _locale(self, vendor_id: str | None) -> str:
+        if vendor_id is None:
+            return _ENGLISH
+        try:
+            return (await self._vendors.get(vendor_id)).locale
+        except NotFound:
+            return _ENGLISH
+
+
+def with_jobs(details: NoticeDetails, remittance: Remittance) -> NoticeDetails:
+    jobs = tuple(
+        NoticeJob(
+            one.incident_id,
+            one.payment_id,
+            one.earned,
+            one.fee,
+            one.set_off,
+            one.reversed,
+            one.carried,
+            one.partly,
+        )
+        for one in remittance.jobs
+    )
+    return replace(details, jobs=jobs, other=remittance.other)
+
+
+def _by_currency(shown: BalanceFunds, going: Sequence[Payout]) -> list[NoticeFunds]:
+    held = {one.currency for one in (*shown.available, *shown.pending)}
+    held |= {one.amount.currency for one in going}
+    return [
+        NoticeFunds(
+            available_in(currency, shown.available),
+            available_in(currency, shown.pending),
+            _sum(currency, going),
+        )
+        for currency in sorted(held)
+    ]
+
+
+def _sum(currency: str, payouts: Sequence[Payout]) -> Money:
+    cents = sum(one.amount.amount_cents for one in payouts if one.amount.currency == currency)
+    return Money(cents, currency)
+
+
+def _next_arrival(going: Sequence[Payout]) -> datetime | None:
+    return min((one.arrival for one in going if one.arrival is not None), default=None)
