@@ -20,9 +20,10 @@ from roadcall_payments.api.schemas import (
     View,
     with_example,
 )
+from roadcall_payments.api.settlement_views import SettlementView, settlement_view
 from roadcall_payments.domain.events import TextRef
 from roadcall_payments.domain.payment import Payment
-from roadcall_payments.domain.people import Actor
+from roadcall_payments.domain.people import Actor, Role
 from roadcall_payments.journal import JournalEntry
 from roadcall_payments.ports import Page
 
@@ -145,6 +146,7 @@ PAYMENT_EXAMPLE: dict[str, JsonValue] = {
     "nextAction": None,
     "anomalies": [],
     "disputes": [],
+    "settlement": None,
 }
 
 
@@ -161,6 +163,10 @@ class PaymentView(PaymentSummary):
     )
     anomalies: list[str] | None
     disputes: list[DisputeView]
+    settlement: SettlementView | None = Field(
+        description="The vendor's share of a driver's payment; null where it is not ours to "
+        "transfer, and for drivers."
+    )
 
 
 class PaymentPage(View):
@@ -208,6 +214,7 @@ def view(payment: Payment, texts: Texts, caller: Actor) -> PaymentView:
             "next_action": payment.next_action,
             "anomalies": None if outsider else list(payment.anomalies),
             "disputes": [dispute_view(one, outsider=outsider) for one in payment.disputes],
+            "settlement": None if caller.role is Role.DRIVER else settlement_view(payment),
         }
     )
 

@@ -92,17 +92,25 @@ def lost_attempt(payment: Payment, found: PaymentIntent | Transfer) -> int | Non
 
 
 def adopted(
-    payment: Payment, found: PaymentIntent | Transfer, number: int, request: StripeRequest
+    payment: Payment,
+    found: PaymentIntent | Transfer,
+    number: int,
+    request: StripeRequest,
+    *,
+    settles: bool,
 ) -> tuple[e.PaymentFact, ...]:
     """The attempt whose facts were lost, as far as its object tells them; what Stripe did with it
     is told by the rules for any open attempt.
 
     A payment that is not approved in the books is adopted too, or it could be paid again; a
-    person is told.
+    person is told. ``settles``: a driver's payment is settled by us, as far as settings tell.
     """
+    settles = settles and isinstance(found, PaymentIntent)
     destination = found.destination if isinstance(found, Transfer) else None
     facts: list[e.PaymentFact] = [
-        e.AttemptAdopted(number, request, destination, found.id, found.created, set_off_of(found))
+        e.AttemptAdopted(
+            number, request, destination, found.id, found.created, set_off_of(found), settles
+        )
     ]
     if payment.status is Status.PENDING_APPROVAL:
         detail = "Stripe has its money, the books have no approval: it was lost with the restore"

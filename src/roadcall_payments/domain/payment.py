@@ -55,7 +55,12 @@ TRANSITIONS: Mapping[type[e.PaymentFact], Mapping[Status | None, Status]] = {
     e.ProcessingStarted: {_APPROVED: _PROCESSING},
     # A restore may have lost the approval, the retry and the start with it (M18).
     e.AttemptAdopted: {_PENDING: _PROCESSING, _APPROVED: _PROCESSING, _FAILED: _PROCESSING},
-    e.OutcomeInquired: {_PROCESSING: _PROCESSING, _FAILED: _FAILED},
+    # Of a completed payment, its settlement's.
+    e.OutcomeInquired: {
+        _PROCESSING: _PROCESSING,
+        _FAILED: _FAILED,
+        _COMPLETED: _COMPLETED,
+    },
     e.PaymentIntentOpened: {_PROCESSING: _PROCESSING},
     e.ConfirmationStarted: {_PROCESSING: _PROCESSING, _FAILED: _PROCESSING},
     e.ActionRequired: {_PROCESSING: _PROCESSING, _FAILED: _PROCESSING},

@@ -272,9 +272,12 @@ def _with_refund(p: Payment, fact: e.RefundFact, at: datetime) -> Payment:
 
 
 def _settling(p: Payment, fact: s.SettlementFact, at: datetime) -> Payment:
-    if p.settlement is None:
+    before = p.settlement
+    if before is None and isinstance(fact, s.SettlementAdopted):
+        before = Settlement()
+    if before is None:
         raise BrokenInvariant(f"{type(fact).__name__} follows for a payment that we do not settle.")
-    p = replace(p, settlement=settlement.apply(p.settlement, fact, at))
+    p = replace(p, settlement=settlement.apply(before, fact, at))
     match fact:
         case s.SettlementCompleted():
             waits = Unbooked(fact.transfer_id, -fact.amount)

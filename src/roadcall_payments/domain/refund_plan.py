@@ -6,21 +6,7 @@ from dataclasses import dataclass
 
 from roadcall_payments.domain.money import Money
 from roadcall_payments.domain.payment import Payment
-
-
-@dataclass(frozen=True, slots=True)
-class VendorPosition:
-    """Where the vendor stands in our books, in the payment's currency.
-
-    ``payable`` is what we owe the vendor, negative where the vendor owes us. ``settled`` is what
-    of this payment was transferred to the vendor and not taken back; ``platform_fee`` what we
-    kept of it, and ``returns_fee`` whether a refund gives our fee back in proportion.
-    """
-
-    payable: Money
-    settled: Money
-    platform_fee: Money
-    returns_fee: bool = False
+from roadcall_payments.domain.vendor_share import fee_to_return, overpaid_cents
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,19 +22,17 @@ class RefundPlan:
     vendor_debt: Money
 
 
-def plan(payment: Payment, amount: Money, position: VendorPosition) -> RefundPlan:
-    """What giving ``amount`` back does. The vendor bears it, less our fee where we return that."""
+def plan(payment: Payment, amount: Money, payable: Money) -> RefundPlan:
+    """What giving ``amount`` back does. The vendor bears it, less our fee where we return that.
+
+    ``payable``: what we owe the vendor in our books; negative where the vendor owes us. The
+    reversal is as large as it can be; one that Stripe refuses becomes debt as well (M21).
+    """
     zero = Money(0, amount.currency)
-    fee_returned = zero
-    if position.returns_fee:
-        kept = position.platform_fee.amount_cents
-        # Rounded down: over all partial refunds, never more than the fee.
-        part = kept * amount.amount_cents // payment.amount.amount_cents
-        fee_returned = Money(part, amount.currency)
+    fee_returned = fee_to_return(payment, amount) or zero
     share = amount - fee_returned
-    reversed_part = min(share.amount_cents, max(position.settled.amount_cents, 0))
-    taken_back = Money(reversed_part, amount.currency)
-    after = position.payable - share + taken_back
+    taken_back = _reversed(payment, share)
+    after = payable - share + taken_back
     return RefundPlan(
         payer_gets=amount,
         reversed_from_vendor=taken_back,
@@ -57,3 +41,13 @@ def plan(payment: Payment, amount: Money, position: VendorPosition) -> RefundPla
         vendor_balance_after=after,
         vendor_debt=Money(max(-after.amount_cents, 0), amount.currency),
     )
+
+
+def _reversed(payment: Payment, share: Money) -> Money:
+    """Of what the vendor has too much of then, as much as its transfers still hold."""
+    settlement = payment.settlement
+    if settlement is None:
+        return Money(0, share.currency)
+    too_much = overpaid_cents(payment, settlement) + share.amount_cents
+    held = sum(one.left_cents for one in settlement.transfers)
+    return Money(max(min(too_much, held, share.amount_cents), 0), share.currency)

@@ -6,18 +6,20 @@ news. A transfer that exists has moved its money.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from roadcall_payments.domain import events as e
 from roadcall_payments.domain import settlement_events as s
 from roadcall_payments.domain.money import Money
-from roadcall_payments.domain.outcomes import booking
+from roadcall_payments.domain.outcomes import SET_OFF, booking
 from roadcall_payments.domain.payment import Payment, Unbooked
 from roadcall_payments.domain.settlement import ShareTransfer
-from roadcall_payments.domain.settling import PURPOSE_SHARE, is_void
+from roadcall_payments.domain.settling import PURPOSE_SHARE, ShareParts, is_void, next_number
 from roadcall_payments.domain.stripe_objects import (
     StripeFailure,
     StripeIdentity,
+    StripeRequest,
     Transfer,
 )
 
@@ -69,22 +71,74 @@ def transfer_seen(
     if own is None or own.destination is None:
         return ()
     currency = payment.amount.currency
-    done = s.SettlementCompleted(
-        number=own.number,
+    fee, set_off = Money(own.fee_cents, currency), Money(own.set_off_cents, currency)
+    parts = ShareParts(own.number, found.amount, fee, set_off, own.destination, own.restores)
+    done = _completed(payment, parts, found, account, source, request_id)
+    waits = Unbooked(found.id, -found.amount)
+    return (done, *booking(payment, waits, found.balance_transaction))
+
+
+def _completed(
+    payment: Payment,
+    parts: ShareParts,
+    found: Transfer,
+    account: str,
+    source: e.Source,
+    request_id: str | None,
+) -> s.SettlementCompleted:
+    return s.SettlementCompleted(
+        number=parts.number,
         transfer_id=found.id,
-        amount=found.amount,
-        fee=Money(own.fee_cents, currency),
-        set_off=Money(own.set_off_cents, currency),
+        amount=parts.amount,
+        fee=parts.fee,
+        set_off=parts.set_off,
         account=account,
         livemode=found.livemode,
-        destination=own.destination,
+        destination=parts.destination,
         company_id=payment.company_id,
         vendor_id=payment.vendor_id,
         source=source,
         request_id=request_id,
     )
+
+
+def adopted(
+    payment: Payment,
+    found: Transfer,
+    terms: s.FeeTerms,
+    request_for: Callable[[ShareParts], StripeRequest],
+) -> Facts:
+    """A share's transfer whose start was lost with a restore (M18), as far as it tells of itself;
+    without it the share would go out again."""
+    account, currency = payment.account, payment.amount.currency
+    known = payment.settlement is not None and payment.settlement.transfer(found.id) is not None
+    if account is None or known or found.amount.currency != currency:
+        return ()
+    said = found.metadata
+    fee, set_off = _told(said, "feeCents", currency), _told(said, SET_OFF, currency)
+    parts = ShareParts(
+        next_number(payment), found.amount, fee, set_off, found.destination, said.get("restores")
+    )
+    begun = s.SettlementAdopted(
+        parts.number,
+        request_for(parts),
+        parts.amount,
+        fee,
+        set_off,
+        parts.destination,
+        terms,
+        found.id,
+        found.created,
+        parts.restores,
+    )
+    done = _completed(payment, parts, found, account, e.Source.LOOKUP, None)
     waits = Unbooked(found.id, -found.amount)
-    return (done, *booking(payment, waits, found.balance_transaction))
+    return (begun, done, *booking(payment, waits, found.balance_transaction))
+
+
+def _told(metadata: Mapping[str, str], name: str, currency: str) -> Money:
+    said = metadata.get(name, "")
+    return Money(int(said) if said.isascii() and said.isdigit() else 0, currency)
 
 
 def transfer_refused(

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from roadcall_payments.commit import InboxStatus, stream_of
-from roadcall_payments.domain import commands, drift
+from roadcall_payments.domain import commands, drift, settling, shares_seen
 from roadcall_payments.domain import events as e
 from roadcall_payments.domain.errors import (
     BrokenInvariant,
@@ -38,6 +38,7 @@ from roadcall_payments.ports import CreatedWindow, Gateway, PaymentQuery, Store
 from roadcall_payments.workflows.movement import Movement
 from roadcall_payments.workflows.movements_switch import MovementsSwitch
 from roadcall_payments.workflows.refund_movement import RefundMovement
+from roadcall_payments.workflows.settlements import Settlements
 from roadcall_payments.workflows.suspense import Suspended, Suspense
 from roadcall_payments.workflows.webhook_inbox import WebhookInbox
 from roadcall_payments.workflows.write_path import WritePath, Written
@@ -91,15 +92,21 @@ class DriftRepair:
         gateway: Gateway,
         movement: Movement,
         refunds: RefundMovement,
+        settlements: Settlements,
         inbox: WebhookInbox,
         suspense: Suspense,
         switch: MovementsSwitch,
+        *,
+        settles: bool,
     ) -> None:
+        """``settles``: vendors' shares of drivers' payments are ours to transfer (M20)."""
         self._write_path = write_path
         self._store = store
         self._gateway = gateway
         self._movement = movement
         self._refunds = refunds
+        self._settlements = settlements
+        self._settles = settles
         self._inbox = inbox
         self._suspense = suspense
         self._switch = switch
@@ -140,6 +147,9 @@ class DriftRepair:
         identity: StripeIdentity,
         report: DriftReport,
     ) -> None:
+        if isinstance(found, Transfer) and shares_seen.claims_to_be_one(found):
+            await self._take_share(actor, found, identity, report)
+            return
         claim = drift.claim_of(found)
         if claim is None:
             # Not made by a service like ours: somebody else's business on the same account.
@@ -153,6 +163,28 @@ class DriftRepair:
         if after is None:
             await self._lost(actor, found, claim, identity, report)
         elif after != payment:
+            report.adopted.append(Line(found.id, payment.id, _change(payment, after)))
+
+    async def _take_share(
+        self, actor: Actor, found: Transfer, identity: StripeIdentity, report: DriftReport
+    ) -> None:
+        """A vendor's share that went out: its start may be lost, and it must not go out again."""
+        report.objects += 1
+        claim = drift.Claim(found.metadata.get("paymentId", ""), settling.PURPOSE_SHARE, 1)
+        payment = await self._payment(claim.payment_id)
+        ours = payment is not None and (payment.account, payment.livemode) == (
+            identity.account,
+            found.livemode,
+        )
+        if payment is None or not ours:
+            await self._lost(actor, found, claim, identity, report)
+            return
+        if payment.status is not Status.COMPLETED:
+            words = f"its vendor's share went out, and the books say {payment.status}: repair again"
+            report.problems.append(Line(found.id, payment.id, words))
+            return
+        after = await self._settlements.adopt(payment, found)
+        if after != payment:
             report.adopted.append(Line(found.id, payment.id, _change(payment, after)))
 
     async def _adopt(
@@ -170,7 +202,7 @@ class DriftRepair:
             def decide(current: Payment | None) -> Sequence[e.Fact]:
                 if current is None or drift.lost_attempt(current, found) != number:
                     return ()
-                return drift.adopted(current, found, number, request)
+                return drift.adopted(current, found, number, request, settles=self._settles)
 
             stream = stream_of("payment", payment.id)
             written: Written[Payment] = await self._write_path.write(stream, decide, actor=actor)

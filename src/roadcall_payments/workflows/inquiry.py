@@ -12,14 +12,16 @@ from datetime import datetime, timedelta
 
 from roadcall_payments.commit import stream_of
 from roadcall_payments.domain import events as e
-from roadcall_payments.domain import outcomes
+from roadcall_payments.domain import outcomes, shares_seen
 from roadcall_payments.domain.errors import InvalidInput, NotFound, StatusForbids
-from roadcall_payments.domain.payment import Payment, Status
+from roadcall_payments.domain.payment import Attempt, Payment, Status
 from roadcall_payments.domain.people import Actor
+from roadcall_payments.domain.settlement import ShareTransfer, TakeBack
 from roadcall_payments.domain.stripe_objects import PaymentIntent, Transfer
 from roadcall_payments.ports import Gateway, Store
 from roadcall_payments.workflows.approvals import load_payment
 from roadcall_payments.workflows.movement import Movement
+from roadcall_payments.workflows.settlement_movement import SettlementMovement
 from roadcall_payments.workflows.write_path import WritePath, Written
 
 
@@ -48,12 +50,18 @@ class Inquired:
 
 class Inquiry:
     def __init__(
-        self, write_path: WritePath, store: Store, gateway: Gateway, movement: Movement
+        self,
+        write_path: WritePath,
+        store: Store,
+        gateway: Gateway,
+        movement: Movement,
+        settlements: SettlementMovement,
     ) -> None:
         self._write_path = write_path
         self._store = store
         self._gateway = gateway
         self._movement = movement
+        self._settlements = settlements
 
     async def settle(self, actor: Actor, payment_id: str, object_id: str | None = None) -> Inquired:
         """Look at Stripe and apply what is proved; the journal names who asked, and with what.
@@ -87,8 +95,7 @@ class Inquiry:
                 raise InvalidInput("object", "Name a PaymentIntent (pi_) or a transfer (tr_).")
         except NotFound as missing:
             raise InvalidInput("object", f"Stripe has no {object_id}.") from missing
-        fits = payment.account is not None and outcomes.is_ours(payment, found, payment.account)
-        if not fits or payment.payment_intent not in (None, found.id):
+        if not _is_the_open_calls(payment, found):
             raise InvalidInput(
                 "object",
                 f"{object_id} is not this payment's: purpose, payment, attempt, amount, currency, "
@@ -107,6 +114,8 @@ class Inquiry:
         return written.state
 
     async def _looked(self, payment: Payment, evidence: PaymentIntent | Transfer | None) -> Payment:
+        if payment.status is Status.COMPLETED:
+            return await self._looked_for_share(payment, evidence)
         if evidence is not None:
             return (await self._movement.adopt(payment, [evidence])).payment
         call = open_call(payment)
@@ -123,9 +132,32 @@ class Inquiry:
             return (await self._movement.carry_confirmation(payment, first_try=False)).payment
         return (await self._movement.carry_attempt(payment, first_try=False)).payment
 
+    async def _looked_for_share(
+        self, payment: Payment, evidence: PaymentIntent | Transfer | None
+    ) -> Payment:
+        if isinstance(evidence, Transfer):
+            return await self._settlements.see_transfer(payment, evidence, e.Source.LOOKUP)
+        call = open_call(payment)
+        if call is None or self._write_path.clock.now() < call.key_until:
+            return await self._settlements.look(payment)
+        return await self._settlements.carry(payment, first_try=False)
+
+
+def _is_the_open_calls(payment: Payment, found: PaymentIntent | Transfer) -> bool:
+    if payment.account is None:
+        return False
+    if payment.status is Status.COMPLETED:
+        share = isinstance(found, Transfer) and shares_seen.own_try(payment, found, payment.account)
+        return bool(share)
+    ours = outcomes.is_ours(payment, found, payment.account)
+    return ours and payment.payment_intent in (None, found.id)
+
 
 def open_call(payment: Payment) -> OpenCall | None:
     """The payment's call without an answer, the latest first."""
+    settlement = payment.settlement
+    if payment.status is Status.COMPLETED and settlement is not None:
+        return _of_share(settlement.open_transfer or settlement.open_take_back)
     if payment.status not in (Status.PROCESSING, Status.FAILED):
         return None
     for call in (payment.cancellation, payment.confirmation, payment.attempt):
@@ -135,16 +167,27 @@ def open_call(payment: Payment) -> OpenCall | None:
                 key=call.request.idempotency_key,
                 started_at=call.started_at,
                 key_until=call.started_at + outcomes.KEY_DEADLINE,
-                void_after=_void_after(payment) if call is payment.attempt else None,
+                void_after=_void_after(payment.attempt) if call is payment.attempt else None,
             )
     return None
 
 
-def _void_after(payment: Payment) -> datetime | None:
-    attempt = payment.attempt
-    if attempt is None:
+def _of_share(call: ShareTransfer | TakeBack | None) -> OpenCall | None:
+    if call is None or call.request is None:
         return None
-    earliest = attempt.started_at + outcomes.VOID_AFTER
-    if not attempt.absences:
-        return max(earliest, attempt.started_at + outcomes.KEY_DEADLINE + timedelta(hours=1))
-    return max(earliest, attempt.absences[0] + outcomes.ABSENCES_APART)
+    return OpenCall(
+        operation=call.request.operation.value,
+        key=call.request.idempotency_key,
+        started_at=call.started_at,
+        key_until=call.started_at + outcomes.KEY_DEADLINE,
+        void_after=_void_after(call),
+    )
+
+
+def _void_after(call: Attempt | ShareTransfer | TakeBack | None) -> datetime | None:
+    if call is None:
+        return None
+    earliest = call.started_at + outcomes.VOID_AFTER
+    if not call.absences:
+        return max(earliest, call.started_at + outcomes.KEY_DEADLINE + timedelta(hours=1))
+    return max(earliest, call.absences[0] + outcomes.ABSENCES_APART)

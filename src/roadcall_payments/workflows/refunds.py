@@ -13,7 +13,7 @@ from roadcall_payments.domain.money import Money
 from roadcall_payments.domain.payment import Payment
 from roadcall_payments.domain.people import Actor
 from roadcall_payments.domain.refund import Refund, RefundStatus
-from roadcall_payments.domain.refund_plan import RefundPlan, VendorPosition, plan
+from roadcall_payments.domain.refund_plan import RefundPlan, plan
 from roadcall_payments.domain.stripe_objects import StripeIdentity
 from roadcall_payments.ports import Gateway, Ids, Page, PaymentQuery, Store
 from roadcall_payments.workflows.approvals import load_payment
@@ -144,14 +144,15 @@ class Refunds:
         """What approving it will do; None once it is decided."""
         if refund.status is not RefundStatus.REQUESTED or payment.account is None:
             return None
-        return plan(payment, refund.amount, await self._position(payment))
+        return plan(payment, refund.amount, await self._payable(payment))
 
     async def waiting(self, cursor: str | None, limit: int) -> Page[Payment]:
         """Payments on the review list: among them all with a refund that waits for approval."""
         query = PaymentQuery(on_review=True, cursor=cursor, limit=limit)
         return await self._store.payments(query)
 
-    async def _position(self, payment: Payment) -> VendorPosition:
+    async def _payable(self, payment: Payment) -> Money:
+        """What we owe the vendor in our books, in the payment's currency."""
         currency = payment.amount.currency
         owed_on = f"vendor_payable:{payment.vendor_id}"
         owed = sum(
@@ -159,9 +160,7 @@ class Refunds:
             for line in await self._store.balances(payment.account)
             if (line.account, line.currency) == (owed_on, currency)
         )
-        # What a payment brings in is owed to its vendor and stays with us until it is settled.
-        zero = Money(0, currency)
-        return VendorPosition(payable=Money(owed, currency), settled=zero, platform_fee=zero)
+        return Money(owed, currency)
 
     def _must_be_carried(self, amount: Money) -> None:
         problem = self._gateway.refund_refusal_of(amount)

@@ -10,15 +10,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from roadcall_payments.commit import stream_of
-from roadcall_payments.domain import debt, settlement_debts, settling, take_backs_seen
+from roadcall_payments.domain import (
+    debt,
+    settlement_debts,
+    settling,
+    shares_seen,
+    take_backs_seen,
+)
 from roadcall_payments.domain.debt import Debts, SetOffTerms
 from roadcall_payments.domain.errors import AccountTaken, VendorCannotReceive
+from roadcall_payments.domain.events import Source
 from roadcall_payments.domain.money import Money
 from roadcall_payments.domain.payment import Patience, Payment
 from roadcall_payments.domain.people import WORKER
 from roadcall_payments.domain.platform_fee import FeePolicy
 from roadcall_payments.domain.settlement_events import FeeTerms
-from roadcall_payments.domain.stripe_objects import StripeIdentity, StripeRequest
+from roadcall_payments.domain.stripe_objects import StripeIdentity, StripeRequest, Transfer
 from roadcall_payments.domain.vendor import Vendor
 from roadcall_payments.domain.vendor_share import (
     ShareDue,
@@ -76,7 +83,7 @@ class Settlements:
         self._write_path = write_path
         self._store: Store = write_path.store
         self._gateway = gateway
-        self._movement = movement
+        self.movement = movement
         self._reading = reading
         self._switch = switch
         self._policy = policy
@@ -99,10 +106,30 @@ class Settlements:
             return payment
         return (await self._write(payment, take_backs_seen.unexplained)).state
 
+    async def adopt(self, payment: Payment, found: Transfer) -> Payment:
+        """A share's transfer that Stripe has: an open try's own, or one whose start a restore lost
+        (M18). Raises StripeUnavailable, CredentialsRejected."""
+        payment = await self.movement.see_transfer(payment, found, Source.LOOKUP)
+        if payment.settlement is not None and payment.settlement.transfer(found.id) is not None:
+            return payment
+        identity, charge = await self._gateway.identity(), await self._charge(payment)
+        terms = self._terms(payment, await self._vendor(payment))
+
+        def request(parts: settling.ShareParts) -> StripeRequest:
+            key = settling.transfer_key(payment, parts.restores)
+            return self._gateway.settlement_request(
+                payment, parts, key=key, charge=charge or "", identity=identity
+            )
+
+        written = await self._write(
+            payment, lambda p: shares_seen.adopted(p, found, terms, request)
+        )
+        return await self.movement.see_transfer(written.state, found, Source.LOOKUP)
+
     async def _step(self, payment: Payment) -> Payment:
         settlement = payment.settlement
         if settlement is not None and not settlement.at_rest:
-            return await self._movement.carry(payment, first_try=False)
+            return await self.movement.carry(payment, first_try=False)
         if await self._switch.held():
             return payment
         self._gateway.ensure_available()
@@ -152,7 +179,7 @@ class Settlements:
         """Send what this very look committed; what another worker did is that one's to carry."""
         if not written.facts:
             return written.state
-        return await self._movement.carry(written.state, first_try=True)
+        return await self.movement.carry(written.state, first_try=True)
 
     def _decided(
         self,
@@ -194,12 +221,13 @@ class Settlements:
 
         return (await self._write_both(payment, decide)).state
 
-    def _terms(self, payment: Payment, vendor: Vendor) -> FeeTerms:
+    def _terms(self, payment: Payment, vendor: Vendor | None) -> FeeTerms:
         """Those of the first share stand for all that follow."""
         if payment.settlement is not None and payment.settlement.terms is not None:
             return payment.settlement.terms
         multiple = self._gateway.multiple_of(payment.amount.currency)
-        fee = (vendor.fee or self._policy.fee).fee_of(payment.amount, multiple)
+        agreed = vendor.fee if vendor else None
+        fee = (agreed or self._policy.fee).fee_of(payment.amount, multiple)
         return FeeTerms(fee, self._policy.returns_fee, multiple)
 
     async def _charge(self, payment: Payment) -> str | None:

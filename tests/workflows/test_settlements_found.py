@@ -1,0 +1,146 @@
+"""Shares that Stripe has and the books do not: after a restore, or asked for by a person (M18)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from roadcall_payments.domain.errors import InvalidInput, StatusForbids
+from roadcall_payments.domain.money import Money
+from roadcall_payments.stores.sqlite.backup import restoring
+from roadcall_payments.workflows.movements_switch import MovementsSwitch
+from tests.workflows.office import ADMIN, Office, open_office
+from tests.workflows.settlement_reading import (
+    REVERSAL,
+    SHARE,
+    TRANSFER,
+    books,
+    is_sound,
+    open_settling_office,
+    sent,
+    settled,
+    settlement_of,
+)
+from tests.workflows.test_drift_repair import backed_up
+
+
+@pytest.fixture
+async def office(tmp_path: Path) -> AsyncIterator[Office]:
+    async with open_settling_office(tmp_path) as opened:
+        yield opened
+
+
+async def repaired(later: Office) -> None:
+    report = await later.service.drift_repair.repair(ADMIN)
+    assert report.passed
+    switch: MovementsSwitch = later.service.movements_switch
+    await switch.release(ADMIN)
+
+
+@pytest.mark.parametrize("started", [False, True])
+async def test_m18_a_share_that_a_restore_lost_never_goes_out_again(
+    office: Office, tmp_path: Path, started: bool
+) -> None:
+    payment_id = await office.completed()
+    if started:
+        # The backup knows of the call and not of its answer.
+        office.stripe.lose_answer(TRANSFER)
+        await office.attend()
+    backup = backed_up(tmp_path)
+    await office.attend(timedelta(minutes=2))
+    assert len(office.stripe.made_transfers) == 1
+    database = tmp_path / "restored" / "roadcall.sqlite"
+    with restoring(backup, database):
+        pass
+    kept: dict[str, object] = {"platform_fee_bps": 1_000, "platform_fee_fixed_cents": 30}
+    async with open_office(database.parent, office, settlement=True, **kept) as later:
+        await later.service.restore_guard.hold(ADMIN, "restored from Monday's")
+        await later.attend()
+        await repaired(later)
+        await later.attend(timedelta(days=2))
+        assert len(later.stripe.made_transfers) == 1
+        assert await books(later, payment_id) == {"fees": 1_280, "earnings": SHARE}
+        assert await is_sound(later)
+
+
+async def test_m18_what_came_back_after_the_backup_is_not_taken_twice(
+    office: Office, tmp_path: Path
+) -> None:
+    payment_id = await settled(office)
+    backup = backed_up(tmp_path)
+    await office.refunded(payment_id, 5_000)
+    await office.attend()
+    [made] = office.stripe.made_refunds.values()
+    [share] = office.stripe.made_transfers.values()
+    office.stripe.listed = [
+        office.stripe.event("evt_1", "refund.created", made),
+        office.stripe.event("evt_2", "transfer.reversed", share),
+    ]
+    database = tmp_path / "restored" / "roadcall.sqlite"
+    with restoring(backup, database):
+        pass
+    async with open_office(database.parent, office, settlement=True) as later:
+        await later.service.restore_guard.hold(ADMIN, "restored from Monday's")
+        await repaired(later)
+        before = len(sent(later, REVERSAL))
+        await later.attend(timedelta(days=2))
+        assert len(sent(later, REVERSAL)) == before
+        assert await books(later, payment_id) == {"fees": 1_280, "earnings": SHARE - 5_000}
+        assert await is_sound(later)
+
+
+async def test_a_person_has_stripe_asked_about_an_unknown_share(office: Office) -> None:
+    office.stripe.lose_answer(TRANSFER)
+    payment_id = await office.completed()
+    await office.attend()
+    asked = await office.service.inquiry.settle(ADMIN, payment_id)
+    assert asked.settled
+    assert (await settlement_of(office, payment_id)).settled_cents == SHARE
+    with pytest.raises(StatusForbids):
+        await office.service.inquiry.settle(ADMIN, payment_id)
+
+
+async def test_evidence_of_a_share_is_fetched_and_compared(office: Office) -> None:
+    other_id = await settled(office)
+    [other] = office.stripe.made_transfers.values()
+    office.stripe.lose_answer(TRANSFER)
+    payment_id = await office.completed()
+    await office.attend()
+    with pytest.raises(InvalidInput):
+        await office.service.inquiry.settle(ADMIN, payment_id, other.id)
+    own = next(one for one in office.stripe.made_transfers.values() if one.id != other.id)
+    assert (await office.service.inquiry.settle(ADMIN, payment_id, own.id)).settled
+    assert (await settlement_of(office, other_id)).settled_cents == SHARE
+
+
+async def test_m21_the_plan_of_a_refund_tells_what_comes_back_and_what_is_owed(
+    office: Office,
+) -> None:
+    payment_id = await settled(office)
+    refund_id = await office.refund_requested(payment_id)
+    payment = await office.payment(payment_id)
+    refund = payment.refund(refund_id)
+    assert refund is not None
+    plan = await office.service.refunds.plan(payment, refund)
+    assert plan is not None
+    assert plan.reversed_from_vendor == Money(SHARE, "usd")
+    assert plan.platform_fee_returned == Money(0, "usd")
+    assert plan.vendor_debt == Money(1_280, "usd")
+    await office.service.refunds.approve(ADMIN, refund_id)
+    await office.attend()
+    assert (await books(office, payment_id))["payable"] == -plan.vendor_debt.amount_cents
+
+
+async def test_the_plan_takes_nothing_back_of_what_was_held_back(office: Office) -> None:
+    payment_id = await office.completed()
+    refund_id = await office.refund_requested(payment_id, 2_000)
+    await office.attend()
+    payment = await office.payment(payment_id)
+    refund = payment.refund(refund_id)
+    assert refund is not None
+    plan = await office.service.refunds.plan(payment, refund)
+    assert plan is not None
+    assert plan.reversed_from_vendor == plan.vendor_debt == Money(0, "usd")
