@@ -256,7 +256,9 @@ def _must_follow(write: StreamWrite) -> None:
         if entry.seq != seq:
             raise BrokenInvariant(f"The entries of {write.stream} do not follow {seq - 1}.")
     if not write.entries:
-        raise BrokenInvariant(f"A write to {write.stream} has no entries.")
+        raise BrokenInvariant(
+            f"Entries that do not follow {seq} of {write.stream}: there are none."
+        )
 
 
 class Unique(StrEnum):
