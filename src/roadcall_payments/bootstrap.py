@@ -19,7 +19,7 @@ from roadcall_payments.domain import debt
 from roadcall_payments.domain.errors import InvalidInput
 from roadcall_payments.domain.events import Bearer
 from roadcall_payments.event_bus import InProcessBus
-from roadcall_payments.measures import Measures, count
+from roadcall_payments.measures import Measures, count, count_missed
 from roadcall_payments.ports import (
     Channel,
     Clock,
@@ -43,6 +43,7 @@ from roadcall_payments.workflows.drift_repair import DriftRepair
 from roadcall_payments.workflows.inbox_dismissal import InboxDismissal
 from roadcall_payments.workflows.inquiry import Inquiry
 from roadcall_payments.workflows.intake import Intake, Scoring
+from roadcall_payments.workflows.missed_events import MissedEvents
 from roadcall_payments.workflows.movement import Movement
 from roadcall_payments.workflows.movements_switch import MovementsSwitch
 from roadcall_payments.workflows.notices import EVENT_NAMES, Audience, Notices
@@ -178,8 +179,11 @@ def join(
     checkpoints = open_checkpoints(settings, store, clock)
     guard = RestoreGuard(store, checkpoints, switch)
     measures = Measures(store, clock)
+    missed = MissedEvents(
+        gateway, clock, webhook_inbox, switch, settings.missed_events_interval_s, count_missed
+    )
     handlers = _handlers(relay, webhook_inbox, attention, notices, store, tracing)
-    worker = _worker(settings, store, clock, ids, handlers, guard, measures)
+    worker = _worker(settings, store, clock, ids, handlers, guard, missed, measures)
     bus.subscribe(notices.plan, *EVENT_NAMES)
     return Service(
         settings=settings,
@@ -303,11 +307,13 @@ def _worker(
     ids: Ids,
     handlers: Mapping[Queue, Handler],
     guard: RestoreGuard,
+    missed: MissedEvents,
     measures: Measures,
 ) -> Worker:
     duties = [
         Duty("checkpoint", guard.attend, guard.at_end),
         Duty("ledger_balance", measures.balance, measures.at_end),
+        Duty("missed_events", missed.attend, missed.at_end),
     ]
     return Worker(store, clock, ids, handlers, retry_rules_of(settings), pace_of(settings), duties)
 

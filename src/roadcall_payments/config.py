@@ -236,6 +236,13 @@ class Settings(PayoutSettings, SettlementSettings):
     )
 
     # --- worker ---
+    missed_events_interval_s: int = Field(
+        900,
+        ge=0,
+        le=DAY_S,
+        description="Seconds between two looks at Stripe's own list for events that no webhook "
+        "brought; 0: never.",
+    )
     worker_poll_interval_ms: int = Field(
         1_000, ge=10, le=60_000, description="Wait between looks at an empty queue."
     )

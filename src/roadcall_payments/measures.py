@@ -37,6 +37,11 @@ def count(commit: Commit) -> None:
                 telemetry.PROCESSING_SECONDS.observe(max(seconds, 0.0))
 
 
+def count_missed() -> None:
+    """Count an event that Stripe lists and no webhook had brought."""
+    telemetry.WEBHOOKS_MISSED.inc()
+
+
 class Measures:
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store

@@ -32,6 +32,7 @@ def in_words(fact: e.Fact, texts: Texts) -> str:
             | e.DriftRepaired()
             | e.HoldReleased()
             | e.InboxEventDismissed()
+            | e.EventsCompared()
         ):
             return _of_the_switch(fact)
         case e.LostMovementFound():
@@ -119,6 +120,8 @@ def _of_the_switch(fact: e.ControlFact) -> str:
             return f"Drift repaired: {fact.adopted} adopted, {fact.strays} to suspense"
         case e.HoldReleased():
             return "The hold after a restore was lifted"
+        case e.EventsCompared():
+            return f"Compared with Stripe's events: {fact.missed} had come by no webhook"
         case e.InboxEventDismissed():
             return f"{fact.event_type} {fact.event_id} put aside: {fact.reason} ({fact.failure})"
 

@@ -62,6 +62,17 @@ class InboxEventDismissed:
     failure: str
 
 
+@dataclass(frozen=True, slots=True)
+class EventsCompared:
+    """The inbox knows every event of Stripe's that was created until ``until``.
+
+    ``missed``: how many of them no webhook had brought.
+    """
+
+    until: datetime
+    missed: int
+
+
 ControlFact = (
     MovementsPaused
     | MovementsResumed
@@ -69,4 +80,5 @@ ControlFact = (
     | DriftRepaired
     | HoldReleased
     | InboxEventDismissed
+    | EventsCompared
 )

@@ -12,6 +12,7 @@ from enum import StrEnum
 
 from roadcall_payments.domain.control_events import ControlFact as ControlFact
 from roadcall_payments.domain.control_events import DriftRepaired as DriftRepaired
+from roadcall_payments.domain.control_events import EventsCompared as EventsCompared
 from roadcall_payments.domain.control_events import HoldReleased as HoldReleased
 from roadcall_payments.domain.control_events import InboxEventDismissed as InboxEventDismissed
 from roadcall_payments.domain.control_events import MovementsHeld as MovementsHeld

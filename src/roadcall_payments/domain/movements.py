@@ -9,6 +9,7 @@ from roadcall_payments.domain.errors import BrokenInvariant
 from roadcall_payments.domain.events import (
     ControlFact,
     DriftRepaired,
+    EventsCompared,
     HoldReleased,
     InboxEventDismissed,
     MovementsHeld,
@@ -30,13 +31,15 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Movements:
-    """``paused`` is the operator's; ``hold`` stands apart from it, until it is released."""
+    """``paused`` is the operator's; ``hold`` stands apart from it, until it is released.
+    ``events_compared_until``: the inbox lacks no event of Stripe's from before that time."""
 
     paused: bool
     by: str
     reason: str
     updated_at: datetime
     hold: Hold | None = None
+    events_compared_until: datetime | None = None
 
     @property
     def flow(self) -> bool:
@@ -61,6 +64,8 @@ def apply(movements: Movements | None, fact: ControlFact, at: datetime) -> Movem
             return replace(before, hold=replace(before.hold, repaired_until=fact.until))
         case HoldReleased():
             return replace(before, hold=None, updated_at=at)
+        case EventsCompared():
+            return replace(before, events_compared_until=fact.until)
         case InboxEventDismissed():
             # Kept beside the hold that it may lift; the switch itself stands as it stood.
             return before

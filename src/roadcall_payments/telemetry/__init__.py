@@ -28,6 +28,7 @@ from roadcall_payments.telemetry.metrics import (
     UNKNOWN_OUTCOMES,
     WEBHOOK_LAG_SECONDS,
     WEBHOOKS,
+    WEBHOOKS_MISSED,
     count_facts,
     metrics_page,
 )
@@ -67,6 +68,7 @@ __all__ = [
     "UNKNOWN_OUTCOMES",
     "WEBHOOK_LAG_SECONDS",
     "WEBHOOKS",
+    "WEBHOOKS_MISSED",
     "redact",
     "redact_items",
     "redact_text",

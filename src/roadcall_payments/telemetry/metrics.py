@@ -78,6 +78,11 @@ INBOX_REVIEW = Gauge(
     "Webhooks that could not be applied and wait for a person; 100 means 100 or more.",
     registry=REGISTRY,
 )
+WEBHOOKS_MISSED = Counter(
+    "roadcall_webhooks_missed",
+    "Events that Stripe lists and no webhook had brought; taken from the list.",
+    registry=REGISTRY,
+)
 QUEUE_WORKED = Counter(
     "roadcall_queue_worked",
     "Pieces of work by outcome: done, postponed, parked.",

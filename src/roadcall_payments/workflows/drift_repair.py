@@ -9,7 +9,7 @@ that broke off is simply run again.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TypeVar
@@ -18,7 +18,6 @@ from roadcall_payments.commit import InboxStatus, stream_of
 from roadcall_payments.domain import commands, drift, settling, shares_seen
 from roadcall_payments.domain import events as e
 from roadcall_payments.domain.errors import (
-    BrokenInvariant,
     CredentialsRejected,
     StatusForbids,
 )
@@ -35,6 +34,7 @@ from roadcall_payments.domain.stripe_objects import (
     Transfer,
 )
 from roadcall_payments.ports import CreatedWindow, Gateway, PaymentQuery, Store
+from roadcall_payments.workflows.created_lists import EVENTS_KEPT, listed
 from roadcall_payments.workflows.movement import Movement
 from roadcall_payments.workflows.movements_switch import MovementsSwitch
 from roadcall_payments.workflows.refund_movement import RefundMovement
@@ -45,8 +45,6 @@ from roadcall_payments.workflows.write_path import WritePath, Written
 
 # Clocks differ: an object may carry a time a little before that of the backup's last fact.
 SKEW = timedelta(minutes=10)
-# Stripe lists events of the last thirty days.
-EVENTS_KEPT = timedelta(days=30)
 PAGE = 100
 AT_ONCE = 8
 _UNAPPLIED = (InboxStatus.WAITING, InboxStatus.REVIEW)
@@ -124,9 +122,9 @@ class DriftRepair:
         identity = await self._gateway.identity()
         report = DriftReport(hold.since, self._write_path.clock.now())
         window = CreatedWindow(report.since - SKEW, report.until + SKEW)
-        for intent in await _listed(self._gateway.payment_intents, window):
+        for intent in await listed(self._gateway.payment_intents, window):
             await self._take(actor, intent, identity, report)
-        for transfer in await _listed(self._gateway.transfers_created, window):
+        for transfer in await listed(self._gateway.transfers_created, window):
             await self._take(actor, transfer, identity, report)
         await self._look_at_open_payments(identity, report)
         await self._look_at_waiting_refunds(identity, report)
@@ -286,7 +284,7 @@ class DriftRepair:
                 f"on {report.since:%Y-%m-%d %H:%M} UTC: compare what it did between the two with "
                 "older payments (refunds, reversals, disputes, payouts) by hand."
             )
-        events = await _listed(self._gateway.events, CreatedWindow(kept_since, window.end))
+        events = await listed(self._gateway.events, CreatedWindow(kept_since, window.end))
         for event in sorted(events, key=lambda one: one.created):
             if event.payload is None and event.untranslatable is None:
                 continue
@@ -378,18 +376,3 @@ def _change(before: Payment, after: Payment) -> str:
     if before.status is not after.status:
         return f"{before.status} -> {after.status}"
     return f"still {after.status}, with more of what Stripe did"
-
-
-async def _listed(
-    listing: Callable[[CreatedWindow], Awaitable[Sequence[T]]], window: CreatedWindow
-) -> Sequence[T]:
-    """The whole list; a window that holds more than one list may is halved."""
-    try:
-        return await listing(window)
-    except BrokenInvariant as too_long:
-        middle = window.start + (window.end - window.start) / 2
-        if too_long.code != "list_too_long" or window.end - window.start < timedelta(seconds=4):
-            raise
-    older = await _listed(listing, CreatedWindow(window.start, middle))
-    newer = await _listed(listing, CreatedWindow(middle, window.end))
-    return [*older, *newer]

@@ -14,6 +14,7 @@ from roadcall_payments.domain import errors
 from roadcall_payments.domain.errors import InvalidInput, StatusForbids
 from roadcall_payments.domain.events import (
     DriftRepaired,
+    EventsCompared,
     Fact,
     HoldReleased,
     InboxEventDismissed,
@@ -22,7 +23,7 @@ from roadcall_payments.domain.events import (
     MovementsResumed,
 )
 from roadcall_payments.domain.movements import Hold, Movements
-from roadcall_payments.domain.people import Actor
+from roadcall_payments.domain.people import WORKER, Actor
 from roadcall_payments.ports import Store
 from roadcall_payments.workflows.write_path import WritePath, Written
 
@@ -97,6 +98,15 @@ class MovementsSwitch:
         _: Written[Movements] = await self._write_path.write(
             MOVEMENTS, lambda _: (fact,), actor=actor, inbox=row
         )
+
+    async def compared(self, fact: EventsCompared) -> None:
+        """Note until when the inbox knows all of Stripe's events; never back in time."""
+
+        def decide(switch: Movements | None) -> Sequence[Fact]:
+            until = switch.events_compared_until if switch else None
+            return () if until is not None and until >= fact.until else (fact,)
+
+        await self._write(decide, WORKER)
 
     async def must_be_releasable(self) -> None:
         """Raises StatusForbids where nothing is held, or drift repair has not passed."""

@@ -87,18 +87,20 @@ class WebhookInbox:
                 raise
         return event.id
 
-    async def replay(self, event: StripeEvent) -> None:
-        """Take an event that Stripe lists, as if it were delivered now; one that is known already
-        is left as it is, also where it waits."""
+    async def replay(self, event: StripeEvent) -> bool:
+        """Take an event that Stripe lists, as if it were delivered now. False for one that is
+        known already, which is left as it is, also where it waits."""
         now = self._deliveries.now()
         delivery = Delivery(event, event.body, now, attempts=0, fresh=True)
         if await self._store.inbox_event(event.id) is not None:
-            return
+            return False
         try:
             await self._deliver(delivery)
         except AlreadyTaken as taken:
             if taken.unique is not Unique.INBOX:
                 raise
+            return False
+        return True
 
     async def retry(self, claim: Claim) -> None:
         """One waiting event, again. Nothing is left of the claim unless it has to wait anew."""

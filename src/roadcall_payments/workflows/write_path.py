@@ -335,6 +335,7 @@ def apply_fact(state: S | None, fact: e.Fact, at: datetime) -> S:
             | e.DriftRepaired()
             | e.HoldReleased()
             | e.InboxEventDismissed()
+            | e.EventsCompared()
         ):
             after = movements.apply(_of(movements.Movements, state), fact, at)
         case e.LostMovementFound():

@@ -233,5 +233,5 @@ _POSTS_NOTHING = frozenset(
     "PayoutRequested PayoutOutcomeUnknown PayoutNotMade PayoutOpened PayoutObserved "
     "PayoutInTransit PayoutCancelRequested PayoutCancelRefused PayoutCancelled "
     "MovementsPaused MovementsResumed MovementsHeld DriftRepaired HoldReleased "
-    "InboxEventDismissed".split()
+    "InboxEventDismissed EventsCompared".split()
 )
