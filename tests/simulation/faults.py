@@ -84,7 +84,7 @@ GROUPS: Mapping[str, tuple[Kind, ...]] = {
 # Per step of a process; the rest per occasion (a request, an event, a commit, a read, a call).
 # Suspensions, jumps, outages, pauses and key rotations are per payment that arrives.
 CHANCES: Mapping[Kind, float] = {
-    Kind.CRASH: 1 / 4_000,
+    Kind.CRASH: 1 / 2_500,
     Kind.SUSPEND: 1 / 1_000,
     Kind.JUMP: 1 / 2_000,
     Kind.OUTAGE: 1 / 1_000,
