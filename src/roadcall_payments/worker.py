@@ -128,6 +128,8 @@ class Worker:
         self._name = ids.uuid7()
         self._stopping = asyncio.Event()
         self._nudges = {queue: asyncio.Event() for queue in handlers}
+        # Claims that were neither finished nor put back: begun too late, or the store was away.
+        self._owed: dict[Queue, list[Claim]] = {queue: [] for queue in handlers}
 
     def nudge(self) -> None:
         """Something was written: look now. Call it in the worker's event loop."""
@@ -172,6 +174,7 @@ class Worker:
 
         Raises StoreUnavailable when nothing can be claimed.
         """
+        await self._give_back(queue)
         claims = await self._store.claim(
             queue,
             now=self._clock.now(),
@@ -189,15 +192,30 @@ class Worker:
         for failure in done:
             if failure is not None:
                 raise failure
+        await self._give_back(queue)
         return len(claims)
 
     async def _attend_all(self, claims: Sequence[Claim]) -> None:
-        for claim in claims:
-            # A lease that could run out under us is left alone, and so is all when we stop.
-            spare = claim.leased_until - self._clock.now()
-            if self._stopping.is_set() or spare < timedelta(seconds=self._pace.lease_s / 2):
-                return
-            await self._attend(claim)
+        left = list(claims)
+        try:
+            while left:
+                # A lease that could run out under us is not begun, and nothing is when we stop.
+                spare = left[0].leased_until - self._clock.now()
+                if self._stopping.is_set() or spare < timedelta(seconds=self._pace.lease_s / 2):
+                    return
+                await self._attend(left[0])
+                left.pop(0)
+        finally:
+            if left:
+                self._owed[left[0].queue] += left
+
+    async def _give_back(self, queue: Queue) -> None:
+        """Let anybody have at once what would else wait for its lease to end. A lease that has
+        ended meanwhile is somebody else's, and stays so."""
+        owed = self._owed[queue]
+        while owed:
+            await self._store.postpone(owed[0], due_at=owed[0].due_at, reason="given back")
+            owed.pop(0)
 
     async def _attend(self, claim: Claim) -> None:
         try:
@@ -266,7 +284,7 @@ class Worker:
     async def _outlived(self, step: Awaitable[T], name: str) -> T | None:
         """The step's result; None when it failed, which must not end the loop around it.
 
-        Mostly the store: what was claimed comes back when its lease ends.
+        Mostly the store: what was claimed is given back once it answers.
         """
         try:
             return await step
