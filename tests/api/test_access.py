@@ -9,6 +9,7 @@ from uuid import uuid4
 import pytest
 
 from roadcall_payments.api.access import RIGHTS, ROUTES
+from roadcall_payments.domain.money import Money
 from roadcall_payments.domain.people import Actor, Role
 from tests.api import harness as h
 from tests.api.harness import Api
@@ -92,6 +93,21 @@ async def vendor(api: Api) -> dict[str, Any]:
     return {"id": "v_1"}
 
 
+async def payout(api: Api) -> dict[str, Any]:
+    await vendor_with_account(api)
+    api.gateway.fund("acct_1", Money(100_000, "usd"))
+    body = {"amountCents": 4_000, "currency": "usd"}
+    reply = await api.call("POST", "/vendors/v_1/payouts", h.ADMIN, body)
+    assert reply.status == 201, reply.text
+    made: dict[str, Any] = reply.json
+    return made
+
+
+async def funded_vendor(api: Api) -> dict[str, Any]:
+    api.gateway.fund("acct_1", Money(100_000, "usd"))
+    return await vendor_with_account(api)
+
+
 async def vendor_with_account(api: Api) -> dict[str, Any]:
     record = {"contacts": {"name": "Laramie Towing"}, "stripeAccountId": "acct_1"}
     reply = await api.call("PUT", "/vendors/v_1", h.ADMIN, record)
@@ -129,6 +145,7 @@ EVENT_OF_C1 = {
 }
 
 P, R = "/payments/{paymentId}", "/refunds/{refundId}"
+OUT = "/payouts/{payoutId}"
 #                                         svc o.svc disp o.disp adm aud ven o.ven drv o.drv
 TABLE = [
     Row(("POST", "/payments"), nothing, " 201 403 201 403 201 403 403 403 403 403", NEW_OF_C1),
@@ -175,6 +192,25 @@ TABLE = [
         {"contacts": {"name": "Laramie Towing"}},
     ),
     Row(("GET", "/vendors/{vendorId}"), vendor, "200 200 200 200 200 200 200 404 403 403"),
+    Row(
+        ("POST", "/vendors/{vendorId}/payouts"),
+        funded_vendor,
+        "                                 403 403 403 403 201 403 403 403 403 403",
+        {"amountCents": 4_000, "currency": "usd"},
+    ),
+    Row(
+        ("GET", "/vendors/{vendorId}/payouts"),
+        vendor_with_account,
+        "                                 403 403 403 403 200 200 200 404 403 403",
+    ),
+    Row(
+        ("GET", "/vendors/{vendorId}/balance"),
+        vendor_with_account,
+        "                                 403 403 403 403 200 200 200 404 403 403",
+    ),
+    Row(("GET", OUT), payout, "                   403 403 403 403 200 200 200 404 403 403"),
+    Row(("GET", f"{OUT}/remittance"), payout, "  403 403 403 403 200 200 200 404 403 403"),
+    Row(("POST", f"{OUT}/cancel"), payout, "      403 403 403 403 200 403 403 403 403 403"),
     Row(
         ("POST", "/vendors/{vendorId}/onboarding-link"),
         vendor_with_account,

@@ -40,6 +40,8 @@ class Action(StrEnum):
     WRITE_VENDOR = "change vendors"
     READ_VENDOR = "read vendors"
     ONBOARD_VENDOR = "onboard vendors"
+    PAY_OUT = "pay vendors' balances out"
+    READ_PAYOUT = "read payouts and balances"
     LOG_IN_VENDOR = "open a vendor's dashboard"
     READ_REVIEWS = "read the review list"
     DISMISS_EVENT = "put events aside"
@@ -116,6 +118,12 @@ RIGHTS: Mapping[Action, Mapping[Role, Reach]] = {
         Role.AUDITOR: Reach.ALL,
         Role.VENDOR: Reach.VENDOR,
     },
+    Action.PAY_OUT: {Role.ADMIN: Reach.ALL},
+    Action.READ_PAYOUT: {
+        Role.ADMIN: Reach.ALL,
+        Role.AUDITOR: Reach.ALL,
+        Role.VENDOR: Reach.VENDOR,
+    },
     Action.ONBOARD_VENDOR: {Role.ADMIN: Reach.ALL, Role.VENDOR: Reach.VENDOR},
     # Who opens it can change the bank account, so the platform's own people cannot.
     Action.LOG_IN_VENDOR: {Role.VENDOR: Reach.VENDOR},
@@ -167,6 +175,12 @@ ROUTES: Mapping[tuple[str, str], Guarded] = {
     ("GET", "/vendors/{vendorId}"): Guarded(Action.READ_VENDOR),
     ("POST", "/vendors/{vendorId}/onboarding-link"): Guarded(Action.ONBOARD_VENDOR, sensitive=True),
     ("POST", "/vendors/{vendorId}/login-link"): Guarded(Action.LOG_IN_VENDOR, sensitive=True),
+    ("POST", "/vendors/{vendorId}/payouts"): Guarded(Action.PAY_OUT, sensitive=True),
+    ("GET", "/vendors/{vendorId}/payouts"): Guarded(Action.READ_PAYOUT),
+    ("GET", "/vendors/{vendorId}/balance"): Guarded(Action.READ_PAYOUT),
+    ("GET", "/payouts/{payoutId}"): Guarded(Action.READ_PAYOUT),
+    ("GET", "/payouts/{payoutId}/remittance"): Guarded(Action.READ_PAYOUT),
+    ("POST", "/payouts/{payoutId}/cancel"): Guarded(Action.PAY_OUT, sensitive=True),
     ("POST", "/events"): Guarded(Action.TAKE_EVENT),
     ("GET", "/reviews"): Guarded(Action.READ_REVIEWS),
     ("POST", "/inbox-events/{eventId}/dismiss"): Guarded(Action.DISMISS_EVENT, sensitive=True),
@@ -262,6 +276,12 @@ def require_vendor(caller: Actor, action: Action, vendor_id: str) -> None:
     """Raises NotFound when this vendor is none of the caller's business."""
     if RIGHTS[action][caller.role] is Reach.VENDOR and caller.vendor_id != vendor_id:
         raise NotFound(f"There is no vendor {vendor_id}.")
+
+
+def require_payout(caller: Actor, action: Action, vendor_id: str | None, payout_id: str) -> None:
+    """The same for a payout, whose vendor is ``vendor_id`` where it has one."""
+    if RIGHTS[action][caller.role] is Reach.VENDOR and caller.vendor_id != vendor_id:
+        raise NotFound(f"There is no payout {payout_id}.")
 
 
 def narrowed(caller: Actor, query: PaymentQuery) -> PaymentQuery | None:

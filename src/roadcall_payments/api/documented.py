@@ -68,6 +68,11 @@ def forbidden(detail: str, status: str, *, code: str | None = None, **more: Json
     return _example(e.StatusForbids, detail, code=code, payment=payment)
 
 
+def refused(detail: str, *, code: str | None = None) -> Example:
+    """409 for a thing that is no payment."""
+    return _example(e.StatusForbids, detail, code=code)
+
+
 _OPENED: Final[Example] = {
     "attempts": 1,
     "awaiting": "payer",
@@ -100,6 +105,11 @@ _EXAMPLES: Final[Mapping[str, Example]] = {
             "The payer's bank declined it.",
             stripeCode="declined",
             payment={**PAYMENT_EXAMPLE, **_PAID},
+        ),
+        _example(
+            e.PayoutRefused,
+            "You have insufficient funds in your Stripe account for this transfer.",
+            stripeCode="balance_insufficient",
         ),
         _example(Unauthenticated, "Send a token: Authorization: Bearer <JWT>."),
         _example(Unauthenticated, "The token has expired. Fetch a new one.", code="invalid_token"),

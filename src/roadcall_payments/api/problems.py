@@ -50,6 +50,7 @@ KINDS: Mapping[type[e.RoadcallError], Kind] = {
     e.IdempotencyKeyReused: Kind(422, "The Idempotency-Key was used for another request"),
     e.PaymentRefused: Kind(400, "Stripe refused the payment"),
     e.RefundRefused: Kind(400, "Stripe refused the refund"),
+    e.PayoutRefused: Kind(400, "Stripe refused the payout"),
     e.BrokenInvariant: Kind(500, "Something on our side went wrong"),
     e.StripeUnavailable: Kind(503, "Stripe cannot be reached", retry_after_s=30),
     e.CredentialsRejected: Kind(503, "Stripe rejects our credentials", retry_after_s=60),
@@ -156,7 +157,7 @@ def problem_of(error: e.RoadcallError, request_id: str) -> Problem:
             return problem.model_copy(
                 update={"stripe_code": error.stripe_code, "decline_code": error.decline_code}
             )
-        case e.RefundRefused() | e.AccountRefused():
+        case e.RefundRefused() | e.PayoutRefused() | e.AccountRefused():
             return problem.model_copy(update={"stripe_code": error.stripe_code})
         case e.VendorCannotReceive():
             link = f"/vendors/{error.vendor_id}/onboarding-link" if error.vendor_id else None

@@ -19,6 +19,8 @@ from roadcall_payments.workflows.intake import Intake
 from roadcall_payments.workflows.movements_switch import MovementsSwitch
 from roadcall_payments.workflows.onboarding import Onboarding
 from roadcall_payments.workflows.payments import Payments
+from roadcall_payments.workflows.payout_statement import PayoutStatement
+from roadcall_payments.workflows.payouts import Payouts
 from roadcall_payments.workflows.queries import Queries
 from roadcall_payments.workflows.refunds import Refunds
 from roadcall_payments.workflows.vendors import Vendors
@@ -50,6 +52,10 @@ class Service(Protocol):
     def payments(self) -> Payments: ...
     @property
     def refunds(self) -> Refunds: ...
+    @property
+    def payouts(self) -> Payouts: ...
+    @property
+    def payout_statement(self) -> PayoutStatement: ...
     @property
     def queries(self) -> Queries: ...
     @property

@@ -14,6 +14,7 @@
     │   ├── IdempotencyKeyReused    same key, other request
     │   ├── PaymentRefused          Stripe definitely refused; the payment is failed
     │   ├── RefundRefused           Stripe definitely refused; the refund is failed
+    │   ├── PayoutRefused           Stripe definitely refused; the payout is failed
     │   └── BrokenInvariant         our own fault: a rule of ours would be broken
     └── TransientError              the same request may succeed later
         ├── StripeUnavailable       circuit breaker open, or Stripe not reachable for a read
@@ -134,6 +135,16 @@ class RefundRefused(FinalError):
     """Stripe definitely refused, or the bank did; a new try is a new refund (M9)."""
 
     code = "refund_failed"
+
+    def __init__(self, message: str, *, stripe_code: str) -> None:
+        super().__init__(message)
+        self.stripe_code = stripe_code
+
+
+class PayoutRefused(FinalError):
+    """Stripe definitely refused; a new try is a new payout (M9)."""
+
+    code = "payout_failed"
 
     def __init__(self, message: str, *, stripe_code: str) -> None:
         super().__init__(message)
