@@ -27,7 +27,6 @@ from roadcall_payments.ports import (
     Ids,
     Notifier,
     Queue,
-    ReturnAddresses,
     SecretSource,
     Store,
 )
@@ -47,7 +46,7 @@ from roadcall_payments.workflows.missed_events import MissedEvents
 from roadcall_payments.workflows.movement import Movement
 from roadcall_payments.workflows.movements_switch import MovementsSwitch
 from roadcall_payments.workflows.notices import EVENT_NAMES, Audience, Notices
-from roadcall_payments.workflows.onboarding import Onboarding
+from roadcall_payments.workflows.onboarding import Onboarding, return_addresses
 from roadcall_payments.workflows.outbox_relay import OutboxRelay
 from roadcall_payments.workflows.payments import Payments
 from roadcall_payments.workflows.payout_parts import PayoutParts, join_payouts
@@ -368,16 +367,8 @@ def _onboarding(
     switch: MovementsSwitch,
 ) -> Onboarding:
     openings = AccountOpenings(write_path, gateway, switch, settings.stripe_budget_s)
-    returns_to = _returns_to(settings)
+    returns_to = return_addresses(settings.onboarding_return_url)
     return Onboarding(write_path, gateway, openings, reading, switch, returns_to)
-
-
-def _returns_to(settings: Settings) -> ReturnAddresses | None:
-    url = settings.onboarding_return_url
-    if url is None:
-        return None
-    joined = f"{url}{'&' if '?' in url else '?'}onboarding="
-    return ReturnAddresses(done=f"{joined}done", expired=f"{joined}expired")
 
 
 def _notifiers(settings: Settings, clock: Clock) -> Mapping[Channel, Notifier]:

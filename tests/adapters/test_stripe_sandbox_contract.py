@@ -335,13 +335,8 @@ async def test_an_account_is_opened_once_listed_and_sent_to_its_page(
     gateway: StripeGateway, sandbox: SandboxProcess
 ) -> None:
     vendor_id = f"ve_{uuid.uuid4()}"
-    request = gateway.account_request(
-        vendor_id,
-        "US",
-        key=f"account_{vendor_id}",
-        attempt=1,
-        identity=await gateway.identity(),
-    )
+    identity, key = await gateway.identity(), f"account_{vendor_id}"
+    request = gateway.account_request(vendor_id, "US", key=key, attempt=1, identity=identity)
     first, again = await send(gateway, request), await send(gateway, request)
     assert isinstance(first, Answered), first
     assert isinstance(again, Answered), again

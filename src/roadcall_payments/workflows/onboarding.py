@@ -158,3 +158,11 @@ class Onboarding:
         if loaded is None or not isinstance(loaded.state, Vendor):
             raise NotFound(f"There is no vendor {vendor_id}.")
         return loaded.state
+
+
+def return_addresses(url: str | None) -> ReturnAddresses | None:
+    """Where Stripe's page sends the vendor back to, each way told by a parameter; None without."""
+    if url is None:
+        return None
+    joined = f"{url}{'&' if '?' in url else '?'}onboarding="
+    return ReturnAddresses(done=f"{joined}done", expired=f"{joined}expired")
