@@ -34,6 +34,8 @@ TO_VENDORS = [
     "refund_returned",
     "request_rejected",
     "requirements_due",
+    "settlement_reversed",
+    "settlement_sent",
     "transfer_reversed",
     "transfer_sent",
 ]
@@ -71,6 +73,8 @@ DETAILS = NoticeDetails(
     arrives=datetime(2026, 12, 3, tzinfo=UTC),
     jobs=(JOB,),
     other=Money(200, "usd"),
+    fee=Money(1_280, "usd"),
+    set_off=Money(300, "usd"),
     funds=(NoticeFunds(Money(100, "usd"), Money(0, "usd"), Money(300, "usd")),),
 )
 

@@ -107,6 +107,8 @@ def _values(details: NoticeDetails, reader: Locale) -> dict[str, object]:
         "payout_reason": payout_reason(details.code, details.message, reader.language),
         "jobs": [_amounts_in_words(job, reader) for job in details.jobs],
         "other": _in_words(details.other, reader) if details.other else None,
+        "fee": _in_words(details.fee, reader) if details.fee else None,
+        "set_off": _in_words(details.set_off, reader) if details.set_off else None,
         "funds": [_amounts_in_words(funds, reader) for funds in details.funds],
     }
 

@@ -86,6 +86,9 @@ class NoticeDetails:
     inquiry: bool = False
     borne_by: str | None = None
     arrives: datetime | None = None
+    # Of a vendor's share: what we kept of the payment, and what paid the vendor's debt.
+    fee: Money | None = None
+    set_off: Money | None = None
     # Looked up when it is sent, as the name is.
     jobs: tuple[NoticeJob, ...] = ()
     other: Money | None = None

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from roadcall_payments.commit import State
 from roadcall_payments.domain import events as e
+from roadcall_payments.domain import settlement_events as s
 from roadcall_payments.domain.connected_account import in_words
 from roadcall_payments.domain.errors import BrokenInvariant
 from roadcall_payments.domain.payment import Payment
@@ -89,8 +90,16 @@ def _of_payment(fact: e.Fact, payment: Payment | None) -> NoticeDetails:
             return replace(details, code=code, message=fact.message, retryable=fact.retryable)
         case e.AttemptVoided():
             return replace(details, code="attempt_voided", message=fact.reason, retryable=True)
-        case e.TransferReversed():
+        case e.TransferReversed() | s.SettlementReversed():
             return replace(details, amount=fact.amount, object_id=fact.transfer_id)
+        case s.SettlementCompleted():
+            amount, fee, set_off = fact.amount, fact.fee, fact.set_off
+            sent = replace(details, amount=amount, fee=fee, set_off=set_off)
+            return replace(sent, object_id=fact.transfer_id)
+        case s.SettlementDeferred():
+            return replace(details, code=fact.reason, message=fact.detail)
+        case s.SettlementFailed():
+            return replace(details, amount=fact.amount, code=fact.code, message=fact.message)
         case e.RefundRequested() | e.RefundObserved() | e.RefundSucceeded():
             return replace(details, amount=fact.amount, refund_id=fact.refund_id)
         case e.RefundFailed():

@@ -15,6 +15,7 @@ import structlog
 
 from roadcall_payments.commit import Commit, Committed, NoticeInsert, stream_of
 from roadcall_payments.domain import events as e
+from roadcall_payments.domain import settlement_events as s
 from roadcall_payments.domain.errors import BrokenInvariant, NotFound, StoreUnavailable
 from roadcall_payments.domain.events import TextRef
 from roadcall_payments.domain.payment import Payment, Status
@@ -122,6 +123,10 @@ _CONCERNING: Mapping[type[e.Fact], tuple[_Planned, ...]] = {
     ),
     e.EvidenceDeadlineNeared: (_Planned("back_office", EVIDENCE_DUE),),
     e.DisputeClosed: (_Planned("back_office", "dispute_closed"),),
+    s.SettlementCompleted: (_Planned(_VENDOR, "settlement_sent"),),
+    s.SettlementReversed: (_Planned(_VENDOR, "settlement_reversed"),),
+    s.SettlementDeferred: (_Planned("back_office", "settlement_waits"),),
+    s.SettlementFailed: (_Planned("back_office", "settlement_waits"),),
     e.PayoutInTransit: (_Planned(_VENDOR, "payout_on_its_way"),),
     e.PayoutPaid: (_Planned(_VENDOR, "payout_paid"),),
     e.PayoutFailed: (
@@ -169,6 +174,10 @@ EVENT_NAMES = (
     "DisputeOpened",
     "EvidenceDeadlineNeared",
     "DisputeClosed",
+    "SettlementCompleted",
+    "SettlementReversed",
+    "SettlementDeferred",
+    "SettlementFailed",
     "PayoutInTransit",
     "PayoutPaid",
     "PayoutFailed",
