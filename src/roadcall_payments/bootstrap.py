@@ -15,7 +15,6 @@ from roadcall_payments.bootstrap_database import open_checkpoints, open_store
 from roadcall_payments.clock import SystemClock, SystemIds
 from roadcall_payments.commit import Commit
 from roadcall_payments.config import Settings
-from roadcall_payments.domain import debt
 from roadcall_payments.domain.errors import InvalidInput
 from roadcall_payments.domain.events import Bearer
 from roadcall_payments.event_bus import InProcessBus
@@ -62,6 +61,7 @@ from roadcall_payments.workflows.rules_scorer import RulesScorer
 from roadcall_payments.workflows.settlement_movement import SettlementMovement
 from roadcall_payments.workflows.settlements import SettlementPolicy, Settlements
 from roadcall_payments.workflows.suspense import Suspense
+from roadcall_payments.workflows.transfers import Transfers
 from roadcall_payments.workflows.vendors import Vendors
 from roadcall_payments.workflows.verification import Verification
 from roadcall_payments.workflows.webhook_inbox import WebhookInbox
@@ -88,6 +88,7 @@ class Service:
     refunds: Refunds
     payouts: Payouts
     payout_statement: PayoutStatement
+    transfers: Transfers
     queries: Queries
     vendors: Vendors
     onboarding: Onboarding
@@ -151,6 +152,7 @@ def join(
     switch = MovementsSwitch(write_path, store)
     scoring = Scoring(write_path, store, RulesScorer(settings.risk_rules))
     movement = Movement(write_path, gateway, switch, clock, settings.stripe_budget_s)
+    transfers = Transfers(write_path, store, gateway, movement, switch, settings.transfer_terms)
     refund_movement = RefundMovement(write_path, gateway, switch, clock, settings.stripe_budget_s)
     reading = AccountReading(write_path, store, gateway)
     vendors = Vendors(write_path, store, ids, reading)
@@ -171,7 +173,7 @@ def join(
     care = (recovery.attended, payouts.recovery.attended, onboarding.attended)
     attention = Attention(store, clock, switch, *care)
     suspense = Suspense(write_path, gateway)
-    webhook_inbox = WebhookInbox(write_path, store, gateway, disputes, suspense, reading)
+    webhook_inbox = WebhookInbox(write_path, store, gateway, disputes, suspense, reading, transfers)
     notices = _notices(settings, store, clock, vendors, notifiers, payouts.statement)
     bus = InProcessBus()
     relay = OutboxRelay(store, bus, settings.relay_batch_size)
@@ -182,7 +184,7 @@ def join(
         gateway, clock, webhook_inbox, switch, settings.missed_events_interval_s, count_missed
     )
     handlers = _handlers(relay, webhook_inbox, attention, notices, store, tracing)
-    worker = _worker(settings, store, clock, ids, handlers, guard, missed, measures)
+    worker = _worker(settings, store, clock, ids, handlers, guard, missed, measures, transfers)
     bus.subscribe(notices.plan, *EVENT_NAMES)
     return Service(
         settings=settings,
@@ -199,11 +201,13 @@ def join(
             store,
             gateway,
             movement,
+            transfers,
             switch,
             reading,
             settings.approval_policy,
             settles=settings.settlement,
         ),
+        transfers=transfers,
         refunds=Refunds(write_path, store, gateway, refund_movement, switch, ids),
         payouts=payouts.payouts,
         payout_statement=payouts.statement,
@@ -248,7 +252,7 @@ def _settlements(
     clock, budget_s = write_path.clock, settings.stripe_budget_s
     movement = SettlementMovement(write_path, gateway, switch, clock, budget_s)
     policy = SettlementPolicy(
-        settings.platform_fee, settings.returns_platform_fee, debt.BASIS_POINTS
+        settings.platform_fee, settings.returns_platform_fee, settings.debt_cap_bps
     )
     return Settlements(write_path, gateway, movement, reading, switch, policy, settings.patience)
 
@@ -308,11 +312,13 @@ def _worker(
     guard: RestoreGuard,
     missed: MissedEvents,
     measures: Measures,
+    transfers: Transfers,
 ) -> Worker:
     duties = [
         Duty("checkpoint", guard.attend, guard.at_end),
         Duty("ledger_balance", measures.balance, measures.at_end),
         Duty("missed_events", missed.attend, missed.at_end),
+        Duty("transfer_queue", transfers.attend, transfers.at_end),
     ]
     return Worker(store, clock, ids, handlers, retry_rules_of(settings), pace_of(settings), duties)
 

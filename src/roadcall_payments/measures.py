@@ -11,12 +11,14 @@ from collections.abc import Sequence
 
 from roadcall_payments import telemetry
 from roadcall_payments.commit import Commit, InboxStatus
+from roadcall_payments.domain.funding import Waiting, waiting
 from roadcall_payments.domain.movements import Movements
 from roadcall_payments.domain.payment import Payment
 from roadcall_payments.ports import Clock, DeadLetter, QueueAge, Store
 from roadcall_payments.workflows.movements_switch import MOVEMENTS
 
 REVIEW_SHOWN_MAX = 100
+QUEUED_SHOWN_MAX = 1_000
 # Scrapers that come together, or an eager one, are answered from one look.
 FRESH_S = 5.0
 LEDGER_EVERY_S = 60.0
@@ -58,6 +60,7 @@ class Measures:
             for age in await self._store.queue_ages():
                 parked = await self._store.dead_letters(age.queue) if age.parked else ()
                 self._queue(age, parked)
+            self._transfers(waiting(await self._store.transfer_queue(limit=QUEUED_SHOWN_MAX)))
             page = await self._store.inbox_events(InboxStatus.REVIEW, None, REVIEW_SHOWN_MAX)
             telemetry.INBOX_REVIEW.set(len(page.items))
             switch = await self._store.load(MOVEMENTS)
@@ -80,6 +83,17 @@ class Measures:
 
     async def at_end(self) -> None:
         """Nothing of it is owed to a process that stops."""
+
+    def _transfers(self, queued: Sequence[Waiting]) -> None:
+        now = self._clock.now()
+        telemetry.TRANSFERS_QUEUED.clear()
+        telemetry.TRANSFERS_QUEUED_OLDEST_SECONDS.clear()
+        for currency, number in Counter(one.currency for one in queued).items():
+            oldest = min(one.since for one in queued if one.currency == currency)
+            telemetry.TRANSFERS_QUEUED.labels(currency).set(number)
+            telemetry.TRANSFERS_QUEUED_OLDEST_SECONDS.labels(currency).set(
+                max((now - oldest).total_seconds(), 0.0)
+            )
 
     def _queue(self, age: QueueAge, parked: Sequence[DeadLetter]) -> None:
         now = self._clock.now()

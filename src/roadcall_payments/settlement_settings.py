@@ -1,10 +1,14 @@
-"""The settings of settlement; part of ``config.Settings``."""
+"""The settings of settlement and of transfers; part of ``config.Settings``."""
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Annotated
+
+from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings
 
+from roadcall_payments.approval_bands import serves_every_currency
+from roadcall_payments.domain.funding import TransferTerms
 from roadcall_payments.domain.platform_fee import BASIS_POINTS, FeePolicy
 
 
@@ -30,6 +34,28 @@ class SettlementSettings(BaseSettings):
     returns_platform_fee: bool = Field(
         False, description="Whether a refund gives the platform's fee back in proportion."
     )
+
+    debt_cap_bps: int = Field(
+        5_000,
+        ge=0,
+        le=BASIS_POINTS,
+        description="How much of one transfer may pay the vendor's debts, in basis points; "
+        "something is always left to transfer.",
+    )
+    funds_reserve_cents: dict[str, Annotated[int, Field(ge=0)]] = Field(
+        {"*": 0},
+        description="JSON: per currency (`*`: every other) what of the platform's available "
+        "balance is never transferred, in minor units; transfers wait rather than touch it.",
+    )
+
+    @field_validator("funds_reserve_cents")
+    @classmethod
+    def _must_serve_every_currency(cls, value: dict[str, int]) -> dict[str, int]:
+        return serves_every_currency(value)
+
+    @property
+    def transfer_terms(self) -> TransferTerms:
+        return TransferTerms(self.funds_reserve_cents, self.debt_cap_bps)
 
     @property
     def platform_fee(self) -> FeePolicy:

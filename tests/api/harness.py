@@ -163,7 +163,7 @@ class Api:
         address = f"/payments/{payment['id']}"
         account = {"vendorStripeAccountId": "acct_1"}
         assert (await self.post(f"{address}/approve", DISPATCHER, account)).status == 200
-        broke = StripeFailure("balance_insufficient", "The balance does not suffice.")
+        broke = StripeFailure("transfers_not_allowed", "It may not receive transfers.")
         self.gateway.script(
             Operation.CREATE_TRANSFER, Refused(broke, 400, "req_broke", replayed=False)
         )

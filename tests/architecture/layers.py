@@ -47,7 +47,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "settlement_settings",
     },
     "payout_settings": {"domain", "approval_bands"},
-    "settlement_settings": {"domain"},
+    "settlement_settings": {"domain", "approval_bands"},
     "approval_bands": {"domain"},
     "database_url": set(),
     "telemetry": set(),

@@ -20,9 +20,13 @@ from roadcall_payments.commit import (
     Unique,
     stream_of,
 )
+from roadcall_payments.domain import debt
+from roadcall_payments.domain import debt_events as d
 from roadcall_payments.domain import events as e
+from roadcall_payments.domain.money import Money
 from roadcall_payments.domain.payment import Payment
 from roadcall_payments.domain.people import WORKER
+from roadcall_payments.domain.stripe_objects import StripeIdentity
 from roadcall_payments.domain.vendor import Vendor
 from roadcall_payments.ports import Store
 from roadcall_payments.workflows.write_path import (
@@ -36,6 +40,8 @@ from tests.builders import NOON, anomaly, new_id, payment_created
 
 RIVALS = 8
 VENDOR = stream_of("vendor", "ve_1")
+
+PLATFORM = StripeIdentity("acct_p", False)
 
 Facts = tuple[Sequence[e.Fact], Sequence[e.Fact]]
 
@@ -86,6 +92,10 @@ def next_number(payment: Payment | None, vendor: Vendor | None) -> Facts:
     return (anomaly(number),), (e.VendorChanged(f"acct_{number}", "en_US", None, "us_1"),)
 
 
+def usd(cents: int) -> Money:
+    return Money(cents, "usd")
+
+
 async def heads(store: Store, *streams: str) -> list[int]:
     loaded = [await store.load(stream) for stream in streams]
     return [one.head.seq if one else 0 for one in loaded]
@@ -133,6 +143,40 @@ class PairContract:
         taken = await asyncio.gather(*(take(stream) for stream in streams))
         assert sorted(taken, key=int) == [str(n) for n in range(1, RIVALS + 1)]
         assert await heads(store, VENDOR, *streams) == [RIVALS + 1, *[2] * RIVALS]
+
+    async def test_m22_transfers_that_start_at_once_never_reserve_one_debt_twice(
+        self, store: Store
+    ) -> None:
+        streams = [await created(store) for _ in range(RIVALS)]
+        owed = [
+            d.VendorDebtIncurred(
+                "ve_1", f"re_{n}", d.DebtCause.REFUND, "pay_1", "in_1", usd(1_500), "acct_p", False
+            )
+            for n in range(2)
+        ]
+        await write_path(store).write(VENDOR, lambda _: owed, actor=WORKER)
+
+        async def start(stream: str) -> None:
+            def decide(payment: Payment | None, vendor: Vendor | None) -> Facts:
+                assert vendor is not None
+                terms = debt.SetOffTerms(5_000)
+                taken = debt.set_off(vendor.debts, usd(2_000), PLATFORM, terms)
+                facts = debt.reserve(vendor.debts, taken, stream, stream)
+                return (anomaly(f"less_by_{taken.amount.amount_cents}"),), facts
+
+            _: WrittenPair[Payment, Vendor] = await write_path(store).write_pair(
+                stream, VENDOR, decide, actor=WORKER
+            )
+
+        await asyncio.gather(*(start(stream) for stream in streams))
+        loaded = await store.load(VENDOR)
+        assert loaded is not None
+        assert isinstance(loaded.state, Vendor)
+        debts = loaded.state.debts
+        assert [one.reserved_cents for one in debts.owed] == [1_500, 1_500]
+        assert sorted(one.amount.amount_cents for one in debts.reservations) == [1_000] * 3
+        # Whoever came too late transfers the whole, and writes nothing of the vendor's.
+        assert loaded.head.seq == 1 + len(owed) + 3
 
     @pytest.mark.parametrize("contended", ["own", "beside"])
     async def test_a_conflict_on_either_loses_both_and_is_decided_again(

@@ -26,6 +26,8 @@ from roadcall_payments.commit import (
 )
 from roadcall_payments.domain import events as e
 from roadcall_payments.domain.errors import InvalidInput
+from roadcall_payments.domain.funding import waiting
+from roadcall_payments.domain.funding_events import QueueReason
 from roadcall_payments.domain.money import Money
 from roadcall_payments.domain.payment import Payment, Status
 from roadcall_payments.journal import Head
@@ -67,6 +69,20 @@ async def all_pages(store: Store, query: PaymentQuery) -> list[Payment]:
         query = replace(query, cursor=page.next_cursor)
 
 
+APPROVED = e.PaymentApproved((e.Approval("us_3", "admin"),), "acct_vendor")
+
+
+def waits(priority: e.Priority = e.Priority.NORMAL, currency: str = "usd") -> e.TransferQueued:
+    return e.TransferQueued(
+        QueueReason.INSUFFICIENT_FUNDS,
+        priority,
+        Money(12_500, currency),
+        Money(700, currency),
+        "acct_vendor",
+        "us_1",
+    )
+
+
 def inbox_event(event_id: str, minute: int, status: InboxStatus) -> InboxEvent:
     return InboxEvent(
         event_id, "transfer.created", "platform", NOON + minutes(minute), b"{}", status
@@ -84,7 +100,7 @@ class QueryContract:
                 st.sampled_from(["ve_1", "ve_2"]),
                 st.sampled_from(["dr_1", None]),
                 st.sampled_from(list(e.PayerType)),
-                st.sampled_from(["new", "scored", "flagged", "stray", "rejected"]),
+                st.sampled_from(["new", "scored", "flagged", "stray", "rejected", "queued"]),
             ),
             max_size=12,
         ),
@@ -98,6 +114,7 @@ class QueryContract:
             payer_type=st.sampled_from([e.PayerType.DRIVER_IC, None]),
             flagged=st.sampled_from([True, False, None]),
             on_review=st.sampled_from([True, False, None]),
+            queued=st.sampled_from([True, False, None]),
             limit=st.integers(1, 5),
         ),
     )
@@ -170,6 +187,32 @@ class QueryContract:
         changed = next_write(write, fact)
         await store.commit([commit_of(changed)])
         assert (await store.payments(query)).items == (changed.state,)
+
+    async def test_transfers_wait_in_the_order_in_which_they_go_out(self, store: Store) -> None:
+        """By currency, priority and age; whatever ends the wait takes them off at once."""
+        high, low, normal = e.Priority.HIGH, e.Priority.LOW, e.Priority.NORMAL
+        asked = [("usd", normal), ("usd", low), ("cad", low), ("usd", normal), ("usd", high)]
+        writes = []
+        for minute, (currency, priority) in enumerate(asked):
+            created = payment_created(new_id(), amount=Money(12_500, currency))
+            approved = payment_write(None, Head(), [created, scored(), APPROVED])
+            at = NOON + minutes(minute)
+            writes.append(next_write(approved, waits(priority, currency), at=at))
+            await store.commit([commit_of(approved)])
+            await store.commit([commit_of(writes[-1])])
+        ids = [payment_of(write.state).id for write in writes]
+        queue = waiting(await store.transfer_queue(limit=10))
+        assert [one.payment_id for one in queue] == [ids[n] for n in (2, 4, 0, 3, 1)]
+        assert [one.place for one in queue] == [1, 1, 2, 3, 4]
+        assert [one.since for one in queue if one.currency == "cad"] == [NOON + minutes(2)]
+        (first,) = waiting(await store.transfer_queue("usd"))
+        assert first.payment_id == ids[4]
+
+        await store.commit([commit_of(next_write(writes[4], e.PaymentCancelled("us_1", None)))])
+        dollars = waiting(await store.transfer_queue("usd", 10))
+        assert [one.payment_id for one in dollars] == [ids[n] for n in (0, 3, 1)]
+        assert await store.transfer_queue("eur") == []
+        assert await store.payment_faults(writes[0].stream) == []
 
     @pytest.mark.parametrize("cursor", ["", "x", "é", "AAAA", "bm90IG91cnM", "=" * 9, "\ud800"])
     async def test_a_foreign_cursor_is_refused(self, store: Store, cursor: str) -> None:
@@ -332,6 +375,7 @@ def payment_like(
         "flagged": [scored(flagged=True)],
         "stray": [scored(), stray_money()],
         "rejected": [scored(), e.PaymentRejected("us_1", None)],
+        "queued": [scored(), APPROVED, waits()],
     }
     return payment_write(None, Head(), [created, *facts[story]])
 
@@ -346,5 +390,6 @@ def matches(payment: Payment, query: PaymentQuery) -> bool:
         (query.payer_type, payment.payer_type),
         (query.flagged, payment.flagged),
         (query.on_review, payment.on_review),
+        (query.queued, payment.queued),
     ]
     return all(wanted is None or wanted == own for wanted, own in pairs)

@@ -48,6 +48,33 @@ async def test_a_newer_schema_is_refused(postgres: PostgresServer) -> None:
             await open_postgres(url)
 
 
+async def test_an_older_database_is_brought_forward_while_it_is_written(
+    postgres: PostgresServer,
+) -> None:
+    with postgres.fresh_database() as url:
+        old = await open_postgres(url)
+        write = new_payment_write()
+        assert await old.commit([commit_of(write)]) == [Committed()]
+        owner = await asyncpg.connect(url)
+        await owner.execute("DROP INDEX streams_queued")
+        await owner.execute("ALTER TABLE streams DROP COLUMN queue_key")
+        await owner.execute("UPDATE alembic_version SET version_num = '0002'")
+        writing = owner.transaction()
+        await writing.start()
+        await owner.execute("UPDATE work SET attempts = attempts")
+        opening = asyncio.create_task(open_postgres(url))
+        # The transaction of somebody who writes stays open for a while: nobody waits for ever.
+        await asyncio.sleep(0.1)
+        await writing.commit()
+        await owner.close()
+        store = await opening
+        assert (await store.payments(PaymentQuery())).items == (write.state,)
+        assert await store.payment_faults(write.stream) == []
+        assert await store.transfer_queue() == []
+        await store.close()
+        await old.close()
+
+
 async def test_another_encoding_is_refused(postgres: PostgresServer) -> None:
     name = "latin"
     postgres.sql(f"CREATE DATABASE {name} ENCODING 'LATIN1' TEMPLATE template0 LOCALE 'C'")
@@ -258,6 +285,7 @@ CURSOR = make_cursor("payments", "id000015000")
         PaymentQuery(status=Status.FAILED, company_id="co_1"),
         PaymentQuery(status=Status.COMPLETED, vendor_id="ve_1"),
         PaymentQuery(flagged=True),
+        PaymentQuery(queued=True),
         PaymentQuery(on_review=True, cursor=CURSOR),
         PaymentQuery(flagged=False, company_id="co_1"),
     ],
@@ -285,6 +313,7 @@ async def test_the_inbox_is_listed_by_an_index(filled: str, status: InboxStatus 
         (work.CLAIM, ["outbox", 100, 10, "lease", 200]),
         (work.FINISH, [["outbox"], ["payment/id000000007"], ["lease"], [3]]),
         ("SELECT * FROM work WHERE parked_at IS NOT NULL ORDER BY parked_at, queue, key", []),
+        ("SELECT queue_key FROM streams WHERE queue_key BETWEEN 'usd/' AND 'usd/~'", []),
         ("SELECT state FROM streams WHERE stream = ANY($1::text[])", [["payment/id000000007"]]),
         ("SELECT stream FROM streams WHERE stream > $1 ORDER BY stream LIMIT 500", ["p"]),
         ("SELECT stream FROM refs WHERE key = ANY($1::text[])", [["ref5", "ref6"]]),

@@ -102,6 +102,25 @@ def test_a_newer_schema_is_refused(path: Path) -> None:
         open_sqlite(path)
 
 
+async def test_an_older_file_is_brought_forward_with_all_it_holds(path: Path) -> None:
+    await open_sqlite(path).close()
+    write = new_payment_write()
+    store = open_sqlite(path)
+    assert await store.commit([commit_of(write)]) == [Committed()]
+    await store.close()
+    db = sqlite3.connect(path)
+    db.executescript(
+        "DROP INDEX payments_queued; ALTER TABLE payments DROP COLUMN queue_key;"
+        "UPDATE alembic_version SET version_num = '0001'"
+    )
+    db.close()
+    store = open_sqlite(path)
+    assert (await store.payments(PaymentQuery())).items == (write.state,)
+    assert await store.payment_faults(write.stream) == []
+    assert await store.transfer_queue() == []
+    await store.close()
+
+
 def test_what_is_no_database_is_refused(path: Path) -> None:
     path.parent.mkdir()
     path.write_bytes(b"not a database, but long enough to look at" * 100)
@@ -149,6 +168,7 @@ def test_processes_that_start_at_once_migrate_once(path: Path) -> None:
         PaymentQuery(status=Status.FAILED, company_id="co_1"),
         PaymentQuery(flagged=True),
         PaymentQuery(on_review=True),
+        PaymentQuery(queued=True),
         PaymentQuery(company_id="co_1", cursor=None, limit=100),
     ],
 )

@@ -69,7 +69,7 @@ def test_every_metric_follows_prometheus_naming() -> None:
 def test_there_is_an_alarm_for_each_thing_that_can_go_wrong() -> None:
     watched = {series()[name] for name in _METRIC.findall(ALERTS)}
     # Looked at beside another, or broken down by, when one of these rings.
-    assert set(families()) - watched == {"roadcall_queue_waiting"}
+    assert set(families()) - watched == {"roadcall_queue_waiting", "roadcall_transfers_queued"}
 
 
 @pytest.mark.parametrize("name", alerts())

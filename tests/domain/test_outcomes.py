@@ -140,7 +140,7 @@ def test_m15_a_fetched_failure_says_nothing_about_the_confirmation_on_its_way() 
 
 def test_a_late_refusal_settles_the_call_it_answers_and_no_later_one() -> None:
     """Two attempts at one transfer; the first one's refusal is committed last."""
-    failure = StripeFailure("balance_insufficient", "Not enough.")
+    failure = StripeFailure("transfers_not_allowed", "Not allowed.")
     late, own = outcomes.Answer("k"), outcomes.Answer("k_2")
     again = request(Operation.CREATE_TRANSFER, "k_2")
     second = folded(

@@ -261,7 +261,9 @@ class FakeGateway(DerivedRequests, MoneyBack, Transfers, BankPayouts, ConnectedA
 
     async def balance(self, account: str | None = None) -> BalanceFunds:
         self._must_be_up()
-        return self.funds(account or IDENTITY.account)
+        if account in (None, IDENTITY.account):
+            return BalanceFunds(tuple(Money(n, c) for c, n in self.platform_funds.items()), ())
+        return self.funds(account)
 
     async def balance_transactions(
         self,

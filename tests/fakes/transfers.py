@@ -22,7 +22,10 @@ SPENT = StripeFailure(
 
 
 class Transfers:
-    """``spent``: the connected accounts whose balance is gone, so that nothing comes back."""
+    """``spent``: the connected accounts whose balance is gone, so that nothing comes back.
+
+    ``platform_funds``: what the platform can transfer, in minor units; a transfer takes of it.
+    """
 
     _numbers: itertools.count[int]
 
@@ -30,6 +33,7 @@ class Transfers:
         self.made_transfers: dict[str, Transfer] = {}
         self.made_reversals: list[Reversal] = []
         self.spent: set[str] = set()
+        self.platform_funds = dict.fromkeys(("cad", "eur", "jpy", "kwd", "usd"), 10**11)
 
     def reverse(self, transfer_id: str, *amounts_cents: int) -> Transfer:
         """Reverse parts of a transfer, as somebody does in Stripe's dashboard."""
@@ -58,6 +62,8 @@ class Transfers:
         params = json.loads(request.params)
         transfer_id = f"tr_{next(self._numbers)}"
         amount = Money(params["amount"], params["currency"])
+        if "source_transaction" not in params:
+            self.platform_funds[amount.currency] -= amount.amount_cents
         self.made_transfers[transfer_id] = Transfer(
             transfer_id,
             amount,

@@ -24,8 +24,8 @@ TRANSFER = Operation.CREATE_TRANSFER
 CONFIRM, CANCEL = Operation.CONFIRM_PAYMENT_INTENT, Operation.CANCEL_PAYMENT_INTENT
 BACK_OFFICE, DRIVER_IC = e.PayerType.BACK_OFFICE, e.PayerType.DRIVER_IC
 TIMEOUT = Unknown(UnknownReason.TIMEOUT, "no answer in time")
-NO_FUNDS = Refused(StripeFailure("balance_insufficient", "Not enough."), 400, "req_x", False)
-REPLAYED = replace(NO_FUNDS, replayed=True)
+NOT_ALLOWED = Refused(StripeFailure("transfers_not_allowed", "Not allowed."), 400, "req_x", False)
+REPLAYED = replace(NOT_ALLOWED, replayed=True)
 SOON = timedelta(seconds=31)
 KEY_LIFE = timedelta(hours=23)
 REQUEST_S_MAX = 20
@@ -40,7 +40,7 @@ async def test_m5_a_late_refusal_of_one_attempt_settles_nothing_of_the_next(
     office: Office,
 ) -> None:
     payment_id = await office.approved(BACK_OFFICE)
-    office.stripe.script(TRANSFER, NO_FUNDS, REPLAYED)
+    office.stripe.script(TRANSFER, NOT_ALLOWED, REPLAYED)
 
     async def recovery_ends_it_and_a_second_attempt_starts() -> None:
         await office.attend(SOON)
@@ -246,7 +246,7 @@ async def test_m32_a_look_that_fails_after_the_send_is_a_202(office: Office) -> 
 
 async def test_m32_the_look_and_the_send_share_one_budget(office: Office) -> None:
     payment_id = await office.approved(BACK_OFFICE)
-    office.stripe.script(TRANSFER, NO_FUNDS)
+    office.stripe.script(TRANSFER, NOT_ALLOWED)
     await office.service.payments.process(DISPATCHER, payment_id, None)
     await office.service.payments.retry(DISPATCHER, payment_id)
     look_s = 9

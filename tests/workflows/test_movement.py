@@ -36,7 +36,7 @@ TRANSFER, CREATE = Operation.CREATE_TRANSFER, Operation.CREATE_PAYMENT_INTENT
 CONFIRM, CANCEL = Operation.CONFIRM_PAYMENT_INTENT, Operation.CANCEL_PAYMENT_INTENT
 BACK_OFFICE, DRIVER_IC = e.PayerType.BACK_OFFICE, e.PayerType.DRIVER_IC
 TIMEOUT = Unknown(UnknownReason.TIMEOUT, "no answer in time")
-NO_FUNDS = Refused(StripeFailure("balance_insufficient", "Not enough."), 400, "req_x", False)
+NOT_ALLOWED = Refused(StripeFailure("transfers_not_allowed", "Not allowed."), 400, "req_x", False)
 SOON = timedelta(seconds=31)
 
 
@@ -66,7 +66,7 @@ async def test_an_unknown_is_said_once_however_often_recovery_tries(office: Offi
 
 async def test_m6_the_second_attempt_looks_first_and_adopts(office: Office) -> None:
     payment_id = await office.approved(BACK_OFFICE)
-    office.stripe.script(TRANSFER, NO_FUNDS)
+    office.stripe.script(TRANSFER, NOT_ALLOWED)
     refused = await office.service.payments.process(DISPATCHER, payment_id, None)
     assert (refused.status, refused.payment.status) == (400, Status.FAILED)
     # Whatever made it: what is at Stripe with our metadata is ours.

@@ -36,7 +36,7 @@ TRANSFER, CREATE = Operation.CREATE_TRANSFER, Operation.CREATE_PAYMENT_INTENT
 CONFIRM, CANCEL = Operation.CONFIRM_PAYMENT_INTENT, Operation.CANCEL_PAYMENT_INTENT
 BACK_OFFICE, DRIVER_IC = e.PayerType.BACK_OFFICE, e.PayerType.DRIVER_IC
 TIMEOUT = Unknown(UnknownReason.TIMEOUT, "no answer in time")
-NO_FUNDS = Refused(StripeFailure("balance_insufficient", "Not enough."), 400, "req_x", False)
+NOT_ALLOWED = Refused(StripeFailure("transfers_not_allowed", "Not allowed."), 400, "req_x", False)
 SOON = timedelta(seconds=31)
 
 
@@ -166,7 +166,7 @@ async def test_m32_an_open_breaker_refuses_before_the_intent(office: Office) -> 
 
 async def test_m32_after_the_intent_an_unreachable_stripe_is_a_202(office: Office) -> None:
     payment_id = await office.approved(BACK_OFFICE)
-    office.stripe.script(TRANSFER, NO_FUNDS)
+    office.stripe.script(TRANSFER, NOT_ALLOWED)
     await office.service.payments.process(DISPATCHER, payment_id, None)
     await office.service.payments.retry(DISPATCHER, payment_id)
     office.stripe.lists_down = StripeUnavailable("Stripe does not answer.")

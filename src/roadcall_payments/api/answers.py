@@ -32,7 +32,8 @@ async def answered(
     payment = answer.payment
     record = record_of(request)
     record.payment_id = payment.id
-    body = view(payment, await service.queries.texts(payment), caller)
+    places = await service.transfers.places([payment])
+    body = view(payment, await service.queries.texts(payment), caller, places)
     headers = {"Location": f"/payments/{payment.id}"} if answer.status == 201 else {}
     if answer.repeated:
         headers["Idempotency-Replayed"] = "true"

@@ -25,7 +25,7 @@ from roadcall_payments.api.schemas import (
     with_example,
 )
 from roadcall_payments.api.wiring import Caller, PayerHeader, Wired
-from roadcall_payments.domain.events import Awaiting
+from roadcall_payments.domain.events import Awaiting, Priority
 from roadcall_payments.domain.payment import Payment
 from roadcall_payments.workflows.idempotency import Answer
 
@@ -59,8 +59,10 @@ class ProcessBody(RequestBody):
     model_config = with_example({"vendorStripeAccountId": "acct_1A2b3C4d5E6f7G8h"})
 
     vendor_stripe_account_id: ConnectedAccountId | None = Field(
-        None,
-        description="Needed for `back_office` unless the vendor's account is on file.",
+        None, description="Needed for `back_office` unless the vendor's account is on file."
+    )
+    priority: Literal["high", "normal", "low"] | None = Field(
+        None, description="Of a transfer that waits for funds. Left out: `normal`, or as before."
     )
 
 
@@ -150,7 +152,7 @@ _UNKNOWN_YET: documented.Responses = {
     202: {
         "model": MovementView,
         "description": "Outcome not known yet: the payment stays `processing` and settles by "
-        "itself. Do not send another one.",
+        "itself. Do not send another one. Or, still `approved`, it waits for funds: see `queue`.",
     }
 }
 
@@ -267,12 +269,12 @@ async def process(
     body: ProcessBody | None = None,
     on_behalf_of: PayerHeader = None,
 ) -> Response:
-    """`driver_ic`: opens the PaymentIntent, which the payer then confirms. `back_office`:
-    transfers to the vendor's connected account."""
+    """`driver_ic`: opens the PaymentIntent, which the payer confirms. `back_office`: a transfer."""
     payment = await payment_for(service, caller, Action.PROCESS, payment_id)
     actor = access.for_payer(caller, payment, on_behalf_of)
     account = body.vendor_stripe_account_id if body else None
-    answer = await service.payments.process(actor, payment_id, account, idem)
+    first = Priority(body.priority) if body and body.priority else None
+    answer = await service.payments.process(actor, payment_id, account, idem, first)
     return await _moved(request, service, caller, answer, on_behalf_of)
 
 

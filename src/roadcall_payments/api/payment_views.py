@@ -11,6 +11,7 @@ from pydantic.alias_generators import to_camel
 
 from roadcall_payments.api.access import OUTSIDERS
 from roadcall_payments.api.dispute_views import DisputeView, dispute_view
+from roadcall_payments.api.queue_views import Places, QueueView, queue_view
 from roadcall_payments.api.schemas import (
     EXAMPLE_AT,
     PAYMENT_ID,
@@ -85,6 +86,12 @@ class PaymentSummary(View):
     stripe_transfer_id: str | None
     stripe_charge_id: str | None
     livemode: bool | None
+    set_off_cents: int = Field(
+        description="Of a transfer: what it is less by, which pays debts of the vendor's."
+    )
+    queue: QueueView | None = Field(
+        description="Where an approved transfer waits for the platform's funds; else null."
+    )
     failure: FailureView | None
     risk: RiskView | None
     approvals: list[ApprovalView] | None
@@ -114,6 +121,8 @@ _SUMMARY_EXAMPLE: dict[str, JsonValue] = {
     "stripeTransferId": None,
     "stripeChargeId": None,
     "livemode": None,
+    "setOffCents": 0,
+    "queue": None,
     "failure": None,
     "risk": {"score": 0.2, "level": "low", "reasons": ["first_payment"], "flagged": False},
     "approvals": [{"by": "dispatcher:anna", "role": "dispatcher"}],
@@ -178,18 +187,22 @@ class PaymentPage(View):
     next_cursor: str | None
 
 
-def summary(payment: Payment, caller: Actor) -> PaymentSummary:
+def summary(payment: Payment, caller: Actor, place: int | None = None) -> PaymentSummary:
     """The payment's line in a list, as ``caller`` may see it."""
-    return PaymentSummary.model_validate(_summary(payment, caller))
+    return PaymentSummary.model_validate(_summary(payment, caller, place))
 
 
-def page(found: Page[Payment], caller: Actor) -> PaymentPage:
+def page(found: Page[Payment], caller: Actor, places: Places | None = None) -> PaymentPage:
+    """``places``: of those that wait for funds, by payment."""
     return PaymentPage(
-        items=[summary(payment, caller) for payment in found.items], next_cursor=found.next_cursor
+        items=[summary(one, caller, (places or {}).get(one.id)) for one in found.items],
+        next_cursor=found.next_cursor,
     )
 
 
-def view(payment: Payment, texts: Texts, caller: Actor) -> PaymentView:
+def view(
+    payment: Payment, texts: Texts, caller: Actor, places: Places | None = None
+) -> PaymentView:
     """The payment as ``caller`` may see it; ``texts`` are its erasable texts by id."""
 
     def text(ref: TextRef | None) -> str | None:
@@ -198,7 +211,7 @@ def view(payment: Payment, texts: Texts, caller: Actor) -> PaymentView:
     outsider = caller.role in OUTSIDERS
     return PaymentView.model_validate(
         {
-            **_summary(payment, caller),
+            **_summary(payment, caller, (places or {}).get(payment.id)),
             "line_items": [
                 LineItemView(
                     kind=item.kind,
@@ -219,7 +232,7 @@ def view(payment: Payment, texts: Texts, caller: Actor) -> PaymentView:
     )
 
 
-def _summary(payment: Payment, caller: Actor) -> dict[str, object]:
+def _summary(payment: Payment, caller: Actor, place: int | None) -> dict[str, object]:
     outsider = caller.role in OUTSIDERS
     failure, risk = payment.failure, payment.risk
     return {
@@ -241,6 +254,8 @@ def _summary(payment: Payment, caller: Actor) -> dict[str, object]:
         "stripe_transfer_id": payment.transfer,
         "stripe_charge_id": payment.charge,
         "livemode": payment.livemode,
+        "set_off_cents": payment.set_off(payment.attempts).amount_cents,
+        "queue": queue_view(payment, place, outsider=outsider),
         "failure": failure
         and FailureView(
             code=failure.code,

@@ -126,6 +126,7 @@ class PaymentsQuery(PageQuery):
     status: StatusName | None = None
     payer_type: PayerTypeName | None = None
     flagged: bool | None = Field(None, description="Waiting for a review because of its risk.")
+    queued: bool | None = Field(None, description="Waiting for the platform's funds.")
     company_id: Id | None = None
     vendor_id: Id | None = None
     driver_id: Id | None = None
@@ -184,6 +185,7 @@ async def list_payments(
             status=Status(query.status) if query.status else None,
             payer_type=PayerType(query.payer_type) if query.payer_type else None,
             flagged=query.flagged,
+            queued=query.queued,
             cursor=query.cursor,
             limit=query.limit,
         ),
@@ -233,7 +235,8 @@ async def list_flagged(
 async def get(payment_id: PaymentId, service: Wired, caller: Caller) -> PaymentView:
     """With its line items, and where it stands at Stripe."""
     payment = await payment_for(service, caller, Action.READ_PAYMENT, payment_id)
-    return view(payment, await service.queries.texts(payment), caller)
+    places = await service.transfers.places([payment])
+    return view(payment, await service.queries.texts(payment), caller, places)
 
 
 @router.get(
@@ -256,4 +259,5 @@ async def _page(service: Service, caller: Actor, query: PaymentQuery) -> Payment
     if caller.role in access.OUTSIDERS and query.flagged is not None:
         # Which payments are flagged is not for those whom the scoring watches.
         return PaymentPage(items=[], next_cursor=None)
-    return page(await service.queries.payments(reachable), caller)
+    found = await service.queries.payments(reachable)
+    return page(found, caller, await service.transfers.places(found.items))

@@ -23,6 +23,7 @@ from roadcall_payments.workflows.payout_statement import PayoutStatement
 from roadcall_payments.workflows.payouts import Payouts
 from roadcall_payments.workflows.queries import Queries
 from roadcall_payments.workflows.refunds import Refunds
+from roadcall_payments.workflows.transfers import Transfers
 from roadcall_payments.workflows.vendors import Vendors
 from roadcall_payments.workflows.webhook_inbox import WebhookInbox
 
@@ -50,6 +51,8 @@ class Service(Protocol):
     def approvals(self) -> Approvals: ...
     @property
     def payments(self) -> Payments: ...
+    @property
+    def transfers(self) -> Transfers: ...
     @property
     def refunds(self) -> Refunds: ...
     @property

@@ -16,6 +16,7 @@ from roadcall_payments.cli.serve import serve, worker
 from roadcall_payments.cli.settings import settings
 from roadcall_payments.cli.settle import settle
 from roadcall_payments.cli.token import token
+from roadcall_payments.cli.transfer_queue import queue
 from roadcall_payments.cli.verify import verify
 from roadcall_payments.cli.walkthrough.commands import demo, run
 from roadcall_payments.telemetry import configure_logging
@@ -42,6 +43,7 @@ for command in (
     find,
     verify,
     checkpoint,
+    queue,
     inbox,
     dead_letters,
     pause,

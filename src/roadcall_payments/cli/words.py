@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
+from roadcall_payments.cli.debt_words import of_a_debt
 from roadcall_payments.cli.tables import amount
 from roadcall_payments.domain import events as e
 from roadcall_payments.domain.stripe_objects import StripeRequest
@@ -17,6 +18,8 @@ def in_words(fact: e.Fact, texts: Texts) -> str:
     match fact:
         case e.PaymentCreated():
             return _created(fact, texts)
+        case _ if isinstance(fact, e.DebtFact):
+            return of_a_debt(fact)
         case e.VendorRegistered() | e.VendorChanged():
             done = "Registered" if isinstance(fact, e.VendorRegistered) else "Changed"
             return f"{done}: paid to {fact.stripe_account or 'no account yet'}, {fact.locale}"
@@ -172,6 +175,10 @@ def _moved(fact: e.Fact) -> str:
             return f"Attempt {fact.attempt}: decided to ask Stripe for {fact.request.operation}"
         case e.AttemptAdopted():
             return f"Attempt {fact.attempt} found at Stripe and adopted: its facts were lost"
+        case e.TransferQueued():
+            return f"Waits for {amount(fact.needed)} of funds: {fact.reason}, {fact.priority}"
+        case e.TransferReleased():
+            return f"The funds are there: {amount(fact.available)}"
         case e.OutcomeInquired():
             evidence = f" and at {fact.object_id}" if fact.object_id else ""
             return f"Asked by {fact.by} to look at Stripe{evidence} for the outcome"
@@ -195,7 +202,8 @@ def _moved(fact: e.Fact) -> str:
         case e.PaymentCompleted():
             driver = fact.payer_type is e.PayerType.DRIVER_IC
             way = "charged to the driver's card" if driver else "transferred to the vendor"
-            return f"Completed: {amount(fact.amount)} {way}{_learned(fact.source)}"
+            less = f", less {amount(fact.set_off)} that it owed" if fact.set_off else ""
+            return f"Completed: {amount(fact.amount)} {way}{less}{_learned(fact.source)}"
         case e.PaymentCancelled():
             said = "Stripe said canceled" if fact.source else "before any money could move"
             return f"Cancelled: {said}"

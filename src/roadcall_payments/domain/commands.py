@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from roadcall_payments.domain import events as e
 from roadcall_payments.domain.errors import InvalidInput, StatusForbids
+from roadcall_payments.domain.funding_events import QueueReason
 from roadcall_payments.domain.payment import Payment, Risk, Status
 from roadcall_payments.domain.people import Actor
 from roadcall_payments.domain.stripe_objects import Operation, StripeRequest
@@ -118,6 +119,14 @@ def start_processing(
     settles = settles and payment.payer_type is e.PayerType.DRIVER_IC
     number = payment.attempts + 1
     return (e.ProcessingStarted(number, request, destination, str(actor), settles=settles),)
+
+
+def queue_again(payment: Payment) -> Sequence[e.TransferQueued]:
+    """Stripe refused the open attempt for want of funds: it waits where it waited before."""
+    needed = payment.amount - payment.set_off(payment.attempts)
+    priority = payment.funding.priority if payment.funding else e.Priority.NORMAL
+    refused, destination = QueueReason.REFUSED_BY_STRIPE, payment.destination
+    return (e.TransferQueued(refused, priority, needed, None, destination, "stripe"),)
 
 
 def must_be_confirmable(payment: Payment) -> str:

@@ -32,6 +32,10 @@ from roadcall_payments.domain.drift_events import LostMovementFound as LostMovem
 from roadcall_payments.domain.drift_events import OutcomeInquired as OutcomeInquired
 from roadcall_payments.domain.fact_parts import Source as Source
 from roadcall_payments.domain.fact_parts import TextRef as TextRef
+from roadcall_payments.domain.funding_events import FundingFact as FundingFact
+from roadcall_payments.domain.funding_events import Priority as Priority
+from roadcall_payments.domain.funding_events import TransferQueued as TransferQueued
+from roadcall_payments.domain.funding_events import TransferReleased as TransferReleased
 from roadcall_payments.domain.money import Money
 from roadcall_payments.domain.payout_events import PayoutFact as PayoutFact
 from roadcall_payments.domain.payout_events import PayoutFailed as PayoutFailed
@@ -377,6 +381,7 @@ PaymentFact = (
     | RefundFact
     | DisputeFact
     | SettlementFact
+    | FundingFact
 )
 
 

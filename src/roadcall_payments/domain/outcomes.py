@@ -9,7 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from roadcall_payments.domain import commands
 from roadcall_payments.domain import events as e
+from roadcall_payments.domain.funding import NO_FUNDS
 from roadcall_payments.domain.money import Money
 from roadcall_payments.domain.payment import Payment, Status, Unbooked
 from roadcall_payments.domain.payment_fold import apply
@@ -253,6 +255,9 @@ def failed(
         return ()
     if answer and not answer.settles(payment):
         return ()
+    if failure.code == NO_FUNDS and payment.payer_type is e.PayerType.BACK_OFFICE:
+        # Somebody else took the funds: it waits for others, and a new attempt (M6).
+        return tuple(commands.queue_again(payment)) if payment.status is Status.PROCESSING else ()
     return (
         e.PaymentFailed(
             attempt=payment.attempts,

@@ -13,6 +13,7 @@ from enum import StrEnum
 from roadcall_payments.domain import events as e
 from roadcall_payments.domain import settlement_events as s
 from roadcall_payments.domain.dispute import Dispute
+from roadcall_payments.domain.funding import Funding
 from roadcall_payments.domain.money import Money
 from roadcall_payments.domain.refund import Refund, RefundStatus
 from roadcall_payments.domain.settlement import Settlement
@@ -52,6 +53,9 @@ TRANSITIONS: Mapping[type[e.PaymentFact], Mapping[Status | None, Status]] = {
         _PROCESSING: _CANCELLED,
         _FAILED: _CANCELLED,
     },
+    # From processing: Stripe refused it for want of funds.
+    e.TransferQueued: {_APPROVED: _APPROVED, _PROCESSING: _APPROVED},
+    e.TransferReleased: {_APPROVED: _APPROVED},
     e.ProcessingStarted: {_APPROVED: _PROCESSING},
     # A restore may have lost the approval, the retry and the start with it (M18).
     e.AttemptAdopted: {_PENDING: _PROCESSING, _APPROVED: _PROCESSING, _FAILED: _PROCESSING},
@@ -197,6 +201,7 @@ class Payment:
     attempt: Attempt | None = None
     # Of every attempt that had one: Stripe may turn out to have made any of them (M6).
     set_offs: tuple[AttemptSetOff, ...] = ()
+    funding: Funding | None = None
     # When the first attempt began: nothing of ours at Stripe is older (M6).
     processing_since: datetime | None = None
     confirmation: Confirmation | None = None
@@ -224,6 +229,11 @@ class Payment:
     disputes: tuple[Dispute, ...] = ()
     # None: its vendor's share is not ours to transfer.
     settlement: Settlement | None = None
+
+    @property
+    def queued(self) -> bool:
+        """Its transfer waits for the platform's funds."""
+        return self.status is Status.APPROVED and self.funding is not None and self.funding.waits
 
     @property
     def flagged(self) -> bool:
@@ -302,13 +312,17 @@ def due_at(payment: Payment, patience: Patience) -> datetime | None:
                 times.append(payment.created_at + patience.scoring)
             if payment.approvals_since:
                 times.append(payment.approvals_since + patience.approval)
-        case Status.APPROVED if APPROVED_NOT_PROCESSED not in payment.anomalies:
+        case Status.APPROVED if not payment.queued and not _was_told_of(payment):
             times.append(payment.updated_at + patience.approval)
         case Status.PROCESSING if payment.awaiting is e.Awaiting.STRIPE:
             times.append(_stripe_due(payment, patience))
         case Status.PROCESSING | Status.FAILED if payment.payment_intent:
             times.append(payment.updated_at + patience.payer)
     return min(times, default=None)
+
+
+def _was_told_of(payment: Payment) -> bool:
+    return APPROVED_NOT_PROCESSED in payment.anomalies
 
 
 def _stripe_due(payment: Payment, patience: Patience) -> datetime:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from roadcall_payments.domain import dispute, refund, settlement
+from roadcall_payments.domain import dispute, funding, refund, settlement
 from roadcall_payments.domain import events as e
 from roadcall_payments.domain import settlement_events as s
 from roadcall_payments.domain.errors import BrokenInvariant
+from roadcall_payments.domain.funding import Funding
 from roadcall_payments.domain.money import Money
 from roadcall_payments.domain.payment import (
     TRANSITIONS,
@@ -96,6 +97,10 @@ def _evolved(p: Payment, fact: e.PaymentFact, at: datetime) -> Payment:
             return replace(p, anomalies=(*p.anomalies, fact.code))
         case e.OutcomeInquired():
             return p
+        case e.TransferQueued():
+            return _queued(p, fact, at)
+        case e.TransferReleased():
+            return replace(p, funding=_left_queue(p.funding))
         case e.RefundSucceeded():
             return _refunded(_with_refund(p, fact, at), fact)
         case e.RefundFailed():
@@ -131,19 +136,7 @@ def _moved(p: Payment, fact: e.PaymentFact, at: datetime) -> Payment:
         p = replace(p, unknown=None)
     match fact:
         case e.ProcessingStarted() | e.AttemptAdopted():
-            started_at = fact.started_at if isinstance(fact, e.AttemptAdopted) else at
-            return replace(
-                p,
-                attempt=Attempt(fact.attempt, fact.request, started_at),
-                set_offs=_set_offs(p, fact),
-                processing_since=min(p.processing_since or started_at, started_at),
-                destination=fact.destination,
-                awaiting=e.Awaiting.STRIPE,
-                failure=None,
-                account=fact.request.account,
-                livemode=fact.request.livemode,
-                settlement=Settlement() if fact.settles else None,
-            )
+            return _started(p, fact, at)
         case e.PaymentIntentOpened():
             return replace(
                 p,
@@ -195,6 +188,38 @@ def _moved(p: Payment, fact: e.PaymentFact, at: datetime) -> Payment:
         case e.PaymentCompleted():
             return _completed(p, fact, at)
     raise BrokenInvariant(f"No rule folds {type(fact).__name__}.")
+
+
+def _started(p: Payment, fact: e.ProcessingStarted | e.AttemptAdopted, at: datetime) -> Payment:
+    started_at = fact.started_at if isinstance(fact, e.AttemptAdopted) else at
+    return replace(
+        p,
+        attempt=Attempt(fact.attempt, fact.request, started_at),
+        set_offs=_set_offs(p, fact),
+        funding=_left_queue(p.funding),
+        processing_since=min(p.processing_since or started_at, started_at),
+        destination=fact.destination,
+        awaiting=e.Awaiting.STRIPE,
+        failure=None,
+        account=fact.request.account,
+        livemode=fact.request.livemode,
+        settlement=Settlement() if fact.settles else None,
+    )
+
+
+def _queued(p: Payment, fact: e.TransferQueued, at: datetime) -> Payment:
+    return replace(
+        p,
+        attempt=_closed_attempt(p),
+        awaiting=None,
+        unknown=None,
+        destination=fact.destination,
+        funding=funding.queued(p.funding, fact, at),
+    )
+
+
+def _left_queue(before: Funding | None) -> Funding | None:
+    return replace(before, waits=False, not_before=None) if before and before.waits else before
 
 
 def _set_offs(

@@ -38,7 +38,7 @@ def ends_of(payment: Payment, facts: Sequence[e.Fact]) -> tuple[TransferEnd, ...
         match fact:
             case e.PaymentCompleted():
                 ends += _completed(payment, fact)
-            case e.PaymentFailed() | e.AttemptVoided():
+            case e.PaymentFailed() | e.AttemptVoided() | e.TransferQueued():
                 ends += _gone(payment, except_for=None)
             case s.SettlementCompleted() if fact.set_off.amount_cents:
                 identity = StripeIdentity(fact.account, fact.livemode)

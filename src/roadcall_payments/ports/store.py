@@ -53,6 +53,7 @@ class PaymentQuery:
     payer_type: PayerType | None = None
     flagged: bool | None = None
     on_review: bool | None = None
+    queued: bool | None = None
     cursor: str | None = None
     limit: int = 50
 
@@ -180,6 +181,11 @@ class Store(Protocol):
     # queries
     async def payments(self, query: PaymentQuery) -> Page[Payment]:
         """Raises InvalidInput("cursor") for a cursor this store did not make."""
+        ...
+
+    async def transfer_queue(self, currency: str | None = None, limit: int = 1) -> Sequence[str]:
+        """The keys of the transfers that wait for funds, in the order in which they go out
+        (``domain/funding.py``); of one currency, or of all, currency by currency."""
         ...
 
     async def payment_faults(self, stream: str) -> Sequence[str]:

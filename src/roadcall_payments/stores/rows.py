@@ -18,6 +18,7 @@ from roadcall_payments.commit import (
     encode_state,
     stream_kind,
 )
+from roadcall_payments.domain.funding import queue_key
 from roadcall_payments.domain.payment import Payment
 from roadcall_payments.journal import JournalEntry
 from roadcall_payments.ledger.posting_rules import Posting
@@ -121,7 +122,8 @@ def _stream_row(write: StreamWrite) -> Row:
 
 
 PAYMENT_COLUMNS = (
-    "id, company_id, vendor_id, driver_id, incident_id, payer_type, status, flagged, on_review"
+    "id, company_id, vendor_id, driver_id, incident_id, payer_type, status, flagged, on_review,"
+    " queue_key"
 )
 
 
@@ -137,7 +139,20 @@ def payment_row(payment: Payment) -> Row:
         payment.status.value,
         payment.flagged,
         payment.on_review,
+        _queue_key(payment),
     )
+
+
+def _queue_key(payment: Payment) -> str | None:
+    funding = payment.funding
+    if funding is None or not payment.queued:
+        return None
+    return queue_key(payment.id, payment.amount.currency, funding.priority, funding.since)
+
+
+def queue_bounds(currency: str) -> tuple[str, str]:
+    """The first and the last key that a currency's queue may have."""
+    return f"{currency}/", f"{currency}/~"
 
 
 INBOX_COLUMNS = "event_id, type, origin, received_at, body, status, reason, attempts, stream"

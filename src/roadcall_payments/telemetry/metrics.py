@@ -73,6 +73,18 @@ QUEUE_OLDEST_DEAD_LETTER_SECONDS = Gauge(
     ["queue"],
     registry=REGISTRY,
 )
+TRANSFERS_QUEUED = Gauge(
+    "roadcall_transfers_queued",
+    "Transfers that wait for the platform's funds; 1000 means 1000 or more.",
+    ["currency"],
+    registry=REGISTRY,
+)
+TRANSFERS_QUEUED_OLDEST_SECONDS = Gauge(
+    "roadcall_transfers_queued_oldest_age_seconds",
+    "How long the oldest of them has waited; 0 without one.",
+    ["currency"],
+    registry=REGISTRY,
+)
 INBOX_REVIEW = Gauge(
     "roadcall_inbox_review",
     "Webhooks that could not be applied and wait for a person; 100 means 100 or more.",

@@ -36,7 +36,8 @@ class IdempotencyKey:
 class Answer:
     """What a payment's POST answers: the payment and the HTTP status.
 
-    200 or 201 done; 202 outcome unknown; 400 refused by Stripe (``payment.failure`` says why);
+    200 or 201 done; 202 outcome unknown, or waiting for funds; 400 refused by Stripe
+    (``payment.failure`` says why);
     503 Stripe rejects our credentials, the payment stays ``processing``.
     """
 
@@ -51,6 +52,8 @@ def status_of(payment: Payment) -> int:
     if payment.status is Status.FAILED:
         return 400
     if payment.status is Status.PROCESSING and payment.awaiting is Awaiting.STRIPE:
+        return 202
+    if payment.queued:
         return 202
     return 200
 

@@ -17,7 +17,7 @@ from roadcall_payments.domain.errors import (
     NotFound,
     StatusForbids,
 )
-from roadcall_payments.domain.events import PayerType
+from roadcall_payments.domain.events import PayerType, Priority
 from roadcall_payments.domain.payment import Payment, Status
 from roadcall_payments.domain.people import Actor
 from roadcall_payments.domain.stripe_objects import (
@@ -34,6 +34,7 @@ from roadcall_payments.workflows.idempotency import Answer, IdempotencyKey, Repe
 from roadcall_payments.workflows.lookup import Lookup
 from roadcall_payments.workflows.movement import Carried, Movement, intent_of
 from roadcall_payments.workflows.movements_switch import MovementsSwitch
+from roadcall_payments.workflows.transfers import Transfers
 from roadcall_payments.workflows.write_path import Opens, WritePath, Written
 
 
@@ -44,6 +45,7 @@ class Payments:
         store: Store,
         gateway: Gateway,
         movement: Movement,
+        transfers: Transfers,
         switch: MovementsSwitch,
         reading: AccountReading,
         policy: approval.ApprovalPolicy,
@@ -55,6 +57,7 @@ class Payments:
         self._store = store
         self._gateway = gateway
         self._movement = movement
+        self._transfers = transfers
         self._switch = switch
         self._reading = reading
         self._policy = policy
@@ -68,8 +71,9 @@ class Payments:
         payment_id: str,
         vendor_account: str | None,
         idem: IdempotencyKey | None = None,
+        priority: Priority | None = None,
     ) -> Answer:
-        """Open the driver's PaymentIntent, or transfer to the vendor.
+        """Open the driver's PaymentIntent, or transfer to the vendor once the funds are there.
 
         Raises, before anything is written: NotFound, StatusForbids, InvalidInput,
         DestinationMismatch, VendorCannotReceive, NotAllowed, MovementsPaused, StripeUnavailable,
@@ -83,12 +87,16 @@ class Payments:
             identity = await self._ready()
             if destination is not None:
                 await self._reading.must_receive(payment.vendor_id, destination)
+                carried = await self._transfers.process(
+                    actor, payment, destination, identity, priority, idem
+                )
+                return self._answer(carried)
 
             def decide(current: Payment) -> commands.Facts:
                 commands.must_be_processable(current)
-                request = self._attempt_request(current, destination, identity)
+                request = self._intent_request(current, identity)
                 return commands.start_processing(
-                    current, request, destination, actor, settles=self._settles
+                    current, request, None, actor, settles=self._settles
                 )
 
             started = await self._commit_intent(actor, payment_id, decide, idem)
@@ -217,18 +225,11 @@ class Payments:
             )
         return chosen
 
-    def _attempt_request(
-        self, payment: Payment, destination: str | None, identity: StripeIdentity
-    ) -> StripeRequest:
+    def _intent_request(self, payment: Payment, identity: StripeIdentity) -> StripeRequest:
         number = payment.attempts + 1
-        if destination is None:
-            key = commands.attempt_key(Operation.CREATE_PAYMENT_INTENT, payment, number)
-            return self._gateway.payment_intent_request(
-                payment, key=key, attempt=number, identity=identity
-            )
-        key = commands.attempt_key(Operation.CREATE_TRANSFER, payment, number)
-        return self._gateway.transfer_request(
-            payment, key=key, attempt=number, destination=destination, identity=identity
+        key = commands.attempt_key(Operation.CREATE_PAYMENT_INTENT, payment, number)
+        return self._gateway.payment_intent_request(
+            payment, key=key, attempt=number, identity=identity
         )
 
     @staticmethod

@@ -36,6 +36,7 @@ from roadcall_payments.workflows.account_reading import AccountReading
 from roadcall_payments.workflows.dispute_reading import DisputeReading
 from roadcall_payments.workflows.payout_reading import PayoutReading
 from roadcall_payments.workflows.suspense import Suspense, owner_of
+from roadcall_payments.workflows.transfers import Transfers
 from roadcall_payments.workflows.webhook_accounts import AccountEvents
 from roadcall_payments.workflows.webhook_delivery import Changed, Deliveries, Delivery, NotNow
 from roadcall_payments.workflows.webhook_disputes import DisputeEvents
@@ -45,6 +46,7 @@ from roadcall_payments.workflows.webhook_settlements import SettlementEvents
 from roadcall_payments.workflows.write_path import AlreadyTaken, WritePath
 
 REASON_CHARS_MAX = 500
+FUNDS_CAME = "balance.available"
 
 
 class WebhookInbox:
@@ -56,12 +58,14 @@ class WebhookInbox:
         disputes: DisputeReading,
         suspense: Suspense,
         reading: AccountReading,
+        transfers: Transfers,
     ) -> None:
         self._write_path = write_path
         self._store = store
         self._gateway = gateway
         self._deliveries = Deliveries(write_path, store)
         self._suspense = suspense
+        self._transfers = transfers
         self._refunds = RefundEvents(self._deliveries, store, gateway, suspense)
         self._accounts = AccountEvents(self._deliveries, store, reading)
         self._payouts = PayoutEvents(
@@ -158,6 +162,9 @@ class WebhookInbox:
         if event.type in webhook_accounts.NEWS and event.connected_account is not None:
             await self._accounts.apply(delivery, identity, event.connected_account)
             return
+        if event.type == FUNDS_CAME and event.connected_account is None:
+            await self._apply_funds(delivery)
+            return
         if event.untranslatable is not None:
             await self._deliveries.wait(delivery, event.untranslatable)
             return
@@ -176,6 +183,14 @@ class WebhookInbox:
                 await self._deliveries.keep(delivery, "nothing of ours changes with this type")
             case _:
                 await self._deliveries.keep(delivery, "its account does not fit its type (M14)")
+
+    async def _apply_funds(self, delivery: Delivery) -> None:
+        """What waits for funds goes out, in a worker's time: Stripe waits for our answer."""
+        if await self._transfers.queue():
+            if delivery.fresh:
+                raise NotNow("Transfers wait for the funds it tells of.")
+            await self._transfers.release()
+        await self._deliveries.keep(delivery, "what waits for funds was looked at")
 
     async def _apply_intent(
         self, delivery: Delivery, identity: StripeIdentity, intent: PaymentIntent

@@ -104,10 +104,10 @@ def _add_streams(rows: defaultdict[str, list[Row]], prepared: Prepared) -> None:
     for write, row in zip(prepared.commit.streams, prepared.streams, strict=True):
         stream, _, seq, digest, encoded = row
         first = write.entries[0]
-        searched: Row = (None, None, None)
+        searched: Row = (None, None, None, None)
         if isinstance(write.state, Payment):
-            *fixed, status, flagged, on_review = next(payments)
-            searched = (status, flagged, on_review)
+            *fixed, status, flagged, on_review, queue_key = next(payments)
+            searched = (status, flagged, on_review, queue_key)
             if write.expected_seq == 0:
                 rows["payments_opened"].append(tuple(fixed))
         if write.expected_seq == 0:

@@ -29,6 +29,7 @@ from roadcall_payments.stores.rows import (
     inbox_event,
     journal_entry,
     notice,
+    queue_bounds,
 )
 
 if TYPE_CHECKING:
@@ -175,8 +176,13 @@ def payments_statement(query: PaymentQuery) -> tuple[str, list[Value]]:
     for column, flag in (("s.flagged", query.flagged), ("s.on_review", query.on_review)):
         if flag is not None:
             conditions.append(column if flag else f"NOT {column}")
+    if query.queued:
+        # What waits is approved: that index has the order too.
+        conditions += ["s.queue_key IS NOT NULL", "s.status = 'approved'"]
+    elif query.queued is not None:
+        conditions.append("s.queue_key IS NULL")
     # The partial indexes are used by queries that repeat their WHERE.
-    is_open = query.status not in (None, Status.COMPLETED)
+    is_open = query.queued or query.status not in (None, Status.COMPLETED)
     if is_open:
         conditions.append("s.status <> 'completed'")
     # Few payments are open, flagged or on review: those are walked, unless somebody's own are.
@@ -204,6 +210,21 @@ async def read_payments(connection: Connection, query: PaymentQuery) -> Page[Pay
     page = rows[: query.limit]
     cursor = make_cursor(_PAYMENTS, page[-1]["id"]) if len(rows) > query.limit else None
     return Page(tuple(_payment(own_id, state) for own_id, state in page), cursor)
+
+
+async def read_transfer_queue(
+    connection: Connection, currency: str | None, limit: int
+) -> list[str]:
+    if currency is None:
+        text, values = "queue_key IS NOT NULL", []
+    else:
+        text, values = "queue_key BETWEEN $2 AND $3", [*queue_bounds(currency)]
+    rows = await connection.fetch(
+        f"SELECT queue_key FROM streams WHERE {text} ORDER BY queue_key LIMIT $1",  # noqa: S608  # constants only
+        limit,
+        *values,
+    )
+    return [row[0] for row in rows]
 
 
 def _payment(own_id: str, state: bytes) -> Payment:

@@ -24,22 +24,24 @@ from roadcall_payments.stores.rows import (
 class Part:
     """What is done to one table. ``{rows}`` stands for the rows, of the part's own ``row_type``.
 
-    ``all_found``: every row must be written, or none of the batch may be.
+    ``all_found``: every row must be written, or none of the batch may be. ``version`` of the row
+    type: a type's columns never change.
     """
 
     name: str
     sql: str
     all_found: bool = False
+    version: int = 1
 
     @property
     def row_type(self) -> str:
         """The type in the database that names the columns (``stores/schema``)."""
-        return f"{self.name}_row"
+        return f"{self.name}_row" if self.version == 1 else f"{self.name}_row_{self.version}"
 
 
-def _insert(name: str, table: str, columns: str, tail: str = "") -> Part:
+def _insert(name: str, table: str, columns: str, tail: str = "", version: int = 1) -> Part:
     sql = f"INSERT INTO {table} ({columns}) SELECT * FROM {{rows}} AS given {tail}"  # noqa: S608  # constants only
-    return Part(name, sql)
+    return Part(name, sql, version=version)
 
 
 # Those that never change; the others stand beside the state.
@@ -52,11 +54,13 @@ PARTS: tuple[Part, ...] = (
     Part(
         "streams_moved",
         "UPDATE streams SET seq = given.seq, hash = given.hash, state = given.state,"
-        " status = given.status, flagged = given.flagged, on_review = given.on_review"
+        " status = given.status, flagged = given.flagged, on_review = given.on_review,"
+        " queue_key = given.queue_key"
         " FROM {rows} AS given"
         " WHERE streams.stream = given.stream AND streams.seq = given.expected_seq"
         " AND streams.hash = given.prev_hash",
         all_found=True,
+        version=2,
     ),
     # Whoever holds a ref may add it again.
     Part(
@@ -82,7 +86,7 @@ PARTS: tuple[Part, ...] = (
         all_found=True,
     ),
     _insert("streams_opened", "streams",
-            "stream, kind, seq, hash, state, status, flagged, on_review"),
+            "stream, kind, seq, hash, state, status, flagged, on_review, queue_key", version=2),
     Part(
         "refs_freed",
         "DELETE FROM refs USING {rows} AS given"

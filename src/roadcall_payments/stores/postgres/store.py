@@ -184,6 +184,9 @@ class PostgresStore:
     async def payments(self, query: PaymentQuery) -> Page[Payment]:
         return await self._list(lambda db: queries.read_payments(db, query))
 
+    async def transfer_queue(self, currency: str | None = None, limit: int = 1) -> Sequence[str]:
+        return await self._list(lambda db: queries.read_transfer_queue(db, currency, limit))
+
     async def payment_faults(self, stream: str) -> Sequence[str]:
         return await self._list(lambda db: stream_faults(db, stream))
 

@@ -84,9 +84,10 @@ _PAYMENTS = _Insert(
     "payments",
     PAYMENT_COLUMNS,
     "ON CONFLICT (id) DO UPDATE"
-    " SET status = excluded.status, flagged = excluded.flagged, on_review = excluded.on_review"
-    " WHERE (status, flagged, on_review)"
-    " IS NOT (excluded.status, excluded.flagged, excluded.on_review)",
+    " SET status = excluded.status, flagged = excluded.flagged, on_review = excluded.on_review,"
+    " queue_key = excluded.queue_key"
+    " WHERE (status, flagged, on_review, queue_key)"
+    " IS NOT (excluded.status, excluded.flagged, excluded.on_review, excluded.queue_key)",
 )
 _REFS = _Insert("refs", "key, stream", "ON CONFLICT (key) DO UPDATE SET stream = excluded.stream")
 _INBOX = _Insert("inbox", INBOX_COLUMNS)

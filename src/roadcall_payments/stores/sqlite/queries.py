@@ -32,6 +32,7 @@ from roadcall_payments.stores.rows import (
     inbox_event,
     journal_entry,
     notice,
+    queue_bounds,
 )
 
 _PAYMENTS, _INBOX = "payments", "inbox"
@@ -96,11 +97,16 @@ def read_payments(db: sqlite3.Connection, query: PaymentQuery) -> Page[Payment]:
     conditions = [f"{column} = ?" for column, value in wanted.items() if value is not None]
     values = [value for value in wanted.values() if value is not None]
     # The partial indexes are used by queries that repeat their WHERE.
-    if query.status not in (None, Status.COMPLETED):
+    if query.queued or query.status not in (None, Status.COMPLETED):
         conditions.append("p.status != 'completed'")
     for column, flag in (("p.flagged", query.flagged), ("p.on_review", query.on_review)):
         if flag is not None:
             conditions.append(f"{column} = {int(flag)}")
+    if query.queued:
+        # What waits is approved: that index has the order too.
+        conditions += ["p.queue_key IS NOT NULL", "p.status = 'approved'"]
+    elif query.queued is not None:
+        conditions.append("p.queue_key IS NULL")
     if query.cursor is not None:
         conditions.append("p.id < ?")
         values.append(_text_position(query.cursor))
@@ -113,6 +119,16 @@ def read_payments(db: sqlite3.Connection, query: PaymentQuery) -> Page[Payment]:
     page = rows[: query.limit]
     cursor = make_cursor(_PAYMENTS, page[-1][0]) if len(rows) > query.limit else None
     return Page(tuple(_payment(own_id, state) for own_id, state in page), cursor)
+
+
+def read_transfer_queue(db: sqlite3.Connection, currency: str | None, limit: int) -> list[str]:
+    within = "queue_key IS NOT NULL" if currency is None else "queue_key BETWEEN ? AND ?"
+    bounds = () if currency is None else queue_bounds(currency)
+    rows = db.execute(
+        f"SELECT queue_key FROM payments WHERE {within} ORDER BY queue_key LIMIT ?",  # noqa: S608  # constants only
+        (*bounds, limit),
+    )
+    return [key for (key,) in rows]
 
 
 def _payment(own_id: str, state: bytes) -> Payment:

@@ -8,7 +8,7 @@ from pathlib import Path
 from roadcall_payments.domain.errors import StoreUnavailable
 from roadcall_payments.stores.sqlite.connection import begin, connect_writer
 
-VERSIONS = ("0001",)
+VERSIONS = ("0001", "0002")
 """All that this code knows, in order; the last is the one it speaks."""
 
 # A migration of a large file may take this long; a second process waits for the first.

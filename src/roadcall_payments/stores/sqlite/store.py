@@ -139,6 +139,9 @@ class SqliteStore:
     async def payments(self, query: PaymentQuery) -> Page[Payment]:
         return await self._scan(lambda db: queries.read_payments(db, query))
 
+    async def transfer_queue(self, currency: str | None = None, limit: int = 1) -> Sequence[str]:
+        return await self._scan(lambda db: queries.read_transfer_queue(db, currency, limit))
+
     async def payment_faults(self, stream: str) -> Sequence[str]:
         return await self._scan(lambda db: stream_faults(db, stream))
 

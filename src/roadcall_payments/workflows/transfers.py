@@ -1,0 +1,279 @@
+"""Back-office transfers: less what pays debts (M22), and no sooner than the funds are there.
+
+A transfer that the platform's available balance does not cover, above a reserve, waits. Workers
+release what waits strictly in order, so whoever releases stands at the same head of the queue: two
+that do so at once meet on that payment's stream, and the one that loses looks at everything anew.
+What a look may miss of others' calls, Stripe refuses, and the transfer waits again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from roadcall_payments.commit import stream_of
+from roadcall_payments.domain import commands, debt
+from roadcall_payments.domain import events as e
+from roadcall_payments.domain.errors import NotFound
+from roadcall_payments.domain.funding import TransferTerms, Waiting, queue_key, waiting
+from roadcall_payments.domain.funding_events import QueueReason
+from roadcall_payments.domain.money import Money
+from roadcall_payments.domain.payment import Payment, Status
+from roadcall_payments.domain.people import WORKER, Actor
+from roadcall_payments.domain.stripe_objects import Operation, StripeIdentity
+from roadcall_payments.domain.vendor import Vendor
+from roadcall_payments.ports import Gateway, PaymentQuery, Store
+from roadcall_payments.workflows.approvals import load_payment
+from roadcall_payments.workflows.idempotency import IdempotencyKey
+from roadcall_payments.workflows.movement import UNREACHABLE, Carried, Movement
+from roadcall_payments.workflows.movements_switch import MovementsSwitch
+from roadcall_payments.workflows.write_path import WritePath, WrittenPair
+
+# How often a worker looks whether funds have come; Stripe's ``balance.available`` is sooner.
+LOOK_EVERY_S = 60.0
+# One look releases at most so many: the next goes on (M28).
+RELEASES_MAX = 100
+QUEUE_SHOWN_MAX = 1_000
+
+Pair = tuple[Sequence[e.Fact], Sequence[e.Fact]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Funds:
+    """What can be transferred now; ``behind``: others were there before."""
+
+    free: Money
+    behind: bool
+
+
+class Transfers:
+    def __init__(
+        self,
+        write_path: WritePath,
+        store: Store,
+        gateway: Gateway,
+        movement: Movement,
+        switch: MovementsSwitch,
+        terms: TransferTerms,
+    ) -> None:
+        self._write_path = write_path
+        self._store = store
+        self._gateway = gateway
+        self._movement = movement
+        self._switch = switch
+        self._terms = terms
+
+    async def process(
+        self,
+        actor: Actor,
+        payment: Payment,
+        destination: str,
+        identity: StripeIdentity,
+        priority: e.Priority | None = None,
+        idem: IdempotencyKey | None = None,
+    ) -> Carried:
+        """Transfer, or queue. A payment that waits already keeps its place, or takes the one of
+        another ``priority``."""
+        chosen = priority or (payment.funding.priority if payment.funding else e.Priority.NORMAL)
+        funds = await self._funds(payment, chosen)
+
+        def decide(current: Payment | None, vendor: Vendor | None) -> Pair:
+            if current is None:
+                raise NotFound(f"There is no payment {payment.id}.")
+            commands.must_be_processable(current)
+            if current.queued:
+                return self._prioritised(current, priority, actor), ()
+            taken = self._set_off(current, vendor, identity)
+            needed = current.amount - taken.amount
+            reason = _wait_reason(funds, needed)
+            if reason is not None:
+                waits = e.TransferQueued(
+                    reason, chosen, needed, funds.free, destination, str(actor)
+                )
+                return (waits,), ()
+            return self._started(current, vendor, taken, destination, identity, actor)
+
+        written = (await self._write(payment, decide, actor, idem)).own.state
+        if written.status is not Status.PROCESSING:
+            return Carried(written)
+        return await self._movement.carry_attempt(written, first_try=True, idem=idem)
+
+    async def release(self) -> int:
+        """Start what waits and what the funds cover now; how many that were."""
+        if await self._switch.held():
+            return 0
+        released = 0
+        for currency in dict.fromkeys(one.currency for one in await self.queue()):
+            while released < RELEASES_MAX and await self._release_next(currency):
+                released += 1
+        return released
+
+    async def attend(self) -> float:
+        """A worker's duty: release; in how many seconds to look again."""
+        # Where Stripe cannot be asked now, what waits goes on waiting.
+        with contextlib.suppress(*UNREACHABLE):
+            await self.release()
+        return LOOK_EVERY_S
+
+    async def at_end(self) -> None:
+        """Nothing of it is owed to a process that stops."""
+
+    async def queue(self) -> Sequence[Waiting]:
+        """What waits, in the order in which it goes out, currency by currency; the first 1,000."""
+        return waiting(await self._store.transfer_queue(limit=QUEUE_SHOWN_MAX))
+
+    async def places(self, payments: Sequence[Payment]) -> dict[str, int]:
+        """Of those of ``payments`` that wait: which goes out how soon, 1 the next."""
+        wanted = {one.id for one in payments if one.queued}
+        if not wanted:
+            return {}
+        return {one.payment_id: one.place for one in await self.queue() if one.payment_id in wanted}
+
+    async def _release_next(self, currency: str) -> bool:
+        """Whether the first in the queue went out; whoever else released it, the next is first."""
+        while (started := await self._start_first(currency)) is not None:
+            if started.own.facts:
+                released = started.own.state
+                carried = await self._movement.carry_attempt(released, first_try=True)
+                return not carried.payment.queued
+        return False
+
+    async def _start_first(self, currency: str) -> WrittenPair[Payment, Vendor] | None:
+        """Without facts where another worker was there first; None where it has to wait."""
+        head = waiting(await self._store.transfer_queue(currency))
+        if not head:
+            return None
+        payment = await load_payment(self._store, head[0].payment_id)
+        rests = payment.funding.not_before if payment.funding else None
+        if not payment.queued or (rests and self._write_path.clock.now() < rests):
+            return None
+        # In this order: what ends between the two looks is taken off twice, never forgotten.
+        under_way = await self._under_way(currency)
+        free = await self._free(currency) - under_way
+        identity = await self._gateway.identity()
+
+        def decide(current: Payment | None, vendor: Vendor | None) -> Pair:
+            if current != payment or payment.destination is None:
+                return (), ()
+            taken = self._set_off(payment, vendor, identity)
+            if not _covers(free, payment.amount - taken.amount):
+                return (), ()
+            start, debts = self._started(
+                payment, vendor, taken, payment.destination, identity, WORKER
+            )
+            return (e.TransferReleased(free), *start), debts
+
+        written = await self._write(payment, decide, WORKER, None)
+        waits = written.own.state == payment
+        return None if waits else written
+
+    def _set_off(
+        self, payment: Payment, vendor: Vendor | None, identity: StripeIdentity
+    ) -> debt.SetOff:
+        step = self._gateway.multiple_of(payment.amount.currency)
+        terms = debt.SetOffTerms(self._terms.debt_cap_bps, step)
+        debts = vendor.debts if vendor else debt.NONE
+        return debt.set_off(debts, payment.amount, identity, terms)
+
+    def _started(
+        self,
+        payment: Payment,
+        vendor: Vendor | None,
+        taken: debt.SetOff,
+        destination: str,
+        identity: StripeIdentity,
+        actor: Actor,
+    ) -> Pair:
+        """The attempt and, in the same commit, what it reserves of the vendor's debts (M22)."""
+        number = payment.attempts + 1
+        key = commands.attempt_key(Operation.CREATE_TRANSFER, payment, number)
+        less = taken.amount if taken.shares else None
+        request = self._gateway.transfer_request(
+            payment,
+            key=key,
+            attempt=number,
+            destination=destination,
+            identity=identity,
+            set_off=less,
+        )
+        start = e.ProcessingStarted(number, request, destination, str(actor), set_off=less)
+        debts = vendor.debts if vendor else debt.NONE
+        return (start,), debt.reserve(debts, taken, key, payment.id)
+
+    @staticmethod
+    def _prioritised(
+        payment: Payment, priority: e.Priority | None, actor: Actor
+    ) -> Sequence[e.Fact]:
+        funding = payment.funding
+        if funding is None or priority in (None, funding.priority):
+            return ()
+        again = e.TransferQueued(
+            funding.reason,
+            priority,
+            funding.needed,
+            funding.available,
+            payment.destination,
+            str(actor),
+        )
+        return (again,)
+
+    async def _funds(self, payment: Payment, priority: e.Priority) -> _Funds:
+        currency = payment.amount.currency
+        since = payment.funding.since if payment.funding else self._write_path.clock.now()
+        own = queue_key(payment.id, currency, priority, since)
+        first = await self._store.transfer_queue(currency)
+        return _Funds(await self._free(currency), behind=bool(first) and first[0] < own)
+
+    async def _free(self, currency: str) -> Money:
+        """What Stripe holds for us and would transfer, above the reserve; never below zero."""
+        held = (await self._gateway.balance()).available
+        cents = sum(one.amount_cents for one in held if one.currency == currency)
+        above = cents - self._terms.reserve(currency).amount_cents
+        return Money(max(above, 0), currency)
+
+    async def _under_way(self, currency: str) -> Money:
+        """Transfers whose outcome is open: Stripe's balance may not show them yet."""
+        cents, cursor = 0, None
+        while True:
+            page = await self._store.payments(
+                PaymentQuery(
+                    status=Status.PROCESSING,
+                    payer_type=e.PayerType.BACK_OFFICE,
+                    cursor=cursor,
+                    limit=100,
+                )
+            )
+            cents += sum(
+                (one.amount - one.set_off(one.attempts)).amount_cents
+                for one in page.items
+                if one.amount.currency == currency
+            )
+            cursor = page.next_cursor
+            if cursor is None:
+                return Money(cents, currency)
+
+    async def _write(
+        self,
+        payment: Payment,
+        decide: Callable[[Payment | None, Vendor | None], Pair],
+        actor: Actor,
+        idem: IdempotencyKey | None,
+    ) -> WrittenPair[Payment, Vendor]:
+        return await self._write_path.write_pair(
+            stream_of("payment", payment.id),
+            stream_of("vendor", payment.vendor_id),
+            decide,
+            actor=actor,
+            opens=idem.opens() if idem else None,
+        )
+
+
+def _covers(free: Money, needed: Money) -> bool:
+    return needed.amount_cents <= free.amount_cents
+
+
+def _wait_reason(funds: _Funds, needed: Money) -> QueueReason | None:
+    if not _covers(funds.free, needed):
+        return QueueReason.INSUFFICIENT_FUNDS
+    return QueueReason.BEHIND_OTHERS if funds.behind else None
