@@ -148,7 +148,8 @@ def join(
         count(commit)
         worker.nudge()
 
-    write_path = WritePath(store, clock, ids, settings.patience, after_commit=committed)
+    patience = settings.patience
+    write_path = WritePath(store, clock, ids, patience, after_commit=committed)
     switch = MovementsSwitch(write_path, store)
     scoring = Scoring(write_path, store, RulesScorer(settings.risk_rules))
     movement = Movement(write_path, gateway, switch, clock, settings.stripe_budget_s)
@@ -161,20 +162,14 @@ def join(
     disputes = DisputeReading(gateway, Bearer(settings.dispute_loss_borne_by))
     settlements = _settlements(settings, write_path, gateway, reading, switch)
     recovery = Recovery(
-        write_path,
-        gateway,
-        movement,
-        refund_movement,
-        disputes,
-        settlements,
-        scoring,
-        settings.patience,
+        write_path, gateway, movement, refund_movement, disputes, settlements, scoring, patience
     )
     care = (recovery.attended, payouts.recovery.attended, onboarding.attended)
     attention = Attention(store, clock, switch, *care)
     suspense = Suspense(write_path, gateway)
     webhook_inbox = WebhookInbox(write_path, store, gateway, disputes, suspense, reading, transfers)
     notices = _notices(settings, store, clock, vendors, notifiers, payouts.statement)
+    moving = (write_path, store, gateway, movement, transfers, switch)
     bus = InProcessBus()
     relay = OutboxRelay(store, bus, settings.relay_batch_size)
     checkpoints = open_checkpoints(settings, store, clock)
@@ -196,17 +191,7 @@ def join(
         measures=measures,
         intake=Intake(write_path, store, gateway, scoring, ids),
         approvals=Approvals(write_path, store, ids, switch, settings.approval_policy),
-        payments=Payments(
-            write_path,
-            store,
-            gateway,
-            movement,
-            transfers,
-            switch,
-            reading,
-            settings.approval_policy,
-            settles=settings.settlement,
-        ),
+        payments=Payments(*moving, reading, settings.approval_policy, settles=settings.settlement),
         transfers=transfers,
         refunds=Refunds(write_path, store, gateway, refund_movement, switch, ids),
         payouts=payouts.payouts,
