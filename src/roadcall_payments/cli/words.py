@@ -18,11 +18,10 @@ def in_words(fact: e.Fact, texts: Texts) -> str:
     match fact:
         case e.PaymentCreated():
             return _created(fact, texts)
-        case _ if isinstance(fact, e.DebtFact):
-            return of_a_debt(fact)
-        case e.VendorRegistered() | e.VendorChanged():
-            done = "Registered" if isinstance(fact, e.VendorRegistered) else "Changed"
-            return f"{done}: paid to {fact.stripe_account or 'no account yet'}, {fact.locale}"
+        case e.VendorRegistered():
+            return f"Registered: paid to {fact.stripe_account or 'no account yet'}, {fact.locale}"
+        case e.VendorChanged():
+            return f"Changed: paid to {fact.stripe_account or 'no account yet'}, {fact.locale}"
         case e.PayoutPaid():
             return f"Paid out {amount(fact.amount)} to the vendor's bank"
         case e.PayoutFailed():
@@ -83,7 +82,7 @@ def in_words(fact: e.Fact, texts: Texts) -> str:
         ):
             return _decided(fact, texts)
         case _:
-            return _moved(fact)
+            return of_a_debt(fact) if isinstance(fact, e.DebtFact) else _moved(fact)
 
 
 def stripe_ids(fact: e.Fact) -> str:
