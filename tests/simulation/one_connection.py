@@ -17,6 +17,7 @@ from roadcall_payments.stores.sqlite.connection import Connecting
 from roadcall_payments.stores.sqlite.schema_version import migrate
 
 _STATEMENTS_CACHED = 512
+_CACHE_KIB_MAX = 262_144
 
 
 class _Shared(sqlite3.Connection):
@@ -41,6 +42,9 @@ class OneConnection:
         # Nobody pulls a plug: machines die between two turns, when nothing is half written.
         self.db.execute("PRAGMA synchronous=OFF")
         self.db.execute("PRAGMA foreign_keys=ON")
+        # Every page that was read or written stays at hand.
+        self.db.execute(f"PRAGMA cache_size=-{_CACHE_KIB_MAX}")
+        self.db.execute("PRAGMA wal_autocheckpoint=4000")
 
     def connecting(self) -> Connecting:
         return Connecting(writer=self._given, reader=self._given)
