@@ -43,42 +43,18 @@ def test_m1_m3_a_declined_card_then_another_on_the_same_payment_intent(stack: St
     assert_books_agree(stack)
 
 
-def test_m6_a_failed_transfer_is_retried_under_a_new_key_and_pays_once(stack: Stack) -> None:
+def test_a_transfer_waits_for_funds_and_goes_once_they_are_there(stack: Stack) -> None:
     payment_id = payments.approved(stack, payments.vendor(stack), driver=False, cents=240_000)
     drain = drain_platform(stack, leaving=1_000)
-    refused = payments.process(stack, payment_id)
-    assert refused.status == 400, refused
-    assert stack.status(payment_id) == "failed"
-    assert refused.body["stripeCode"] == "balance_insufficient"
+    waits = payments.process(stack, payment_id)
+    assert waits.status == 202, waits
+    assert waits.text("payment", "status") == "approved"
+    assert waits.text("payment", "queue", "reason") == "insufficient_funds"
+    assert payments.transfers_of(stack, payment_id) == []
     undo = stack.form("POST", f"/v1/transfers/{drain}/reversals")
     assert undo.status == 200, undo
-    retried = stack.api("POST", f"/payments/{payment_id}/retry", {})
-    assert retried.body["status"] == "approved", retried
     again = payments.process(stack, payment_id)
-    assert again.text("payment", "status") == "completed"
-    (transfer,) = payments.transfers_of(stack, payment_id)
-    assert transfer["_idempotency_key"] == f"transfer_{payment_id}_2"
-
-
-def test_m6_a_retry_adopts_what_an_earlier_attempt_made(stack: Stack) -> None:
-    """A transfer with this payment's metadata is found by looking, before any new key."""
-    vendor = payments.vendor(stack)
-    payment_id = payments.approved(stack, vendor, driver=False, cents=240_000)
-    drain = drain_platform(stack, leaving=1_000)
-    assert payments.process(stack, payment_id).status == 400
-    stack.form("POST", f"/v1/transfers/{drain}/reversals")
-    account = stack.payment(payment_id)["vendorStripeAccountId"]
-    made = stack.form(
-        "POST",
-        "/v1/transfers",
-        f"amount=240000&currency=usd&destination={account}&transfer_group={payment_id}"
-        f"&metadata[paymentId]={payment_id}&metadata[purpose]=vendor_payment"
-        "&metadata[attempt]=1",
-    )
-    assert made.status == 200, made
-    assert stack.api("POST", f"/payments/{payment_id}/retry", {}).status == 200
-    again = payments.process(stack, payment_id)
-    assert again.text("stripeTransferId") == made.text("id")
+    assert again.text("payment", "status") == "completed", again
     assert len(payments.transfers_of(stack, payment_id)) == 1
 
 

@@ -96,6 +96,10 @@ class Transfers:
 
         written = (await self._write(payment, decide, actor, idem)).own.state
         if written.status is not Status.PROCESSING:
+            if payment.queued:
+                # Whoever asks again has often just added funds.
+                await self.attend()
+                written = await load_payment(self._store, payment.id)
             return Carried(written)
         return await self._movement.carry_attempt(written, first_try=True, idem=idem)
 
