@@ -132,6 +132,24 @@ async def test_the_fee_goes_back_in_proportion_where_that_is_the_policy(tmp_path
         assert await is_sound(office)
 
 
+async def test_the_fee_is_kept_once_where_refunds_that_gave_some_back_fail_one_by_one(
+    tmp_path: Path,
+) -> None:
+    kept: dict[str, object] = {"platform_fee_bps": 1_000, "returns_platform_fee": True}
+    async with open_office(tmp_path, None, settlement=True, **kept) as office:
+        payment_id = await office.completed()
+        await office.attend()
+        for cents in (374, 9_876):
+            await office.refunded(payment_id, cents)
+            await office.attend()
+        for number, made in enumerate(list(office.stripe.made_refunds.values())):
+            back = office.stripe.refund_becomes(made.id, RefundStatus.FAILED)
+            await office.told(f"evt_{number}", "refund.failed", back)
+            await office.attend()
+        assert await books(office, payment_id) == {"fees": 1_250, "earnings": 11_250}
+        assert await is_sound(office)
+
+
 async def test_m22_what_cannot_be_taken_back_becomes_a_debt(office: Office) -> None:
     payment_id = await settled(office)
     office.stripe.spent.add(ACCOUNT)

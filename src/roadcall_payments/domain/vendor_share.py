@@ -62,7 +62,8 @@ def share_due(payment: Payment, terms: FeeTerms) -> ShareDue | None:
     left = _left_of_payment(payment)
     # Refunds that are asked for count as if they were made.
     gone = payment.amount_refunded_cents + _reserved(payment)
-    fee = max(min(_fee_after(payment, terms, gone), left) - settlement.fee_cents, 0)
+    most = min(_fee_after(payment, terms, gone), _fee_not_returned(payment, terms), left)
+    fee = max(most - settlement.fee_cents, 0)
     by_hand = settlement.taken_by_others_cents
     owed = left - settlement.fee_cents - fee - settlement.settled_cents - by_hand
     owed -= owed % terms.multiple_of
@@ -143,6 +144,13 @@ def _is_open(payment: Payment, dispute: Dispute) -> bool:
 
 def _lost_by_vendor(dispute: Dispute) -> int:
     return dispute.lost_cents if dispute.borne_by is Bearer.VENDOR else 0
+
+
+def _fee_not_returned(payment: Payment, terms: FeeTerms) -> int:
+    """Our fee less what refunds that stand gave back of it, each as it was rounded then: what one
+    of them gives back to us when it fails must not be kept already."""
+    given = (one.fee_returned for one in payment.refunds if one.status is RefundStatus.SUCCEEDED)
+    return terms.fee.amount_cents - sum(one.amount_cents for one in given if one is not None)
 
 
 def _fee_after(payment: Payment, terms: FeeTerms, refunded_cents: int) -> int:
