@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
 from roadcall_payments.domain.errors import RoadcallError
@@ -19,6 +19,7 @@ from tests.simulation.stories.back_office_pays import back_office_pays
 from tests.simulation.stories.driver_pays import driver_pays
 from tests.simulation.stories.money_back import money_back
 from tests.simulation.stories.paid_out import paid_out
+from tests.simulation.stories.settled import settled, settled_and_disputed
 from tests.simulation.teller import ADMIN, GaveUp, Teller, ended
 from tests.simulation.world import World
 
@@ -41,6 +42,20 @@ PAID_OUT: Final[Stories] = (
     (PayerType.BACK_OFFICE, 0.7, paid_out),
     (PayerType.BACK_OFFICE, 0.3, taken_back),
 )
+SETTLED: Final[Stories] = (
+    (PayerType.DRIVER_IC, 0.55, settled),
+    (PayerType.DRIVER_IC, 0.2, settled_and_disputed),
+    (PayerType.DRIVER_IC, 0.1, refunded_there),
+    (PayerType.BACK_OFFICE, 0.15, taken_back),
+)
+# The service's settings in such a world: a fee that is given back in part, and everything is
+# settled.
+SETTLES: Final[Mapping[str, object]] = {
+    "settlement": True,
+    "platform_fee_bps": 1_000,
+    "platform_fee_fixed_cents": 50,
+    "returns_platform_fee": True,
+}
 
 GAP_S: Final = 12.0
 BURST_MAX: Final = 30
@@ -76,7 +91,10 @@ async def _all_of_it(world: World, payments: int, stories: Stories) -> None:
 
 
 def come_to_rest(world: World) -> None:
-    """Until nothing more happens by itself. Raises NeverQuiet."""
+    """Vendors bring what Stripe asks of them, and nothing more happens by itself. Raises
+    NeverQuiet."""
+    for account in {job.account: None for job in world.asked.jobs}:
+        world.desk.control("POST", f"accounts/{account}/onboard")
     if not world.settle(QUIET_WITHIN_S):
         raise NeverQuiet("work is due again and again, days after the last fault")
 

@@ -71,7 +71,8 @@ def live_through(planted: Planted, seed: str, *, sound: bool) -> Trial:
     memory = Path("/dev/shm")  # noqa: S108  # a fresh directory of its own is made in it
     within = memory if memory.is_dir() else None
     with tempfile.TemporaryDirectory(prefix="mutant-", dir=within) as directory:
-        world = World(seed, chosen(planted.faults), Path(directory), defect)
+        kinds = chosen(planted.faults)
+        world = World(seed, kinds, Path(directory), defect, settings=planted.settings)
         try:
             violations = _violations(world, planted)
         finally:

@@ -30,6 +30,7 @@ History = Callable[[World, int, Stories], LostSpan | None]
 """What happens in a world; it says what a restore took of the journal."""
 
 STORIES_MAX = 3
+NO_SETTINGS: Mapping[str, object] = {}
 # On Linux, memory's own file system: the database is written as in production, and fsync is free.
 _MEMORY = Path("/dev/shm")  # noqa: S108  # a fresh directory of its own is made in it
 
@@ -62,14 +63,15 @@ def run_world(
     defect: Defect = SOUND,
     stories: Stories = STORIES,
     history: History = tell,
+    settings: Mapping[str, object] = NO_SETTINGS,
 ) -> Result:
-    """The whole history of one world, audited."""
+    """The whole history of one world, audited. ``settings``: the service's, by name."""
     started = time.process_time()
     # Nearly nothing here is garbage in circles, and looking for it takes a tenth of the time.
     gc.set_threshold(200_000, 50, 50)
     within = _MEMORY if _MEMORY.is_dir() else None
     with tempfile.TemporaryDirectory(prefix="simulation-", dir=within) as directory:
-        world = World(seed, kinds, Path(directory), defect)
+        world = World(seed, kinds, Path(directory), defect, settings=settings)
         try:
             violations, lost = _lived(world, payments, stories, history)
             violations += _audited(world, lost)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextvars import Context
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -81,13 +81,15 @@ SOUND = Defect("none")
 
 @dataclass
 class World:
-    """``directory`` takes the database; memory's own file system is best. Close it."""
+    """``directory`` takes the database; memory's own file system is best. ``settings``: the
+    service's, by name, where they are not the world's own. Close it."""
 
     seed: str
     kinds: frozenset[Kind]
     directory: Path
     defect: Defect = SOUND
     asked: Asked = field(default_factory=Asked)
+    settings: Mapping[str, object] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.random = Random(f"{self.seed}/people")
@@ -101,7 +103,7 @@ class World:
         self._ids_random = Random(f"{self.seed}/ids")
         self._tasks: set[asyncio.Task[Any]] = set()
         self._bell: asyncio.Future[None] | None = None
-        self._settings = _settings(self.directory)
+        self._settings = _settings(self.directory, self.settings)
         self._path = self._settings.sqlite_path
         self._stored = OneConnection(self._path)
         self._peek = self._stored.db
@@ -299,7 +301,7 @@ class World:
         return int(self._peek.execute("SELECT count(*) FROM journal").fetchone()[0])
 
 
-def _settings(directory: Path) -> Settings:
-    return Settings(
-        data_dir=directory, payer_silence_days=1, approval_expiry_days=1, settlement=False
-    )
+def _settings(directory: Path, more: Mapping[str, object]) -> Settings:
+    """Payers and approvals are given up after a day; ``more`` overrides."""
+    given = {"payer_silence_days": 1, "approval_expiry_days": 1, "settlement": False, **more}
+    return Settings.model_validate({"data_dir": directory, **given})

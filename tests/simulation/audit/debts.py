@@ -15,7 +15,8 @@ _ENDS: Mapping[str, str] = {"completed": "set off", "failed": "released", "open"
 
 @dataclass(frozen=True, slots=True)
 class SetOffStart:
-    """A transfer that was started less by ``cents``: ``status`` open, completed or failed."""
+    """A transfer that was started less by ``cents``: ``status`` open, completed or failed;
+    ``failed_at`` stays where one that was given up had gone out after all."""
 
     key: str
     payment_id: str
@@ -23,6 +24,7 @@ class SetOffStart:
     cents: int
     at: datetime
     status: str
+    failed_at: datetime | None
 
 
 @dataclass(slots=True)
@@ -41,6 +43,7 @@ class Reservation:
     shares: Mapping[str, int]
     at: datetime
     end: str = "reserved"
+    released_at: datetime | None = None
 
 
 @dataclass(slots=True)
@@ -97,6 +100,9 @@ def audit_debts(
             yield Violation("M22", start.payment_id, f"{said}, at {held.at} and {start.at}")
         elif held.end != _ENDS[start.status]:
             said = f"{start.key} is {start.status}, and its set-off {held.end}"
+            yield Violation("M22", start.payment_id, said)
+        elif held.released_at not in (None, start.failed_at):
+            said = f"{start.key} gave its set-off free before it had failed"
             yield Violation("M22", start.payment_id, said)
     incurred = {
         (vendor, debt.payment_id, debt_id): debt.incurred
@@ -162,7 +168,7 @@ def _released(book: DebtBook, fact: Fact) -> None:
     if held is None or held.end != "reserved":
         book.violated(f"{freed.transfer_key} released what it does not hold")
         return
-    held.end = "released"
+    held.end, held.released_at = "released", fact.at
     for debt_id, cents in held.shares.items():
         book.take(debt_id, reserved=-cents)
 

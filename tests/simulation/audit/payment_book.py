@@ -84,6 +84,7 @@ class PaymentBook:
     # The attempt that waits for its object, and those that ended without one, with their end.
     open_attempt: str | None = None
     given_up: dict[str, str] = field(default_factory=dict)
+    given_up_at: dict[str, datetime] = field(default_factory=dict)
     violations: list[Violation] = field(default_factory=list)
 
     @property
@@ -137,22 +138,22 @@ def set_offs_of(book: PaymentBook) -> list[SetOffStart]:
     """Its transfers that were to be less by what their vendor owes (M22)."""
     vendor = book.created.vendor_id
     shares = [
-        SetOffStart(one.key, book.id, vendor, one.set_off, one.at, one.status)
+        SetOffStart(one.key, book.id, vendor, one.set_off, one.at, one.status, one.failed_at)
         for one in book.settlement.keys.values()
         if one.set_off and one.key is not None
     ]
     attempts = [
-        SetOffStart(one.key, book.id, vendor, one.set_off, one.at, _end_of(book, one.key))
+        SetOffStart(one.key, book.id, vendor, one.set_off, one.at, *_end_of(book, one.key))
         for one in book.attempts.values()
         if one.set_off
     ]
     return shares + attempts
 
 
-def _end_of(book: PaymentBook, key: str) -> str:
-    if key in book.given_up:
-        return "failed"
-    return "open" if key == book.open_attempt else "completed"
+def _end_of(book: PaymentBook, key: str) -> tuple[str, datetime | None]:
+    if key in book.given_up_at:
+        return "failed", book.given_up_at[key]
+    return ("open" if key == book.open_attempt else "completed"), None
 
 
 def _scored(book: PaymentBook, fact: Fact) -> None:
@@ -242,6 +243,7 @@ def _gave_up(book: PaymentBook, fact: Fact) -> None:
         book.violated("M5", f"{fact.type} for {code}, which proves nothing")
     if book.open_attempt is not None:
         book.given_up[book.open_attempt] = fact.type
+        book.given_up_at[book.open_attempt] = fact.at
         book.open_attempt = None
 
 

@@ -15,12 +15,19 @@ class Settles(msgspec.Struct, frozen=True):
     settles: bool = False
 
 
+class Terms(msgspec.Struct, frozen=True):
+    """Our fee on the whole payment, as it stood when the first share was decided."""
+
+    fee: Amount
+
+
 class ShareStarted(msgspec.Struct, frozen=True):
     """SettlementStarted, SettlementAdopted, SettlementWithheld: of the last, nothing is sent."""
 
     number: int
     fee: Amount
     set_off: Amount
+    terms: Terms
     amount: Amount | None = None
     request: Request | None = None
     destination: str | None = None

@@ -35,6 +35,7 @@ class Share:
     restores: str | None
     status: str = "open"
     transfer: str | None = None
+    failed_at: datetime | None = None
 
 
 @dataclass(slots=True)
@@ -62,6 +63,7 @@ class Settlement:
     debts: dict[str, int] = field(default_factory=dict)
     undone: int = 0
     deferred: str | None = None
+    fee_agreed: int | None = None
     fee_returned: int = 0
     wrong: list[tuple[str, str]] = field(default_factory=list)
 
@@ -155,6 +157,7 @@ def _started(reading: _Reading, fact: Fact) -> None:
         started.destination,
         started.restores,
     )
+    _same_fee(reading, started.terms.fee.amount_cents, share)
     if fact.type != "SettlementAdopted":
         _within_the_payment(reading, share)
     if key is not None:
@@ -182,6 +185,18 @@ def _within_the_payment(reading: _Reading, share: Share) -> None:
         reading.wrong("M20", f"share {share.number} makes {after} of {most} that may go")
 
 
+def _same_fee(reading: _Reading, agreed: int, share: Share) -> None:
+    """One fee for the payment, however many shares it takes; what was given back of it may be
+    taken again."""
+    settlement = reading.settlement
+    if settlement.fee_agreed is None:
+        settlement.fee_agreed = agreed
+    if settlement.fee_agreed != agreed:
+        reading.wrong("M20", f"the fee was {settlement.fee_agreed}, and is {agreed}")
+    if settlement.fee + share.fee > agreed:
+        reading.wrong("M20", f"{settlement.fee + share.fee} of a fee of {agreed} is kept")
+
+
 def _own_key(reading: _Reading, key: str, share: Share) -> None:
     if key in reading.settlement.keys:
         reading.wrong("M4", f"two shares have the key {key}")
@@ -202,7 +217,8 @@ def _completed(reading: _Reading, fact: Fact) -> None:
 
 
 def _failed(reading: _Reading, fact: Fact) -> None:
-    reading.settlement.shares[fact.read(facts.ShareEnded).number].status = "failed"
+    share = reading.settlement.shares[fact.read(facts.ShareEnded).number]
+    share.status, share.failed_at = "failed", fact.at
 
 
 def _deferred(reading: _Reading, fact: Fact) -> None:

@@ -26,7 +26,7 @@ class Planted:
     ``make simulate``; ``boosts``: kinds that come more often than there, so that few payments
     are enough to meet them; ``outsiders``: others act at Stripe too; ``also``: misfortunes
     that befall this world besides; ``other_account``: for a while the service has another
-    account's key; ``stories``: what its people do.
+    account's key; ``stories``: what its people do; ``settings``: the service's.
     """
 
     defect: Defect
@@ -37,6 +37,7 @@ class Planted:
     boosts: Mapping[Kind, float] = field(default_factory=dict)
     payments: int = PAYMENTS
     stories: Stories = STORIES
+    settings: Mapping[str, object] = field(default_factory=dict)
     outsiders: bool = True
     also: Sequence[Kind] = ()
     other_account: bool = False
