@@ -39,8 +39,8 @@ BROAD_EXCEPTS: list[Allowed] = [
     ),
     Allowed(
         "src/roadcall_payments/stores/sqlite/reader.py",
-        "Reader.work",
-        "One read of a batch; its error is answered to its caller, and the thread goes on.",
+        "Reader.look",
+        "One look at the database; whatever it raises is classified and answered to its caller.",
     ),
     Allowed(
         "src/roadcall_payments/stores/postgres/lane.py",

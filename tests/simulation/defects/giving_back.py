@@ -80,7 +80,7 @@ def _only_our_own(
     request_id: str | None = None,
 ) -> refunds_seen.Facts:
     known = [one for one in seen if payment.refund(one.metadata.get("refundId", "")) is not None]
-    return _right_seen(payment, known, source, at, request_id)  # type: ignore[arg-type]  # a time
+    return _right_seen(payment, known, source, at, request_id)  # type: ignore[arg-type]  # the time is only handed on
 
 
 _right_progress = refunds_seen._progress
