@@ -34,7 +34,7 @@ from roadcall_payments.worker import Duty, Handler, Worker, pace_of, retry_rules
 from roadcall_payments.workflows.account_opening import AccountOpenings
 from roadcall_payments.workflows.account_reading import AccountReading
 from roadcall_payments.workflows.approvals import Approvals
-from roadcall_payments.workflows.attention import Attention
+from roadcall_payments.workflows.attention import Attention, in_turn
 from roadcall_payments.workflows.checkpoints import Checkpoints
 from roadcall_payments.workflows.dispute_reading import DisputeReading
 from roadcall_payments.workflows.drift_repair import DriftRepair
@@ -48,7 +48,8 @@ from roadcall_payments.workflows.notices import EVENT_NAMES, Audience, Notices
 from roadcall_payments.workflows.onboarding import Onboarding, return_addresses
 from roadcall_payments.workflows.outbox_relay import OutboxRelay
 from roadcall_payments.workflows.payments import Payments
-from roadcall_payments.workflows.payout_parts import PayoutParts, join_payouts
+from roadcall_payments.workflows.payout_parts import PayoutParts, PayoutRules, join_payouts
+from roadcall_payments.workflows.payout_schedule import PayoutSchedule
 from roadcall_payments.workflows.payout_statement import PayoutStatement
 from roadcall_payments.workflows.payouts import Payouts
 from roadcall_payments.workflows.queries import Queries
@@ -89,6 +90,7 @@ class Service:
     payouts: Payouts
     payout_statement: PayoutStatement
     transfers: Transfers
+    payout_schedule: PayoutSchedule
     queries: Queries
     vendors: Vendors
     onboarding: Onboarding
@@ -164,7 +166,8 @@ def join(
     recovery = Recovery(
         write_path, gateway, movement, refund_movement, disputes, settlements, scoring, patience
     )
-    care = (recovery.attended, payouts.recovery.attended, onboarding.attended)
+    of_vendors = in_turn(onboarding.attended, payouts.schedule.attended)
+    care = (recovery.attended, payouts.recovery.attended, of_vendors)
     attention = Attention(store, clock, switch, *care)
     suspense = Suspense(write_path, gateway)
     webhook_inbox = WebhookInbox(write_path, store, gateway, disputes, suspense, reading, transfers)
@@ -196,6 +199,7 @@ def join(
         refunds=Refunds(write_path, store, gateway, refund_movement, switch, ids),
         payouts=payouts.payouts,
         payout_statement=payouts.statement,
+        payout_schedule=payouts.schedule,
         queries=Queries(store, gateway),
         vendors=vendors,
         onboarding=onboarding,
@@ -252,9 +256,8 @@ def _payouts(
 ) -> PayoutParts:
     from roadcall_payments.notifications.rendering import FileTemplates
 
-    minimum, budget_s = settings.payout_minimum, settings.stripe_budget_s
-    templates = FileTemplates()
-    return join_payouts(write_path, gateway, ids, switch, vendors, templates, minimum, budget_s)
+    rules = PayoutRules(settings.payout_minimum, settings.payout_hour_utc, settings.stripe_budget_s)
+    return join_payouts(write_path, gateway, ids, switch, vendors, FileTemplates(), rules)
 
 
 def _notices(

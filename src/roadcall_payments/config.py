@@ -386,6 +386,7 @@ class Settings(PayoutSettings, SettlementSettings):
             payer=timedelta(days=self.payer_silence_days),
             approval=timedelta(days=self.approval_expiry_days),
             evidence=timedelta(days=self.dispute_reminder_days),
+            payout_hour_utc=self.payout_hour_utc,
         )
 
 

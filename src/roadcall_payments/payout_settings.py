@@ -22,6 +22,10 @@ class PayoutSettings(BaseSettings):
         "units.",
     )
 
+    payout_hour_utc: int = Field(
+        6, ge=0, le=23, description="Hour of the day, UTC, at which daily payouts are made."
+    )
+
     @property
     def payout_minimum(self) -> PayoutMinimum:
         return PayoutMinimum(self.payout_minimum_cents)

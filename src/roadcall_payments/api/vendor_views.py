@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field, JsonValue
 
 from roadcall_payments.api.schemas import EXAMPLE_AT, Instant, View, with_example
@@ -108,6 +110,7 @@ class VendorView(View):
                 "asOf": EXAMPLE_AT,
             },
             "platformFee": None,
+            "payoutSchedule": "manual",
             "createdAt": EXAMPLE_AT,
             "updatedAt": EXAMPLE_AT,
         }
@@ -124,6 +127,7 @@ class VendorView(View):
     platform_fee: PlatformFeeView | None = Field(
         description="Kept of its driver payments; null: the usual."
     )
+    payout_schedule: Literal["manual", "daily"]
     created_at: Instant
     updated_at: Instant
 
@@ -188,6 +192,7 @@ def vendor_view(vendor: Vendor, contacts: Contacts | None) -> VendorView:
         account=_account_view(vendor),
         platform_fee=vendor.fee
         and PlatformFeeView(bps=vendor.fee.bps, fixed_cents=vendor.fee.fixed_cents),
+        payout_schedule="daily" if vendor.pays_daily else "manual",
         created_at=vendor.created_at,
         updated_at=vendor.updated_at,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path
 from pydantic import Field
@@ -74,6 +74,9 @@ class VendorBody(RequestBody):
     platform_fee: PlatformFeeBody | None = Field(
         None, description="Kept of the vendor's driver payments; left out: the usual."
     )
+    payout_schedule: Literal["manual", "daily"] = Field(
+        "manual", description="Whether its balance is paid out once a day by itself."
+    )
 
 
 class OnboardingBody(RequestBody):
@@ -106,6 +109,7 @@ async def put(vendor_id: VendorId, body: VendorBody, service: Wired, caller: Cal
         locale=body.locale,
         contacts=Contacts(contacts.name, contacts.email, contacts.phone, contacts.push_token),
         fee=FeePolicy(fee.bps, fee.fixed_cents) if fee else None,
+        pays_daily=body.payout_schedule == "daily",
     )
     return await _view(service, await service.vendors.put(caller, vendor_id, record))
 

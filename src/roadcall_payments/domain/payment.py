@@ -297,6 +297,8 @@ class Patience:
     evidence: timedelta = timedelta(days=3)
     # How long a share rests that Stripe refused, or that has nowhere to go yet.
     settlement_again: timedelta = timedelta(hours=1)
+    # Not how long, but when: the hour of the day, UTC, of daily payouts.
+    payout_hour_utc: int = 6
 
 
 def due_at(payment: Payment, patience: Patience) -> datetime | None:

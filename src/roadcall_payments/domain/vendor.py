@@ -78,6 +78,9 @@ class Vendor:
     opening: AccountOpening | None = None
     former_contacts: tuple[FormerContacts, ...] = ()
     debts: debt.Debts = debt.NONE
+    pays_daily: bool = False
+    # The last day whose daily payouts were seen to, or on which the schedule was set.
+    payout_day: str | None = None
     # None: our usual one.
     fee: FeePolicy | None = None
 
@@ -96,6 +99,12 @@ def apply(vendor: Vendor | None, fact: v.VendorFact | DebtFact, at: datetime) ->
         usual = fact.bps is None or fact.fixed_cents is None
         fee = None if usual else FeePolicy(fact.bps or 0, fact.fixed_cents or 0)
         return replace(vendor, fee=fee, updated_at=at)
+    if isinstance(fact, v.PayoutScheduleSet):
+        # The first daily payout is the next day's.
+        today = at.date().isoformat()
+        return replace(vendor, pays_daily=fact.daily, payout_day=today, updated_at=at)
+    if isinstance(fact, v.PayoutDayClosed):
+        return replace(vendor, payout_day=fact.day, updated_at=at)
     if isinstance(fact, DebtFact):
         return replace(vendor, debts=debt.apply(vendor.debts, fact, at), updated_at=at)
     return replace(_with_account(vendor, fact, at), updated_at=at)

@@ -38,6 +38,24 @@ class VendorFeeAgreed:
     by: str
 
 
+@dataclass(frozen=True, slots=True)
+class PayoutScheduleSet:
+    """``daily``: its balance is paid out once a day by itself; else on demand alone."""
+
+    daily: bool
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class PayoutDayClosed:
+    """A day (ISO 8601, UTC) was seen to: ``payouts`` are those made in this look; ``not_made``
+    says why there was none, per currency (``usd:below_minimum``) or at all."""
+
+    day: str
+    payouts: tuple[str, ...]
+    not_made: tuple[str, ...]
+
+
 # --- opening an account at Stripe --------------------------------------------------------------
 
 
@@ -133,4 +151,5 @@ AccountFact = (
     | RequirementsDeadlineNeared
 )
 
-VendorFact = VendorRegistered | VendorChanged | VendorFeeAgreed | AccountFact
+ScheduleFact = PayoutScheduleSet | PayoutDayClosed
+VendorFact = VendorRegistered | VendorChanged | VendorFeeAgreed | ScheduleFact | AccountFact

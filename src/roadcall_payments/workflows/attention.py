@@ -29,6 +29,17 @@ PayoutCare: TypeAlias = Callable[[Payout], Awaitable[Payout]]
 VendorCare: TypeAlias = Callable[[Vendor], Awaitable[Vendor]]
 
 
+def in_turn(*cares: VendorCare) -> VendorCare:
+    """One after the other, each on what the one before left."""
+
+    async def attended(vendor: Vendor) -> Vendor:
+        for care in cares:
+            vendor = await care(vendor)
+        return vendor
+
+    return attended
+
+
 class Attention:
     """``payments``, ``payouts``, ``vendors``: what a due one needs, done; the one after it."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from roadcall_payments.commit import State
-from roadcall_payments.domain import connected_account, payment, payout, settling
+from roadcall_payments.domain import connected_account, payment, payout, payout_schedule, settling
 from roadcall_payments.domain.payment import Patience, Payment
 from roadcall_payments.domain.payout import Payout
 from roadcall_payments.domain.vendor import Vendor
@@ -18,7 +18,11 @@ def due_at(state: State, patience: Patience) -> datetime | None:
             times = (payment.due_at(state, patience), settling.due_at(state, patience))
             return min((at for at in times if at is not None), default=None)
         case Vendor():
-            return connected_account.due_at(state, patience.stripe)
+            times = (
+                connected_account.due_at(state, patience.stripe),
+                payout_schedule.due_at(state, patience.payout_hour_utc),
+            )
+            return min((at for at in times if at is not None), default=None)
         case Payout():
             return payout.due_at(state, patience.stripe)
         case _:

@@ -10,6 +10,7 @@ from roadcall_payments.workflows.movements_switch import MovementsSwitch
 from roadcall_payments.workflows.payout_movement import PayoutMovement
 from roadcall_payments.workflows.payout_reading import PayoutReading
 from roadcall_payments.workflows.payout_recovery import PayoutRecovery
+from roadcall_payments.workflows.payout_schedule import PayoutSchedule
 from roadcall_payments.workflows.payout_statement import PayoutStatement
 from roadcall_payments.workflows.payouts import Payouts
 from roadcall_payments.workflows.remittance import Remittances
@@ -18,10 +19,21 @@ from roadcall_payments.workflows.write_path import WritePath
 
 
 @dataclass(frozen=True, slots=True)
+class PayoutRules:
+    """``hour_utc``: of the day's payouts. ``budget_s``: the longest that a request waits for
+    Stripe, in seconds (M32)."""
+
+    minimum: PayoutMinimum
+    hour_utc: int
+    budget_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class PayoutParts:
     payouts: Payouts
     recovery: PayoutRecovery
     statement: PayoutStatement
+    schedule: PayoutSchedule
 
 
 def join_payouts(
@@ -31,13 +43,12 @@ def join_payouts(
     switch: MovementsSwitch,
     vendors: Vendors,
     templates: NoticeTemplates,
-    minimum: PayoutMinimum,
-    budget_s: float,
+    rules: PayoutRules,
 ) -> PayoutParts:
-    """``budget_s``: the longest that a request waits for Stripe, in seconds (M32)."""
     store, clock = write_path.store, write_path.clock
     reading = PayoutReading(write_path, store, gateway)
-    movement = PayoutMovement(write_path, gateway, reading, switch, clock, budget_s)
-    payouts = Payouts(write_path, store, gateway, movement, switch, vendors, ids, minimum)
+    movement = PayoutMovement(write_path, gateway, reading, switch, clock, rules.budget_s)
+    payouts = Payouts(write_path, store, gateway, movement, switch, vendors, ids, rules.minimum)
     statement = PayoutStatement(gateway, Remittances(store, gateway), vendors, templates)
-    return PayoutParts(payouts, PayoutRecovery(movement, reading), statement)
+    schedule = PayoutSchedule(write_path, gateway, payouts, switch, rules.minimum, rules.hour_utc)
+    return PayoutParts(payouts, PayoutRecovery(movement, reading), statement, schedule)

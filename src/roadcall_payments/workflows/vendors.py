@@ -23,7 +23,7 @@ from roadcall_payments.domain.events import (
 from roadcall_payments.domain.people import Actor
 from roadcall_payments.domain.platform_fee import BASIS_POINTS, FeePolicy
 from roadcall_payments.domain.vendor import Vendor, apply
-from roadcall_payments.domain.vendor_events import VendorFeeAgreed
+from roadcall_payments.domain.vendor_events import PayoutScheduleSet, VendorFeeAgreed
 from roadcall_payments.ports import Ids, Store
 from roadcall_payments.workflows.account_reading import AccountReading, Shown, taken_by_another
 from roadcall_payments.workflows.movement import UNREACHABLE
@@ -56,12 +56,14 @@ class Contacts:
 @dataclass(frozen=True, slots=True)
 class VendorRecord:
     """``locale`` as in BCP 47 or CLDR (en-US, de_DE): amounts are written for it. ``fee``: what we
-    keep of this vendor's driver payments; None for the usual."""
+    keep of this vendor's driver payments; None for the usual. ``pays_daily``: its balance is paid
+    out once a day by itself."""
 
     stripe_account: str | None
     locale: str
     contacts: Contacts
     fee: FeePolicy | None = None
+    pays_daily: bool = False
 
 
 class Vendors:
@@ -97,6 +99,8 @@ class Vendors:
                 named.append(VendorChanged(account, locale, ref, by))
             if record.fee != (vendor.fee if vendor else None):
                 named.append(_fee_agreed(record.fee, by))
+            if record.pays_daily != (vendor.pays_daily if vendor else False):
+                named.append(PayoutScheduleSet(record.pays_daily, by))
             return (*named, *self._of_account(vendor, named, shown))
 
         stream = stream_of("vendor", vendor_id)
