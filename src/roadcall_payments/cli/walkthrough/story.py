@@ -12,6 +12,7 @@ from roadcall_payments.cli.tables import amount
 from roadcall_payments.cli.walkthrough.client import (
     ApiClient,
     Json,
+    JsonPart,
     SandboxClient,
     text_in,
     until,
@@ -90,6 +91,7 @@ class Storyteller:
         intent = str(confirmed["stripePaymentIntentId"])
         self.step("card confirmed", "by the driver, with pm_card_visa")
         await self._finished(payment_id, intent)
+        await self._settled(path)
         return payment_id
 
     async def _back_office_payment(self, account: str) -> str:
@@ -113,7 +115,7 @@ class Storyteller:
         body: Json = {"incidentId": incident, "vendorId": VENDOR, "currency": "usd", **new}
         payment = await self.api.post(Role.SERVICE, "/payments", body)
         payment_id = text_in(payment, "id")
-        self.step("created", f"{_amount(payment)}, payment {payment_id}")
+        self.step("created", f"{_amount(payment, payment['amountCents'])}, payment {payment_id}")
 
         async def scored() -> Json | None:
             seen = await self.api.get(Role.SERVICE, f"/payments/{payment_id}")
@@ -146,7 +148,7 @@ class Storyteller:
 
         self.step("webhook received", await until(f"a webhook for {object_id}", webhook))
         payment = await until("the payment is completed", completed)
-        self.step("completed", f"{_amount(payment)}, {object_id}")
+        self.step("completed", f"{_amount(payment, payment['amountCents'])}, {object_id}")
         notice = await until("the vendor is notified", lambda: self._vendors_notice(payment_id))
         template = notice.insert.template
         if self.mailbox.url is None:
@@ -158,6 +160,22 @@ class Storyteller:
             self.say(f"           To: {mail['To']}\n           Subject: {mail['Subject']}")
             for line in words_of(mail).strip().splitlines():
                 self.say(f"           | {line}".rstrip())
+
+    async def _settled(self, path: str) -> None:
+        """The vendor's share, transferred out of what the card brought in, where that is on."""
+
+        async def settled() -> Json | None:
+            seen = await self.api.get(Role.SERVICE, path)
+            settlement = seen["settlement"]
+            is_settled = isinstance(settlement, dict) and settlement["status"] == "settled"
+            return seen if settlement is None or is_settled else None
+
+        payment = await until("the vendor's share is settled", settled)
+        settlement = payment["settlement"]
+        if isinstance(settlement, dict):
+            share = _amount(payment, settlement["settledCents"])
+            fee = _amount(payment, settlement["platformFeeCents"])
+            self.step("share settled", f"{share} transferred to the vendor, a fee of {fee} kept")
 
     async def _vendors_notice(self, payment_id: str) -> Notice | None:
         for entry in await self.service.queries.timeline(payment_id):
@@ -190,6 +208,6 @@ class Storyteller:
         self.step("journal verified", "every hash, row and balance follows from it")
 
 
-def _amount(payment: Json) -> str:
-    cents, currency = payment["amountCents"], text_in(payment, "currency")
-    return amount(Money(cents if isinstance(cents, int) else 0, currency))
+def _amount(payment: Json, cents: JsonPart) -> str:
+    """``cents`` in the payment's currency."""
+    return amount(Money(cents if isinstance(cents, int) else 0, text_in(payment, "currency")))
