@@ -33,7 +33,9 @@ def test_every_setting_is_described_and_every_number_is_bounded() -> None:
 
 def test_a_number_of_time_or_money_names_its_unit() -> None:
     unitless = {"port", "worker_batch_size", "worker_concurrency", "relay_batch_size"}
-    units = re.compile(r"_(s|ms|days|cents|bps|percent|per_minute|attempts_max|bytes_max)$")
+    units = re.compile(
+        r"_(s|ms|days|hour_utc|cents|bps|percent|per_minute|attempts_max|bytes_max)$"
+    )
     for name, field in Settings.model_fields.items():
         if field.annotation is int and name not in unitless:
             assert units.search(name), f"{name} does not say its unit"
