@@ -53,6 +53,7 @@ class DebtMachine(RuleBasedStateMachine):
         self.sent: list[Sent] = []
         self.books = 0
         self.paid: dict[str, int] = {}
+        self.undone: set[str] = set()
 
     @property
     def debts(self) -> Debts:
@@ -122,17 +123,31 @@ class DebtMachine(RuleBasedStateMachine):
         if not self.debts.owed:
             return
         one = self.debts.owed[pick % len(self.debts.owed)]
+        if one.id in self.undone:
+            return
         undoing = debt.undo(self.debts, "ve_1", one.id)
         if one.reserved_cents:
             assert undoing is None
             return
         assert undoing is not None
         self.take(undoing.facts)
-        assert undoing.paid.amount_cents == one.set_off_cents
+        self.undone.add(one.id)
+        assert undoing.paid.amount_cents == one.set_off_cents + one.reduced_cents
         # What came back takes off the debt, less what is paid out again and was given up before.
         self.books -= one.outstanding_cents
         after = self.debts.debt(one.id)
         assert after is None or (after.outstanding_cents, after.forgiven_cents) == (0, 0)
+
+    @rule(pick=PICKS, size=SIZES)
+    def collect_at_stripe(self, pick: int, size: int) -> None:
+        """Somebody takes back by hand what no transfer has reserved."""
+        if not self.debts.owed:
+            return
+        one = self.debts.owed[pick % len(self.debts.owed)]
+        cents = min(size * self.step, one.free_cents)
+        if one.id not in self.undone and cents:
+            self.take((d.VendorDebtReduced(one.id, Money(cents, self.currency)),))
+            self.books -= cents
 
     @rule(pick=PICKS, size=st.none() | SIZES)
     def forgive(self, pick: int, size: int | None) -> None:

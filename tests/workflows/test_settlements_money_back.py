@@ -278,3 +278,30 @@ async def test_m22_a_debt_is_set_off_against_the_next_share(office: Office) -> N
     assert await debts(office, payment_id) == {refund_id: 0}
     assert (await books(office, next_id)).get("payable", 0) == 0
     assert await is_sound(office)
+
+
+async def test_m22_a_debt_that_somebody_collected_at_stripe_is_not_set_off_again(
+    office: Office,
+) -> None:
+    payment_id = await settled(office)
+    vendor_id = (await office.payment(payment_id)).vendor_id
+    office.stripe.spent.add(ACCOUNT)
+    refund_id = await office.refunded(payment_id, 5_000)
+    await office.attend()
+    assert await debts(office, payment_id) == {refund_id: 5_000}
+    [share] = office.stripe.made_transfers.values()
+    by_hand = office.stripe.reverse(share.id, 5_000)
+    await office.told("evt_1", "transfer.reversed", by_hand)
+    await office.told("evt_1_again", "transfer.reversed", by_hand)
+    assert await debts(office, payment_id) == {refund_id: 0}
+    next_id = await office.completed(vendor_id=vendor_id)
+    await office.attend()
+    assert (await settlement_of(office, next_id)).transfers[0].amount_cents == SHARE
+    assert (await books(office, payment_id)).get("payable", 0) == 0
+    [made] = office.stripe.made_refunds.values()
+    back = office.stripe.refund_becomes(made.id, RefundStatus.FAILED)
+    await office.told("evt_2", "refund.failed", back)
+    await office.attend()
+    assert sent(office, TRANSFER)[-1] == f"restore_{refund_id}", "what was collected goes out again"
+    assert (await books(office, payment_id))["earnings"] == 2 * SHARE
+    assert await is_sound(office)

@@ -112,7 +112,8 @@ class SetOff:
 @dataclass(frozen=True, slots=True)
 class Undoing:
     """What becomes of a debt whose cause was undone. ``facts`` take off what was not paid yet;
-    ``paid`` is what transfers have set off of it: to be transferred to the vendor again."""
+    ``paid`` is what transfers have set off of it, or somebody took back at Stripe: to be
+    transferred to the vendor again."""
 
     facts: Facts
     paid: Money
@@ -195,7 +196,7 @@ def undo(debts: Debts, vendor_id: str, debt_id: str) -> Undoing | None:
     if debt.forgiven_cents:
         given_up = Money(debt.forgiven_cents, currency)
         facts.append(d.DebtForgivenessReversed(vendor_id, debt_id, given_up, debt.account))
-    return Undoing(tuple(facts), Money(debt.set_off_cents, currency))
+    return Undoing(tuple(facts), Money(debt.set_off_cents + debt.reduced_cents, currency))
 
 
 def forgive(

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from roadcall_payments.domain import settlement_events as s
-from roadcall_payments.domain.debt_events import DebtCause, VendorDebtIncurred
+from roadcall_payments.domain.debt import Debts
+from roadcall_payments.domain.debt_events import DebtCause, VendorDebtIncurred, VendorDebtReduced
 from roadcall_payments.domain.events import Fact
+from roadcall_payments.domain.money import Money
 from roadcall_payments.domain.payment import Payment
+from roadcall_payments.domain.vendor_share import overpaid_cents
 
 
 def incurred(payment: Payment, facts: Sequence[Fact]) -> tuple[VendorDebtIncurred, ...]:
@@ -17,6 +20,39 @@ def incurred(payment: Payment, facts: Sequence[Fact]) -> tuple[VendorDebtIncurre
         for fact in facts
         if isinstance(fact, s.SettlementReversalFailed) and fact.debt.amount_cents
     )
+
+
+def may_reduce(payment: Payment, facts: Sequence[Fact]) -> bool:
+    """Whether something of a share came back by hand that had become a debt before."""
+    by_hand = any(isinstance(one, s.SettlementReversed) and one.cause_id is None for one in facts)
+    settlement = payment.settlement
+    return by_hand and settlement is not None and any(o.debt_cents for o in settlement.take_backs)
+
+
+def reversed_by_hand(
+    after: Payment, facts: Sequence[Fact], debts: Debts
+) -> tuple[VendorDebtReduced, ...]:
+    """What somebody took back at Stripe of a share whose debts still stand pays these, so that no
+    later transfer sets them off as well. ``after``: the payment with ``facts``.
+
+    What a transfer under way has reserved stays reserved (M22).
+    """
+    if after.settlement is None:
+        return ()
+    taken = sum(
+        fact.amount.amount_cents
+        for fact in facts
+        if isinstance(fact, s.SettlementReversed) and fact.cause_id is None
+    )
+    left = min(taken, -overpaid_cents(after, after.settlement))
+    reduced: list[VendorDebtReduced] = []
+    for one in after.settlement.take_backs:
+        debt = debts.debt(debt_id(one.cause_id, one.number)) if one.debt_cents else None
+        cents = min(debt.free_cents, left) if debt else 0
+        if debt is not None and cents > 0:
+            reduced.append(VendorDebtReduced(debt.id, Money(cents, debt.amount.currency)))
+            left -= cents
+    return tuple(reduced)
 
 
 def debt_id(cause_id: str, number: int) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import reduce
 from typing import Generic, TypeVar
 
 from roadcall_payments.commit import (
@@ -28,8 +29,8 @@ from roadcall_payments.commit import (
     Unique,
     stream_of,
 )
-from roadcall_payments.domain import events as e
 from roadcall_payments.domain import (
+    debt,
     movements,
     payment,
     payment_fold,
@@ -39,6 +40,7 @@ from roadcall_payments.domain import (
     transfer_ends,
     vendor,
 )
+from roadcall_payments.domain import events as e
 from roadcall_payments.domain.errors import (
     BrokenInvariant,
     ContendedStream,
@@ -231,14 +233,19 @@ class WritePath:
             return ()
         ends = transfer_ends.ends_of(own.before, own.facts)
         incurred = settlement_debts.incurred(own.before, own.facts)
-        if not ends and not incurred:
+        came_back = settlement_debts.may_reduce(own.before, own.facts)
+        if not ends and not incurred and not came_back:
             return ()
         stream = stream_of("vendor", own.before.vendor_id)
         loaded = await self.store.load(stream)
         before: vendor.Vendor | None = _state(loaded)
         if before is None:
             raise BrokenInvariant(f"{stream} has a debt, and is not there.")
-        facts = (*transfer_ends.debt_facts(before.debts, ends, self.clock.now()), *incurred)
+        now = self.clock.now()
+        facts = (*transfer_ends.debt_facts(before.debts, ends, now), *incurred)
+        if came_back and isinstance(own.after, payment.Payment):
+            debts = reduce(lambda debts, fact: debt.apply(debts, fact, now), facts, before.debts)
+            facts += settlement_debts.reversed_by_hand(own.after, own.facts, debts)
         decided: _Decided[State] = self._decided(stream, loaded, facts, actor)
         return (decided,)
 
