@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 
 from tests.simulation.faults import Kind
-from tests.simulation.history import MONEY_BACK, STORIES, Stories
+from tests.simulation.history import MONEY_BACK, SETTLED, SETTLES, STORIES, Stories
 from tests.simulation.restoring import tell_with_restore
 from tests.simulation.run import run_world
 
@@ -15,8 +17,18 @@ FAULTS = frozenset(Kind) - {Kind.WEBHOOK_DROP}
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(
-    ("seed", "stories"), [("restored-1", STORIES), ("restored-2", MONEY_BACK)], ids=["paid", "back"]
+    ("seed", "stories", "settings"),
+    [
+        ("restored-1", STORIES, {}),
+        ("restored-2", MONEY_BACK, {}),
+        ("restored-3", SETTLED, SETTLES),
+    ],
+    ids=["paid", "back", "settled"],
 )
-def test_a_restored_service_has_all_that_stripe_did(seed: str, stories: Stories) -> None:
-    result = run_world(seed, 80, FAULTS, stories=stories, history=tell_with_restore)
+def test_a_restored_service_has_all_that_stripe_did(
+    seed: str, stories: Stories, settings: Mapping[str, object]
+) -> None:
+    result = run_world(
+        seed, 60, FAULTS, stories=stories, history=tell_with_restore, settings=settings
+    )
     assert result.sound, "\n".join([*map(str, result.violations), *result.stories])
