@@ -31,6 +31,7 @@ EXAMPLES: dict[type[e.RoadcallError], e.RoadcallError] = {
     e.PaymentRefused: e.PaymentRefused("No.", stripe_code="card_declined", decline_code="lost"),
     e.RefundRefused: e.RefundRefused("No.", stripe_code="declined"),
     e.AccountRefused: e.AccountRefused("No.", stripe_code="country_unsupported"),
+    e.PayoutRefused: e.PayoutRefused("No.", stripe_code="account_closed"),
     e.VendorCannotReceive: e.VendorCannotReceive("Not yet.", obstacle="no_account", vendor_id="v"),
 }
 
