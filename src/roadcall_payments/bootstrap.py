@@ -63,6 +63,7 @@ from roadcall_payments.workflows.settlement_movement import SettlementMovement
 from roadcall_payments.workflows.settlements import SettlementPolicy, Settlements
 from roadcall_payments.workflows.suspense import Suspense
 from roadcall_payments.workflows.transfers import Transfers
+from roadcall_payments.workflows.vendor_statement import VendorStatements
 from roadcall_payments.workflows.vendors import Vendors
 from roadcall_payments.workflows.verification import Verification
 from roadcall_payments.workflows.webhook_inbox import WebhookInbox
@@ -89,6 +90,7 @@ class Service:
     refunds: Refunds
     payouts: Payouts
     payout_statement: PayoutStatement
+    vendor_statements: VendorStatements
     transfers: Transfers
     payout_schedule: PayoutSchedule
     queries: Queries
@@ -199,6 +201,7 @@ def join(
         refunds=Refunds(write_path, store, gateway, refund_movement, switch, ids),
         payouts=payouts.payouts,
         payout_statement=payouts.statement,
+        vendor_statements=payouts.vendor_statements,
         payout_schedule=payouts.schedule,
         queries=Queries(store, gateway),
         vendors=vendors,
@@ -256,7 +259,8 @@ def _payouts(
 ) -> PayoutParts:
     from roadcall_payments.notifications.rendering import FileTemplates
 
-    rules = PayoutRules(settings.payout_minimum, settings.payout_hour_utc, settings.stripe_budget_s)
+    minimum, hour = settings.payout_minimum, settings.payout_hour_utc
+    rules = PayoutRules(minimum, hour, settings.stripe_budget_s, settings.debt_cap_bps)
     return join_payouts(write_path, gateway, ids, switch, vendors, FileTemplates(), rules)
 
 

@@ -208,6 +208,11 @@ TABLE = [
         vendor_with_account,
         "                                 403 403 403 403 200 200 200 404 403 403",
     ),
+    Row(
+        ("GET", "/vendors/{vendorId}/statement"),
+        vendor_with_account,
+        "                                 403 403 403 403 200 200 200 404 403 403",
+    ),
     Row(("GET", OUT), payout, "                   403 403 403 403 200 200 200 404 403 403"),
     Row(("GET", f"{OUT}/remittance"), payout, "  403 403 403 403 200 200 200 404 403 403"),
     Row(("POST", f"{OUT}/cancel"), payout, "      403 403 403 403 200 403 403 403 403 403"),

@@ -15,6 +15,7 @@ from roadcall_payments import notifications
 from roadcall_payments.domain.errors import FinalError
 from roadcall_payments.domain.events import PayerType
 from roadcall_payments.domain.money import Money
+from roadcall_payments.domain.statement import Statement
 from roadcall_payments.notifications.rendering import SHORT_CHARS_MAX, FileTemplates
 from roadcall_payments.ports import Channel, NoticeDetails, NoticeFunds, NoticeJob
 
@@ -41,6 +42,7 @@ TO_VENDORS = [
 ]
 TEMPLATES = FileTemplates()
 
+NOVEMBER, DECEMBER = datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 12, 1, tzinfo=UTC)
 JOB = NoticeJob(
     "in_1",
     "0199a1b2-1234-7567-8901-123456789012",
@@ -76,6 +78,7 @@ DETAILS = NoticeDetails(
     fee=Money(1_280, "usd"),
     set_off=Money(300, "usd"),
     funds=(NoticeFunds(Money(100, "usd"), Money(0, "usd"), Money(300, "usd")),),
+    statement=Statement("ve_1", "acct_1", NOVEMBER, DECEMBER, DECEMBER, 5_000, ()),
 )
 
 

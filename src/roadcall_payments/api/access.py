@@ -178,6 +178,7 @@ ROUTES: Mapping[tuple[str, str], Guarded] = {
     ("POST", "/vendors/{vendorId}/payouts"): Guarded(Action.PAY_OUT, sensitive=True),
     ("GET", "/vendors/{vendorId}/payouts"): Guarded(Action.READ_PAYOUT),
     ("GET", "/vendors/{vendorId}/balance"): Guarded(Action.READ_PAYOUT),
+    ("GET", "/vendors/{vendorId}/statement"): Guarded(Action.READ_PAYOUT),
     ("GET", "/payouts/{payoutId}"): Guarded(Action.READ_PAYOUT),
     ("GET", "/payouts/{payoutId}/remittance"): Guarded(Action.READ_PAYOUT),
     ("POST", "/payouts/{payoutId}/cancel"): Guarded(Action.PAY_OUT, sensitive=True),

@@ -21,6 +21,7 @@ from roadcall_payments.api import (
     problems,
     refunds,
     reviews,
+    statements,
     vendors,
 )
 from roadcall_payments.api.edge import Edge
@@ -41,6 +42,7 @@ ROUTERS = (
     refunds,
     vendors,
     payouts,
+    statements,
     events,
     reviews,
     movements,

@@ -24,6 +24,7 @@ from roadcall_payments.workflows.payouts import Payouts
 from roadcall_payments.workflows.queries import Queries
 from roadcall_payments.workflows.refunds import Refunds
 from roadcall_payments.workflows.transfers import Transfers
+from roadcall_payments.workflows.vendor_statement import VendorStatements
 from roadcall_payments.workflows.vendors import Vendors
 from roadcall_payments.workflows.webhook_inbox import WebhookInbox
 
@@ -59,6 +60,8 @@ class Service(Protocol):
     def payouts(self) -> Payouts: ...
     @property
     def payout_statement(self) -> PayoutStatement: ...
+    @property
+    def vendor_statements(self) -> VendorStatements: ...
     @property
     def queries(self) -> Queries: ...
     @property

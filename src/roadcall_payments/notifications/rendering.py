@@ -8,7 +8,6 @@ finished paragraphs by ``layout.html``, which escapes everything.
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import asdict, fields
 from functools import cache
@@ -29,18 +28,18 @@ from roadcall_payments.domain.errors import FinalError
 from roadcall_payments.domain.money import Money
 from roadcall_payments.notifications.amounts import format_amount, locale_of
 from roadcall_payments.notifications.instants import format_instant
+from roadcall_payments.notifications.one_line import one_line
 from roadcall_payments.notifications.payout_reasons import payout_reason
+from roadcall_payments.notifications.statement_words import statement_in_words
 from roadcall_payments.ports import Channel, NoticeDetails, NoticeFunds, NoticeJob, Rendered
 
 SHORT_CHARS_MAX = 320  # two SMS
-VALUE_CHARS_MAX = 500
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _LANGUAGES = sorted(path.name for path in _TEMPLATES.iterdir() if path.is_dir())
 _DEFAULT = "en"
 _PARAGRAPHS = re.compile(r"\n\s*\n")
 _SPACES = re.compile(r"[ \t\r\n]+")
-_INVISIBLE = ("C", "Zl", "Zp")  # controls, format characters, line and paragraph separators
 
 
 class FileTemplates:
@@ -110,6 +109,7 @@ def _values(details: NoticeDetails, reader: Locale) -> dict[str, object]:
         "fee": _in_words(details.fee, reader) if details.fee else None,
         "set_off": _in_words(details.set_off, reader) if details.set_off else None,
         "funds": [_amounts_in_words(funds, reader) for funds in details.funds],
+        "statement": statement_in_words(details.statement, reader) if details.statement else None,
     }
 
 
@@ -127,12 +127,7 @@ def _in_words(amount: Money, reader: Locale) -> str | None:
 
 
 def _plain(value: object) -> object:
-    """Text from outside stays on its line and within bounds: it cannot start a paragraph."""
+    """Each text in it on its line and within bounds."""
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
-    if not isinstance(value, str):
-        return value
-    visible = "".join(
-        " " if unicodedata.category(char).startswith(_INVISIBLE) else char for char in value
-    )
-    return _SPACES.sub(" ", visible).strip()[:VALUE_CHARS_MAX]
+    return one_line(value) if isinstance(value, str) else value

@@ -11,6 +11,7 @@ from typing import Protocol
 from roadcall_payments.domain.events import PayerType
 from roadcall_payments.domain.money import Money
 from roadcall_payments.domain.payment import Payment, Risk
+from roadcall_payments.domain.statement import Statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +94,7 @@ class NoticeDetails:
     jobs: tuple[NoticeJob, ...] = ()
     other: Money | None = None
     funds: tuple[NoticeFunds, ...] = ()
+    statement: Statement | None = None
     # Bank accounts, each by its bank and last four digits.
     bank_before: tuple[str, ...] = ()
     bank_after: tuple[str, ...] = ()

@@ -14,6 +14,7 @@ from roadcall_payments.workflows.payout_schedule import PayoutSchedule
 from roadcall_payments.workflows.payout_statement import PayoutStatement
 from roadcall_payments.workflows.payouts import Payouts
 from roadcall_payments.workflows.remittance import Remittances
+from roadcall_payments.workflows.vendor_statement import VendorStatements
 from roadcall_payments.workflows.vendors import Vendors
 from roadcall_payments.workflows.write_path import WritePath
 
@@ -21,11 +22,12 @@ from roadcall_payments.workflows.write_path import WritePath
 @dataclass(frozen=True, slots=True)
 class PayoutRules:
     """``hour_utc``: of the day's payouts. ``budget_s``: the longest that a request waits for
-    Stripe, in seconds (M32)."""
+    Stripe, in seconds (M32). ``set_off_cap_bps``: how much of a transfer pays debts (M22)."""
 
     minimum: PayoutMinimum
     hour_utc: int
     budget_s: float
+    set_off_cap_bps: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,7 @@ class PayoutParts:
     recovery: PayoutRecovery
     statement: PayoutStatement
     schedule: PayoutSchedule
+    vendor_statements: VendorStatements
 
 
 def join_payouts(
@@ -51,4 +54,6 @@ def join_payouts(
     payouts = Payouts(write_path, store, gateway, movement, switch, vendors, ids, rules.minimum)
     statement = PayoutStatement(gateway, Remittances(store, gateway), vendors, templates)
     schedule = PayoutSchedule(write_path, gateway, payouts, switch, rules.minimum, rules.hour_utc)
-    return PayoutParts(payouts, PayoutRecovery(movement, reading), statement, schedule)
+    monthly = VendorStatements(store, clock, templates, rules.set_off_cap_bps)
+    recovery = PayoutRecovery(movement, reading)
+    return PayoutParts(payouts, recovery, statement, schedule, monthly)
