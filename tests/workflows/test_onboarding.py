@@ -19,6 +19,7 @@ from roadcall_payments.domain.errors import (
     StatusForbids,
     StripeUnavailable,
 )
+from roadcall_payments.domain.money import Money
 from roadcall_payments.domain.stripe_objects import Operation, StripeFailure
 from roadcall_payments.ports import Refused, Unknown, UnknownReason
 from roadcall_payments.workflows.vendors import VendorRecord
@@ -273,6 +274,24 @@ async def test_with_stripe_down_a_record_is_taken_as_it_is_named(
     office.stripe.down = None
     office.stripe.show(ACCOUNT, ABLE)
     assert cannot_receive(await desk.put(account=ACCOUNT)) is None
+
+
+async def test_nobody_is_let_into_an_account_that_another_vendor_has(
+    office: Office, desk: VendorDesk
+) -> None:
+    await desk.put(account=ACCOUNT)
+    office.stripe.down = StripeUnavailable("down")
+    await office.service.vendors.put(ADMIN, "ve_other", paid_to(ACCOUNT))
+    office.stripe.down = None
+    for asked in (
+        office.service.onboarding.dashboard("ve_other"),
+        office.service.onboarding.page(ADMIN, "ve_other"),
+        office.service.payout_statement.balance("ve_other"),
+        office.service.payouts.request(ADMIN, "ve_other", Money(5_000, "usd")),
+    ):
+        with pytest.raises(AccountTaken):
+            await asked
+    assert office.stripe.pages_made == []
 
 
 def paid_to(account: str) -> VendorRecord:

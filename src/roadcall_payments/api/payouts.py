@@ -97,6 +97,7 @@ _UNKNOWN = "Outcome not known yet: it settles by itself. Do not ask for another 
                 "give what is due, or name another bank account.",
                 code="payouts_disabled",
             ),
+            "account_taken",
             "movements_paused",
             "held_after_restore",
             *documented.STRIPE,
@@ -141,7 +142,7 @@ async def list_payouts(
     "/vendors/{vendorId}/balance",
     operation_id="getVendorBalance",
     summary="Read a vendor's balance",
-    responses=documented.reads(_NO_VENDOR, *documented.STRIPE),
+    responses=documented.reads(_NO_VENDOR, "account_taken", *documented.STRIPE),
 )
 async def balance(vendor_id: VendorId, service: Wired, caller: Caller) -> VendorBalanceView:
     """Available, pending, and on its way to the bank, with the day it should arrive."""

@@ -182,6 +182,7 @@ async def onboarding_link(
     responses=documented.writes(
         documented.missing("There is no vendor v_7."),
         "account_refused",
+        "account_taken",
         "not_onboarded",
         *documented.STRIPE,
     ),

@@ -77,6 +77,18 @@ class AccountReading:
                 return written
         raise ContendedStream(f"Vendor {vendor_id} kept changing: try again.", retry_after_s=1)
 
+    async def must_be_own(self, vendor: Vendor) -> Vendor:
+        """Before anybody is let into the account on file, or told what is in it: an account that
+        was named while Stripe could not be asked may be another vendor's.
+
+        Raises AccountTaken then; StripeUnavailable, CredentialsRejected, ContendedStream.
+        """
+        livemode = (await self._gateway.identity()).livemode
+        known = vendor.connected
+        if vendor.stripe_account is None or (known and known.livemode == livemode):
+            return vendor
+        return await self.look(vendor.id)
+
     async def must_receive(self, vendor_id: str, account: str) -> None:
         """Refuse a transfer to ``account`` that Stripe would not let through.
 

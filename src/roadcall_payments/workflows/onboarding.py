@@ -75,18 +75,17 @@ class Onboarding:
             vendor = carried.vendor
             if vendor.stripe_account is None:
                 return self._not_opened(carried)
-        page = await self._gateway.onboarding_page(vendor.stripe_account, returns_to)
+        vendor = await self._reading.must_be_own(vendor)
+        page = await self._gateway.onboarding_page(_account_of(vendor), returns_to)
         return Onboarded(vendor, page)
 
     async def dashboard(self, vendor_id: str) -> HostedPage:
         """The way into the vendor's Express dashboard. Raises NotFound, StatusForbids without an
-        account, AccountRefused; StripeUnavailable, CredentialsRejected."""
+        account, AccountRefused, AccountTaken; StripeUnavailable, CredentialsRejected."""
         vendor = await self._vendor(vendor_id)
-        if vendor.stripe_account is None:
-            raise StatusForbids(
-                "The vendor has no account yet: onboard it first.", code="not_onboarded"
-            )
-        return await self._gateway.dashboard_page(vendor.stripe_account)
+        account = _account_of(vendor)
+        await self._reading.must_be_own(vendor)
+        return await self._gateway.dashboard_page(account)
 
     async def attended(self, vendor: Vendor) -> Vendor:
         """What a due vendor's account needs: an opening finished, requirements told of in time."""
@@ -158,6 +157,14 @@ class Onboarding:
         if loaded is None or not isinstance(loaded.state, Vendor):
             raise NotFound(f"There is no vendor {vendor_id}.")
         return loaded.state
+
+
+def _account_of(vendor: Vendor) -> str:
+    if vendor.stripe_account is None:
+        raise StatusForbids(
+            "The vendor has no account yet: onboard it first.", code="not_onboarded"
+        )
+    return vendor.stripe_account
 
 
 def return_addresses(url: str | None) -> ReturnAddresses | None:

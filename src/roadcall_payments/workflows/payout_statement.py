@@ -69,8 +69,9 @@ class PayoutStatement:
         return Page(own, page.next_cursor)
 
     async def balance(self, vendor_id: str) -> VendorBalance:
-        """As Stripe has it now. Raises NotFound, StripeUnavailable, CredentialsRejected."""
-        vendor = await self._vendors.get(vendor_id)
+        """As Stripe has it now. Raises NotFound, AccountTaken, StripeUnavailable,
+        CredentialsRejected."""
+        vendor = await self._vendors.with_own_account(vendor_id)
         funds: Sequence[NoticeFunds] = ()
         going: tuple[Payout, ...] = ()
         if vendor.stripe_account is not None:

@@ -67,8 +67,8 @@ class Payouts:
     ) -> PayoutAnswer:
         """Commit the intent, then ask Stripe: 201, 202, 400 or 503.
 
-        Raises, before anything is written: NotFound, InvalidInput, StatusForbids, MovementsPaused,
-        StripeUnavailable, CredentialsRejected.
+        Raises, before anything is written: NotFound, InvalidInput, StatusForbids, AccountTaken,
+        MovementsPaused, StripeUnavailable, CredentialsRejected.
         """
 
         async def act() -> PayoutAnswer:
@@ -185,7 +185,7 @@ class Payouts:
         """The vendor's account, as Stripe shows it now. Raises StatusForbids where its owner has
         to act first."""
         await self._ready()
-        account = _account_of(vendor)
+        account = _account_of(await self._vendors.with_own_account(vendor.id))
         shown = await self._gateway.account(account)
         if not shown.status.payouts_enabled:
             raise StatusForbids(

@@ -121,6 +121,11 @@ class Vendors:
             raise NotFound(f"There is no vendor {vendor_id}.")
         return vendor
 
+    async def with_own_account(self, vendor_id: str) -> Vendor:
+        """``get``, once the account on file is known to be this vendor's alone. Raises
+        AccountTaken where it is not; StripeUnavailable, CredentialsRejected, ContendedStream."""
+        return await self._reading.must_be_own(await self.get(vendor_id))
+
     async def contacts(self, vendor: Vendor) -> Contacts | None:
         """How to reach the vendor; None once the text was erased."""
         return await self.contacts_at(vendor.contacts) if vendor.contacts else None
