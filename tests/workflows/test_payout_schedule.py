@@ -107,3 +107,18 @@ async def test_a_vendor_on_manual_payouts_is_left_alone(office: Office) -> None:
     await daily_vendor(office, daily=False)
     await office.attend(TO_THE_HOUR + DAY)
     assert await made(office) == []
+
+
+async def test_an_account_that_stripe_shows_no_more_ends_the_day_and_not_the_schedule(
+    office: Office,
+) -> None:
+    office.stripe.fund(ACCOUNT, Money(5_000, "usd"))
+    await daily_vendor(office)
+    office.stripe.strangers.add(ACCOUNT)
+    await office.attend(TO_THE_HOUR)
+    assert await made(office) == []
+    for _ in range(40):
+        await office.attend(timedelta(hours=1))
+    office.stripe.strangers.clear()
+    await office.attend(DAY)
+    assert [one.amount.amount_cents for one in await made(office)] == [5_000]

@@ -8,6 +8,7 @@ from roadcall_payments.domain.vendor import Vendor
 
 BELOW_MINIMUM = "below_minimum"
 PAYOUTS_DISABLED = "payouts_disabled"
+DISCONNECTED = "account_disconnected"
 
 
 def due_at(vendor: Vendor, hour_utc: int) -> datetime | None:

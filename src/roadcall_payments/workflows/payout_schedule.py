@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from roadcall_payments.commit import stream_of
 from roadcall_payments.domain import payout_schedule
+from roadcall_payments.domain.errors import NotFound
 from roadcall_payments.domain.money import Money
 from roadcall_payments.domain.paying_out import PayoutMinimum
 from roadcall_payments.domain.people import WORKER
@@ -45,7 +46,10 @@ class PayoutSchedule:
         if due_at is None or account is None or due_at > now or await self._switch.held():
             return vendor
         day = now.date().isoformat()
-        shown = await self._gateway.account(account)
+        try:
+            shown = await self._gateway.account(account)
+        except NotFound:
+            return await self._close(vendor, day, (), (payout_schedule.DISCONNECTED,))
         if not shown.status.payouts_enabled:
             return await self._close(vendor, day, (), (payout_schedule.PAYOUTS_DISABLED,))
         made: list[str] = []
