@@ -82,9 +82,12 @@ def first_in_first_out(
     carried: dict[str, list[Part]] = {}
     for _, kind, one in sorted(_steps(inflows, payouts), key=lambda step: step[:2]):
         if isinstance(one, Inflow):
-            queue.append(Part(one.payment_id, one.cents))
-        elif kind is _Kind.RETURNED:
-            queue.extendleft(reversed(carried.get(one.id, [])))
+            _line_up(queue, Part(one.payment_id, one.cents))
+        elif kind is not _Kind.TAKEN:
+            again = (*carried.get(one.id, ()), *queue)
+            queue.clear()
+            for part in again:
+                _line_up(queue, part)
         else:
             carried[one.id] = _taken(queue, one.amount.amount_cents)
             if one.id == payout.id:
@@ -98,6 +101,8 @@ class _Kind(IntEnum):
     INFLOW = 0
     RETURNED = 1
     TAKEN = 2
+    # What was over the moment it was made, by a clock that may also have gone backwards.
+    RETURNED_AT_ONCE = 3
 
 
 def _steps(
@@ -106,13 +111,36 @@ def _steps(
     for inflow in inflows:
         yield inflow.at, _Kind.INFLOW, inflow
     for payout in payouts:
-        yield made_at(payout), _Kind.TAKEN, payout
+        made, ended = made_at(payout), payout.updated_at
+        yield made, _Kind.TAKEN, payout
         if payout.status in (PayoutStatus.FAILED, PayoutStatus.CANCELLED):
-            yield payout.updated_at, _Kind.RETURNED, payout
+            yield max(made, ended), _returned(made, ended), payout
+
+
+def _returned(made: datetime, ended: datetime) -> _Kind:
+    return _Kind.RETURNED if ended > made else _Kind.RETURNED_AT_ONCE
 
 
 def made_at(payout: Payout) -> datetime:
     return payout.created_at or payout.updated_at
+
+
+def _line_up(queue: deque[Part], part: Part) -> None:
+    """What is taken back of a job that still waits never leaves; only the rest of it lowers what
+    leaves next."""
+    owed = max(-part.cents, 0)
+    newer: list[Part] = []
+    while queue and owed:
+        last = queue.pop()
+        own = last.payment_id == part.payment_id
+        back = min(owed, max(last.cents, 0)) if own else 0
+        owed -= back
+        if last.cents != back:
+            newer.append(Part(last.payment_id, last.cents - back))
+    queue.extend(reversed(newer))
+    left = part.cents if part.cents > 0 else -owed
+    if left:
+        queue.append(Part(part.payment_id, left))
 
 
 def _taken(queue: deque[Part], cents: int) -> list[Part]:
