@@ -36,6 +36,7 @@ from roadcall_payments.workflows.account_reading import AccountReading
 from roadcall_payments.workflows.approvals import Approvals
 from roadcall_payments.workflows.attention import Attention, in_turn
 from roadcall_payments.workflows.checkpoints import Checkpoints
+from roadcall_payments.workflows.debt_forgiveness import DebtForgiveness
 from roadcall_payments.workflows.dispute_reading import DisputeReading
 from roadcall_payments.workflows.drift_repair import DriftRepair
 from roadcall_payments.workflows.inbox_dismissal import InboxDismissal
@@ -91,6 +92,7 @@ class Service:
     payouts: Payouts
     payout_statement: PayoutStatement
     vendor_statements: VendorStatements
+    debt_forgiveness: DebtForgiveness
     transfers: Transfers
     payout_schedule: PayoutSchedule
     queries: Queries
@@ -202,6 +204,7 @@ def join(
         payouts=payouts.payouts,
         payout_statement=payouts.statement,
         vendor_statements=payouts.vendor_statements,
+        debt_forgiveness=DebtForgiveness(write_path, store, ids),
         payout_schedule=payouts.schedule,
         queries=Queries(store, gateway),
         vendors=vendors,

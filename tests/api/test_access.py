@@ -13,6 +13,7 @@ from roadcall_payments.domain.money import Money
 from roadcall_payments.domain.people import Actor, Role
 from tests.api import harness as h
 from tests.api.harness import Api
+from tests.api.test_debts import owes
 
 Prepared = Callable[[Api], Awaitable[dict[str, Any]]]
 
@@ -115,6 +116,12 @@ async def vendor_with_account(api: Api) -> dict[str, Any]:
     return {"id": "v_1"}
 
 
+async def owing_vendor(api: Api) -> dict[str, Any]:
+    vendor_id = f"v_{uuid4()}"
+    await owes(api, vendor_id, debt_id=vendor_id)
+    return {"id": vendor_id}
+
+
 @dataclass(frozen=True)
 class Row:
     """One route's expected statuses, for the callers in their order."""
@@ -212,6 +219,17 @@ TABLE = [
         ("GET", "/vendors/{vendorId}/statement"),
         vendor_with_account,
         "                                 403 403 403 403 200 200 200 404 403 403",
+    ),
+    Row(
+        ("GET", "/vendors/{vendorId}/debts"),
+        vendor_with_account,
+        "                                 403 403 403 403 200 200 200 404 403 403",
+    ),
+    Row(
+        ("POST", "/vendors/{vendorId}/debts/{debtId}/forgive"),
+        owing_vendor,
+        "                                 403 403 403 403 200 403 403 403 403 403",
+        {"amountCents": 1, "reason": "a drill"},
     ),
     Row(("GET", OUT), payout, "                   403 403 403 403 200 200 200 404 403 403"),
     Row(("GET", f"{OUT}/remittance"), payout, "  403 403 403 403 200 200 200 404 403 403"),

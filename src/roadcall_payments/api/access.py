@@ -42,6 +42,7 @@ class Action(StrEnum):
     ONBOARD_VENDOR = "onboard vendors"
     PAY_OUT = "pay vendors' balances out"
     READ_PAYOUT = "read payouts and balances"
+    FORGIVE_DEBT = "forgive vendors' debts"
     LOG_IN_VENDOR = "open a vendor's dashboard"
     READ_REVIEWS = "read the review list"
     DISMISS_EVENT = "put events aside"
@@ -119,6 +120,7 @@ RIGHTS: Mapping[Action, Mapping[Role, Reach]] = {
         Role.VENDOR: Reach.VENDOR,
     },
     Action.PAY_OUT: {Role.ADMIN: Reach.ALL},
+    Action.FORGIVE_DEBT: {Role.ADMIN: Reach.ALL},
     Action.READ_PAYOUT: {
         Role.ADMIN: Reach.ALL,
         Role.AUDITOR: Reach.ALL,
@@ -179,6 +181,10 @@ ROUTES: Mapping[tuple[str, str], Guarded] = {
     ("GET", "/vendors/{vendorId}/payouts"): Guarded(Action.READ_PAYOUT),
     ("GET", "/vendors/{vendorId}/balance"): Guarded(Action.READ_PAYOUT),
     ("GET", "/vendors/{vendorId}/statement"): Guarded(Action.READ_PAYOUT),
+    ("GET", "/vendors/{vendorId}/debts"): Guarded(Action.READ_PAYOUT),
+    ("POST", "/vendors/{vendorId}/debts/{debtId}/forgive"): Guarded(
+        Action.FORGIVE_DEBT, sensitive=True
+    ),
     ("GET", "/payouts/{payoutId}"): Guarded(Action.READ_PAYOUT),
     ("GET", "/payouts/{payoutId}/remittance"): Guarded(Action.READ_PAYOUT),
     ("POST", "/payouts/{payoutId}/cancel"): Guarded(Action.PAY_OUT, sensitive=True),

@@ -9,6 +9,7 @@ from starlette.routing import Mount, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from roadcall_payments.api import (
+    debts,
     document,
     events,
     health,
@@ -43,6 +44,7 @@ ROUTERS = (
     vendors,
     payouts,
     statements,
+    debts,
     events,
     reviews,
     movements,

@@ -13,6 +13,7 @@ from roadcall_payments.domain.errors import BrokenInvariant
 from roadcall_payments.domain.people import Actor
 from roadcall_payments.ports import Clock, Gateway, Store
 from roadcall_payments.workflows.approvals import Approvals
+from roadcall_payments.workflows.debt_forgiveness import DebtForgiveness
 from roadcall_payments.workflows.inbox_dismissal import InboxDismissal
 from roadcall_payments.workflows.inquiry import Inquiry
 from roadcall_payments.workflows.intake import Intake
@@ -62,6 +63,8 @@ class Service(Protocol):
     def payout_statement(self) -> PayoutStatement: ...
     @property
     def vendor_statements(self) -> VendorStatements: ...
+    @property
+    def debt_forgiveness(self) -> DebtForgiveness: ...
     @property
     def queries(self) -> Queries: ...
     @property
