@@ -174,6 +174,19 @@ async def test_a_refusal_is_tried_again_slowly_after_looking(office: Office) -> 
     assert len(office.stripe.made_transfers) == 1
 
 
+async def test_with_transfers_switched_off_the_share_waits(office: Office) -> None:
+    payment_id = await office.completed()
+    office.stripe.connect = False
+    await office.attend()
+    assert sent(office) == []
+    deferral = (await settlement_of(office, payment_id)).deferral
+    assert deferral is not None
+    assert deferral.reason == "connect_disabled"
+    office.stripe.connect = True
+    await office.attend(timedelta(hours=1))
+    assert (await settlement_of(office, payment_id)).settled_cents == SHARE
+
+
 async def test_a_vendor_who_cannot_receive_waits_with_the_reason(office: Office) -> None:
     payment_id = await office.completed()
     vendor_id = (await office.payment(payment_id)).vendor_id

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from roadcall_payments.domain.errors import InvalidInput, StatusForbids
+from roadcall_payments.domain.errors import InvalidInput, StatusForbids, StripeUnavailable
 from roadcall_payments.domain.money import Money
+from roadcall_payments.domain.settlement import Step
+from roadcall_payments.ports import Answered, Unknown, UnknownReason
 from roadcall_payments.stores.sqlite.backup import restoring
 from roadcall_payments.workflows.movements_switch import MovementsSwitch
 from tests.workflows.office import ADMIN, Office, open_office
@@ -144,3 +146,34 @@ async def test_the_plan_takes_nothing_back_of_what_was_held_back(office: Office)
     plan = await office.service.refunds.plan(payment, refund)
     assert plan is not None
     assert plan.reversed_from_vendor == plan.vendor_debt == Money(0, "usd")
+
+
+async def test_our_fee_is_kept_once_where_a_share_that_was_given_up_went_out_after_all(
+    office: Office,
+) -> None:
+    """A machine that slept with the request in hand (M8): Stripe's word counts, late as it is."""
+    office.stripe.script(TRANSFER, Unknown(UnknownReason.TIMEOUT, "no answer"))
+    payment_id = await office.completed()
+    await office.attend()
+    office.stripe.lists_down = StripeUnavailable("The lists are down.")
+    await office.attend(timedelta(hours=23))
+    office.stripe.lists_down = None
+    for hours in (1, 2, 2):
+        await office.attend(timedelta(hours=hours))
+    assert sent(office) == [f"settlement_{payment_id}", f"settlement_{payment_id}_2"]
+    first = (await settlement_of(office, payment_id)).transfers[0]
+    assert first.status is Step.FAILED
+    assert first.request is not None
+    late = await office.stripe.send(first.request, first_try=True, budget_s=1.0)
+    assert isinstance(late, Answered)
+    await office.told("evt_late", "transfer.created", late.object)
+    settlement = await settlement_of(office, payment_id)
+    assert (settlement.fee_cents, settlement.settled_cents) == (1_280, 2 * SHARE)
+    assert await books(office, payment_id) == {
+        "payable": -SHARE,
+        "fees": 1_280,
+        "earnings": 2 * SHARE,
+    }
+    await office.attend()
+    assert (await office.payment(payment_id)).anomalies == ("vendor_overpaid",)
+    assert await is_sound(office)

@@ -305,3 +305,18 @@ async def test_m22_a_debt_that_somebody_collected_at_stripe_is_not_set_off_again
     assert sent(office, TRANSFER)[-1] == f"restore_{refund_id}", "what was collected goes out again"
     assert (await books(office, payment_id))["earnings"] == 2 * SHARE
     assert await is_sound(office)
+
+
+async def test_m17_a_share_that_somebody_reversed_with_the_refund_is_not_reversed_again(
+    office: Office,
+) -> None:
+    payment_id = await settled(office)
+    [share] = office.stripe.made_transfers.values()
+    by_hand = office.stripe.reverse(share.id, 5_000)
+    await office.refunded(payment_id, 5_000)
+    await office.attend()
+    assert sent(office, REVERSAL) == [], "its event has not come yet, and it was looked for"
+    await office.told("evt_1", "transfer.reversed", by_hand)
+    await office.attend()
+    assert await books(office, payment_id) == {"fees": 1_280, "earnings": SHARE - 5_000}
+    assert await is_sound(office)

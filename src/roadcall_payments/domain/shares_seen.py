@@ -22,6 +22,7 @@ from roadcall_payments.domain.stripe_objects import (
     StripeRequest,
     Transfer,
 )
+from roadcall_payments.domain.vendor_share import fee_not_returned
 
 Facts = tuple[e.PaymentFact, ...]
 
@@ -71,11 +72,22 @@ def transfer_seen(
     if own is None or own.destination is None:
         return ()
     currency = payment.amount.currency
-    fee, set_off = Money(own.fee_cents, currency), Money(own.set_off_cents, currency)
+    fee, set_off = _fee_kept_by(payment, own), Money(own.set_off_cents, currency)
     parts = ShareParts(own.number, found.amount, fee, set_off, own.destination, own.restores)
     done = _completed(payment, parts, found, account, source, request_id)
     waits = Unbooked(found.id, -found.amount)
     return (done, *booking(payment, waits, found.balance_transaction))
+
+
+def _fee_kept_by(payment: Payment, own: ShareTransfer) -> Money:
+    """What of our fee stays with us by this try: another may have kept it, while one of the two
+    was taken for lost."""
+    fee = Money(own.fee_cents, payment.amount.currency)
+    settlement = payment.settlement
+    if settlement is None or settlement.terms is None:
+        return fee
+    left = fee_not_returned(payment, settlement.terms) - settlement.fee_cents
+    return Money(min(fee.amount_cents, max(left, 0)), fee.currency)
 
 
 def _completed(

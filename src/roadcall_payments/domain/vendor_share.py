@@ -62,7 +62,7 @@ def share_due(payment: Payment, terms: FeeTerms) -> ShareDue | None:
     left = _left_of_payment(payment)
     # Refunds that are asked for count as if they were made.
     gone = payment.amount_refunded_cents + _reserved(payment)
-    most = min(_fee_after(payment, terms, gone), _fee_not_returned(payment, terms), left)
+    most = min(_fee_after(payment, terms, gone), fee_not_returned(payment, terms), left)
     fee = max(most - settlement.fee_cents, 0)
     by_hand = settlement.taken_by_others_cents
     owed = left - settlement.fee_cents - fee - settlement.settled_cents - by_hand
@@ -146,7 +146,7 @@ def _lost_by_vendor(dispute: Dispute) -> int:
     return dispute.lost_cents if dispute.borne_by is Bearer.VENDOR else 0
 
 
-def _fee_not_returned(payment: Payment, terms: FeeTerms) -> int:
+def fee_not_returned(payment: Payment, terms: FeeTerms) -> int:
     """Our fee less what refunds that stand gave back of it, each as it was rounded then: what one
     of them gives back to us when it fails must not be kept already."""
     given = (one.fee_returned for one in payment.refunds if one.status is RefundStatus.SUCCEEDED)

@@ -48,6 +48,7 @@ Facts = settling.Facts
 # Ours, where the vendor's account is not to blame.
 NO_ACCOUNT = "no_account"
 NO_CHARGE = "no_charge"
+CONNECT_DISABLED = "connect_disabled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +141,12 @@ class Settlements:
         return await self._pay_out(payment)
 
     async def _take_back(self, payment: Payment) -> Payment:
+        due = take_back_due(payment)
+        if due is not None and due.transfer is not None and due.transfer.transfer is not None:
+            # Who gave the money back by hand has often reversed the transfer by hand, too.
+            seen = await self.movement.see_reversals(payment, due.transfer.transfer)
+            if seen != payment:
+                return seen
         identity = await self._gateway.identity()
 
         def request(due: TakeBackDue) -> StripeRequest:
@@ -150,6 +157,8 @@ class Settlements:
         return await self._carried(started)
 
     async def _pay_out(self, payment: Payment) -> Payment:
+        if not await self._gateway.connect_enabled():
+            return await self._deferred(payment, CONNECT_DISABLED, "Transfers are switched off.")
         charge, vendor = await self._charge(payment), await self._vendor(payment)
         account = vendor.stripe_account if vendor else None
         if vendor is None or account is None:
