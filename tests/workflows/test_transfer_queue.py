@@ -15,7 +15,7 @@ from roadcall_payments.domain.funding_events import QueueReason
 from roadcall_payments.domain.money import Money
 from roadcall_payments.domain.payment import Status
 from roadcall_payments.domain.stripe_objects import Operation, StripeFailure
-from roadcall_payments.ports import PaymentQuery, Queue, Refused
+from roadcall_payments.ports import PaymentQuery, Queue, Refused, Unknown, UnknownReason
 from roadcall_payments.workflows.idempotency import IdempotencyKey
 from tests.fakes.gateway import GOOD_SIGNATURE
 from tests.workflows.office import APPROVER, DISPATCHER, Office, open_office
@@ -211,3 +211,24 @@ async def test_it_is_listed(office: Office, queued: bool) -> None:
     payment_id = await asked(office)
     page = await office.service.store.payments(PaymentQuery(queued=queued))
     assert ([one.id for one in page.items] == [payment_id]) is queued
+
+
+async def test_what_is_under_way_is_not_taken_from_the_reserve(tmp_path: Path) -> None:
+    async with open_office(tmp_path, funds_reserve_cents={"*": 10_000}) as office:
+        office.stripe.platform_funds["usd"] = 20_000
+        office.stripe.script(TRANSFER, Unknown(UnknownReason.TIMEOUT, "no answer"))
+        first, second = await asked(office), await asked(office)
+        assert (await office.payment(first)).status is Status.PROCESSING
+        assert (await office.payment(second)).queued, "what is left belongs to the first"
+
+
+async def test_nothing_is_released_while_transfers_are_switched_off(office: Office) -> None:
+    office.stripe.platform_funds["usd"] = 1
+    payment_id = await asked(office)
+    office.stripe.platform_funds["usd"] = 10**9
+    office.stripe.connect = False
+    await office.service.transfers.attend()
+    assert (await office.payment(payment_id)).queued
+    office.stripe.connect = True
+    await office.service.transfers.attend()
+    assert (await office.payment(payment_id)).status is Status.COMPLETED

@@ -105,7 +105,7 @@ class Transfers:
 
     async def release(self) -> int:
         """Start what waits and what the funds cover now; how many that were."""
-        if await self._switch.held():
+        if await self._switch.held() or not await self._gateway.connect_enabled():
             return 0
         released = 0
         for currency in dict.fromkeys(one.currency for one in await self.queue()):
@@ -227,7 +227,16 @@ class Transfers:
         since = payment.funding.since if payment.funding else self._write_path.clock.now()
         own = queue_key(payment.id, currency, priority, since)
         first = await self._store.transfer_queue(currency)
-        return _Funds(await self._free(currency), behind=bool(first) and first[0] < own)
+        return _Funds(await self._unspoken(currency), behind=bool(first) and first[0] < own)
+
+    async def _unspoken(self, currency: str) -> Money:
+        """``_free``, less what is under way where there is a reserve: without one, Stripe itself
+        refuses what goes beyond the balance."""
+        if not self._terms.reserve(currency).amount_cents:
+            return await self._free(currency)
+        under_way = await self._under_way(currency)
+        left = await self._free(currency) - under_way
+        return Money(max(left.amount_cents, 0), currency)
 
     async def _free(self, currency: str) -> Money:
         """What Stripe holds for us and would transfer, above the reserve; never below zero."""
