@@ -20,6 +20,7 @@ from tests.simulation.audit.balances import (
 from tests.simulation.audit.chains import audit_chain, audit_postings, canonical_of
 from tests.simulation.audit.debts import DebtBook, SetOffStart, audit_debts, debt_book
 from tests.simulation.audit.ends import audit_answers, audit_inbox, audit_work
+from tests.simulation.audit.funding import Funding, audit_funding
 from tests.simulation.audit.journal_facts import Fact
 from tests.simulation.audit.lost import LostMovements
 from tests.simulation.audit.our_books import OurBooks, Stream
@@ -66,6 +67,7 @@ class _Reading:
     payments: set[str] = field(default_factory=set)
     live_jobs: Counter[tuple[str, str]] = field(default_factory=Counter)
     payouts: list[PayoutBook] = field(default_factory=list)
+    funding: Funding = field(default_factory=Funding)
     debts: dict[str, DebtBook] = field(default_factory=dict)
     set_offs: list[SetOffStart] = field(default_factory=list)
     owed: Counter[tuple[str, str, str]] = field(default_factory=Counter)
@@ -95,6 +97,7 @@ class _Reading:
             self.found += self.ours.published.missing(stream.name, event_ids)
         if stream.kind == "payment":
             self._payment(payment_book(stream.name, facts))
+            self.funding.add(stream.name.partition("/")[2], facts)
         elif stream.kind == "payout":
             self.payouts.append(payout_book(stream.name, facts))
         elif stream.kind == "stray":
@@ -140,6 +143,7 @@ class _Reading:
         )
         self.expected = stripes_sums(self.stripe, self.explained)
         found += audit_payouts(self.stripe, self.payouts, self.expected)
+        found += audit_funding(self.stripe, self.funding, self.ours.reserve_cents)
         found += audit_debts(self.debts, self.set_offs, +self.owed)
         found += [
             Violation("M11", incident, f"{vendor} has {count} live payments for it")

@@ -20,6 +20,7 @@ from tests.simulation.stories.driver_pays import driver_pays
 from tests.simulation.stories.money_back import money_back
 from tests.simulation.stories.paid_out import paid_out
 from tests.simulation.stories.settled import settled, settled_and_disputed
+from tests.simulation.stories.short_of_funds import released, short_of_funds
 from tests.simulation.teller import ADMIN, GaveUp, Teller, ended
 from tests.simulation.world import World
 
@@ -42,6 +43,7 @@ PAID_OUT: Final[Stories] = (
     (PayerType.BACK_OFFICE, 0.7, paid_out),
     (PayerType.BACK_OFFICE, 0.3, taken_back),
 )
+FUNDED: Final[Stories] = ((PayerType.BACK_OFFICE, 1.0, short_of_funds),)
 SETTLED: Final[Stories] = (
     (PayerType.DRIVER_IC, 0.55, settled),
     (PayerType.DRIVER_IC, 0.2, settled_and_disputed),
@@ -218,5 +220,7 @@ async def _closed(teller: Teller) -> None:
     if not teller.job.payment_ids:
         return
     payment = await teller.payment()
-    if not ended(payment) and payment.awaiting is not Awaiting.STRIPE:
+    if payment.queued:
+        payment = await released(teller)
+    if not (ended(payment) or payment.queued or payment.awaiting is Awaiting.STRIPE):
         await teller.ask("cancel", cancel(teller))

@@ -102,7 +102,15 @@ def _violations(world: World, planted: Planted) -> list[Violation]:
         faults = await Verification(store).verify(lambda _: None)
         published = Publications(world.consumers.published)
         strangers = outsiders.strangers
-        ours = OurBooks(store, world.now(), faults, published, world.asked, strangers)
+        ours = OurBooks(
+            store,
+            world.now(),
+            faults,
+            published,
+            world.asked,
+            strangers,
+            reserve_cents=world.reserve_cents,
+        )
         return await audit(books_of(world.stripe_state()), ours)
 
     return found + world.inspected(judged)

@@ -110,7 +110,15 @@ def _audited(world: World, lost: LostSpan | None) -> list[Violation]:
     async def judged(store: Store) -> list[Violation]:
         faults = await Verification(store).verify(lambda _: None)
         published = Publications(world.consumers.published)
-        ours = OurBooks(store, world.now(), faults, published, world.asked, lost=lost)
+        ours = OurBooks(
+            store,
+            world.now(),
+            faults,
+            published,
+            world.asked,
+            lost=lost,
+            reserve_cents=world.reserve_cents,
+        )
         return await audit(books_of(world.stripe_state()), ours)
 
     return world.inspected(judged)

@@ -250,6 +250,11 @@ class World:
 
     # --- the end ---
 
+    @property
+    def reserve_cents(self) -> int:
+        """What the service never releases to transfers that wait."""
+        return self._settings.transfer_terms.reserve("usd").amount_cents
+
     def stop_faults(self) -> None:
         self.faults.stop()
         self.desk.stop_faults()

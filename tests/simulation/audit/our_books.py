@@ -31,7 +31,8 @@ class Stream:
 class OurBooks:
     """``now`` is the service's clock; ``published`` and ``asked`` are None where nobody listened
     (real processes); ``strangers`` are the ids of Stripe's objects that others made on purpose;
-    ``verify_faults`` is what ``verify`` said; ``lost`` is what a restore took."""
+    ``verify_faults`` is what ``verify`` said; ``lost`` is what a restore took; ``reserve_cents``
+    is never released to transfers that wait for funds."""
 
     store: Store
     now: datetime
@@ -40,6 +41,7 @@ class OurBooks:
     asked: Asked | None = None
     strangers: frozenset[str] = field(default_factory=frozenset)
     lost: LostSpan | None = None
+    reserve_cents: int = 0
 
     async def streams(self) -> AsyncIterator[Stream]:
         """Every stream with its whole journal, one at a time."""

@@ -20,6 +20,7 @@ STATUS_AFTER: Mapping[str, str] = {
     "PaymentRejected": "rejected",
     "PaymentApproved": "approved",
     "PaymentRetried": "approved",
+    "TransferQueued": "approved",
     "ProcessingStarted": "processing",
     "AttemptAdopted": "processing",
     "PaymentIntentOpened": "processing",
@@ -247,6 +248,14 @@ def _gave_up(book: PaymentBook, fact: Fact) -> None:
         book.open_attempt = None
 
 
+def _queued(book: PaymentBook, fact: Fact) -> None:
+    """Refused for want of funds: another attempt comes under a key of its own."""
+    if book.open_attempt is not None:
+        book.given_up[book.open_attempt] = fact.type
+        book.given_up_at[book.open_attempt] = fact.at
+        book.open_attempt = None
+
+
 def _completed(book: PaymentBook, fact: Fact) -> None:
     book.open_attempt = None
     book.completed.append(fact.read(facts.Completed))
@@ -278,6 +287,7 @@ _NOTES: Mapping[str, Note] = {
     "CancelRefused": _waits,
     "PaymentFailed": _gave_up,
     "AttemptVoided": _gave_up,
+    "TransferQueued": _queued,
     "PaymentCompleted": _completed,
     "StrayMoneyObserved": _strayed,
     "BalanceTransactionBooked": _booked,

@@ -80,7 +80,8 @@ class Payout(Made, frozen=True, kw_only=True):
 
 
 class Line(Made, frozen=True, kw_only=True):
-    """A balance transaction: ``net`` is ``amount`` less ``fee``."""
+    """A balance transaction: ``net`` is ``amount`` less ``fee``; pending before ``available_on``,
+    in Unix seconds."""
 
     amount: int
     fee: int
@@ -88,6 +89,7 @@ class Line(Made, frozen=True, kw_only=True):
     currency: str
     type: str
     source: str | None = None
+    available_on: int = 0
 
 
 T = TypeVar("T", bound=Made)

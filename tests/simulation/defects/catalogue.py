@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.simulation.defects.booking import BOOKING
 from tests.simulation.defects.calls import CALLS
+from tests.simulation.defects.funding import FUNDING
 from tests.simulation.defects.giving_back import GIVING_BACK
 from tests.simulation.defects.looks import LOOKS
 from tests.simulation.defects.paying_out import PAYING_OUT
@@ -19,4 +20,5 @@ CATALOGUE: tuple[Planted, ...] = (
     *GIVING_BACK,
     *PAYING_OUT,
     *SETTLING,
+    *FUNDING,
 )
