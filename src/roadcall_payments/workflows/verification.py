@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 
@@ -23,6 +23,7 @@ from roadcall_payments.domain.payment import Patience
 from roadcall_payments.journal import Head, JournalEntry, chain_breaks
 from roadcall_payments.ledger.posting_rules import RULES_VERSION, Posting, postings, unbalanced
 from roadcall_payments.ports import Store, Stored
+from roadcall_payments.workflows.debt_verification import DebtSums
 from roadcall_payments.workflows.due import due_at
 from roadcall_payments.workflows.refs import refs_added, refs_removed
 from roadcall_payments.workflows.texts import text_refs
@@ -112,6 +113,7 @@ class Verification:
         faults: list[str] = []
         seen: dict[str, int] = {}
         sums: Counter[_AccountKey] = Counter()
+        debts = DebtSums()
         async for page in self._pages():
             for start in range(0, len(page), STREAMS_AT_ONCE):
                 some = page[start : start + STREAMS_AT_ONCE]
@@ -120,7 +122,9 @@ class Verification:
                     faults += found
                     seen[stored.stream] = fold.head.seq
                     _add(sums, fold.postings)
+                    debts.add(stored.stream, fold.state, fold.postings)
                 progress(len(some))
+        faults += await self._debt_faults(debts, seen)
         return [*faults, *await self._store.orphans(), *await self._books(sums, seen)]
 
     async def _pages(self) -> AsyncIterator[Sequence[Stored]]:
@@ -196,6 +200,21 @@ class Verification:
                 if digests.get(ref.id, ref.digest) != ref.digest
             ]
         return faults
+
+    async def _debt_faults(self, debts: DebtSums, seen: Mapping[str, int]) -> list[str]:
+        """Of a vendor whose streams stood still while they were read, which only then agree."""
+        return [
+            fault
+            for vendor_id, fault in debts.disagreeing()
+            if await self._stood_still(debts.streams(vendor_id), seen)
+        ]
+
+    async def _stood_still(self, streams: Sequence[str], seen: Mapping[str, int]) -> bool:
+        for stream in streams:
+            loaded = await self._store.load(stream)
+            if loaded is None or loaded.head.seq != seen[stream]:
+                return False
+        return True
 
     async def _books(self, sums: Counter[_AccountKey], seen: dict[str, int]) -> list[str]:
         """The stored balances against the journal's sums, brought up to date until both stand."""
