@@ -15,7 +15,7 @@ from roadcall_payments.domain.payment import Status
 from roadcall_payments.domain.people import WORKER
 from roadcall_payments.domain.stripe_objects import Operation, StripeFailure
 from roadcall_payments.domain.vendor import Vendor
-from roadcall_payments.ports import Refused
+from roadcall_payments.ports import Channel, Queue, Refused
 from roadcall_payments.workflows.write_path import WritePath, Written
 from tests.fakes.gateway import IDENTITY
 from tests.workflows.office import APPROVER, DISPATCHER, Office
@@ -158,3 +158,15 @@ async def test_m22_two_payments_at_once_never_set_off_one_debt(office: Office) -
     amounts = sorted(one.amount.amount_cents for one in office.stripe.made_transfers.values())
     assert amounts == [3_000, 4_000, 6_000, 6_000]
     assert await payable(office, vendor_id) == 5_000
+
+
+async def test_the_vendor_is_told_what_went_out_and_what_was_kept(office: Office) -> None:
+    vendor_id = await office.vendor()
+    await owes(office, vendor_id, Money(4_000, "usd"))
+    payment_id = await ready(office, vendor_id, Money(10_000, "usd"))
+    await office.service.payments.process(DISPATCHER, payment_id, None)
+    await office.service.worker.work(Queue.OUTBOX)
+    await office.service.worker.work(Queue.NOTICES)
+    mail = office.sent(Channel.EMAIL)[-1].content
+    assert mail.subject == "We have sent $60.00 to your Stripe account"
+    assert "we kept $40.00 for what you owe us" in mail.text
