@@ -86,8 +86,8 @@ def _of_payment(fact: e.Fact, payment: Payment | None) -> NoticeDetails:
         case e.PaymentScored():
             return replace(details, reasons=fact.reasons)
         case e.PaymentCompleted() if fact.set_off is not None:
-            sent = fact.amount - fact.set_off
-            return replace(details, amount=sent, set_off=fact.set_off)
+            transferred = fact.amount - fact.set_off
+            return replace(details, amount=transferred, set_off=fact.set_off)
         case e.PaymentFailed():
             code = fact.decline_code or fact.code
             return replace(details, code=code, message=fact.message, retryable=fact.retryable)
