@@ -139,6 +139,23 @@ async def test_m6_funds_taken_by_somebody_else_put_it_back_under_a_new_key(offic
     assert len(office.stripe.made_transfers) == 1
 
 
+@pytest.mark.parametrize("later", [None, LOW])
+async def test_a_refused_transfer_waits_with_the_priority_it_was_asked_with(
+    office: Office, later: e.Priority | None
+) -> None:
+    office.stripe.script(TRANSFER, NO_FUNDS)
+    urgent = await asked(office, priority=HIGH)
+    office.stripe.platform_funds["usd"] = 0
+    other = await asked(office)
+    assert await queue(office) == [urgent, other]
+    if later is not None:
+        await office.service.payments.process(DISPATCHER, urgent, None, priority=later)
+        assert await queue(office) == [other, urgent]
+    funding = (await office.payment(urgent)).funding
+    assert funding is not None
+    assert funding.priority is (later or HIGH)
+
+
 async def test_what_waits_can_be_cancelled(office: Office) -> None:
     office.stripe.platform_funds["usd"] = 0
     payment_id = await asked(office)

@@ -6,8 +6,10 @@ import json
 from collections.abc import Mapping
 
 from roadcall_payments.cli.debt_words import of_a_debt
+from roadcall_payments.cli.settlement_words import of_a_settlement
 from roadcall_payments.cli.tables import amount
 from roadcall_payments.domain import events as e
+from roadcall_payments.domain.settlement_events import SettlementFact
 from roadcall_payments.domain.stripe_objects import StripeRequest
 
 Texts = Mapping[str, str]
@@ -82,6 +84,8 @@ def in_words(fact: e.Fact, texts: Texts) -> str:
         ):
             return _decided(fact, texts)
         case _:
+            if isinstance(fact, SettlementFact):
+                return of_a_settlement(fact)
             return of_a_debt(fact) if isinstance(fact, e.DebtFact) else _moved(fact)
 
 

@@ -124,7 +124,8 @@ def start_processing(
 def queue_again(payment: Payment) -> Sequence[e.TransferQueued]:
     """Stripe refused the open attempt for want of funds: it waits where it waited before."""
     needed = payment.amount - payment.set_off(payment.attempts)
-    priority = payment.funding.priority if payment.funding else e.Priority.NORMAL
+    asked = payment.attempt.priority if payment.attempt else None
+    priority = asked or (payment.funding.priority if payment.funding else e.Priority.NORMAL)
     refused, destination = QueueReason.REFUSED_BY_STRIPE, payment.destination
     return (e.TransferQueued(refused, priority, needed, None, destination, "stripe"),)
 

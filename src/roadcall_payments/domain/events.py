@@ -187,7 +187,8 @@ class ProcessingStarted:
     """The intent, committed before the call, with exactly what will be sent (M4).
 
     A transfer is less by ``set_off``, which pays debts of the vendor's (M22). ``settles``: once
-    it is completed, we transfer the vendor's share of it (M20).
+    it is completed, we transfer the vendor's share of it (M20). ``priority``: as it was asked for,
+    should the transfer have to wait for funds after all.
     """
 
     attempt: int
@@ -196,6 +197,7 @@ class ProcessingStarted:
     by: str
     set_off: Money | None = None
     settles: bool = False
+    priority: Priority | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -132,6 +132,8 @@ class Attempt:
     open: bool = True
     # Empty lists at Stripe since it became unknown: two of them may void it (M8).
     absences: tuple[datetime, ...] = ()
+    # Of a transfer, as it was asked for: its place, should it have to wait for funds.
+    priority: e.Priority | None = None
 
 
 @dataclass(frozen=True, slots=True)

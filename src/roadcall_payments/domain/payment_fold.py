@@ -191,10 +191,13 @@ def _moved(p: Payment, fact: e.PaymentFact, at: datetime) -> Payment:
 
 
 def _started(p: Payment, fact: e.ProcessingStarted | e.AttemptAdopted, at: datetime) -> Payment:
-    started_at = fact.started_at if isinstance(fact, e.AttemptAdopted) else at
+    if isinstance(fact, e.AttemptAdopted):
+        started_at, priority = fact.started_at, None
+    else:
+        started_at, priority = at, fact.priority
     return replace(
         p,
-        attempt=Attempt(fact.attempt, fact.request, started_at),
+        attempt=Attempt(fact.attempt, fact.request, started_at, priority=priority),
         set_offs=_set_offs(p, fact),
         funding=_left_queue(p.funding),
         processing_since=min(p.processing_since or started_at, started_at),

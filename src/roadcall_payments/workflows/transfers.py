@@ -92,7 +92,7 @@ class Transfers:
                     reason, chosen, needed, funds.free, destination, str(actor)
                 )
                 return (waits,), ()
-            return self._started(current, vendor, taken, destination, identity, actor)
+            return self._started(current, vendor, taken, destination, identity, actor, priority)
 
         written = (await self._write(payment, decide, actor, idem)).own.state
         if written.status is not Status.PROCESSING:
@@ -188,6 +188,7 @@ class Transfers:
         destination: str,
         identity: StripeIdentity,
         actor: Actor,
+        priority: e.Priority | None = None,
     ) -> Pair:
         """The attempt and, in the same commit, what it reserves of the vendor's debts (M22)."""
         number = payment.attempts + 1
@@ -201,7 +202,9 @@ class Transfers:
             identity=identity,
             set_off=less,
         )
-        start = e.ProcessingStarted(number, request, destination, str(actor), set_off=less)
+        start = e.ProcessingStarted(
+            number, request, destination, str(actor), set_off=less, priority=priority
+        )
         debts = vendor.debts if vendor else debt.NONE
         return (start,), debt.reserve(debts, taken, key, payment.id)
 
@@ -227,7 +230,14 @@ class Transfers:
         since = payment.funding.since if payment.funding else self._write_path.clock.now()
         own = queue_key(payment.id, currency, priority, since)
         first = await self._store.transfer_queue(currency)
-        return _Funds(await self._unspoken(currency), behind=bool(first) and first[0] < own)
+        behind = bool(first) and first[0] < own
+        try:
+            return _Funds(await self._unspoken(currency), behind)
+        except UNREACHABLE:
+            if behind or self._terms.reserve(currency).amount_cents:
+                raise
+            # The look would only have spared a refusal: what the transfer is told, counts.
+            return _Funds(payment.amount, behind)
 
     async def _unspoken(self, currency: str) -> Money:
         """``_free``, less what is under way where there is a reserve: without one, Stripe itself
