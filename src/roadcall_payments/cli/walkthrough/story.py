@@ -90,7 +90,7 @@ class Storyteller:
         confirmed = await self.api.post(Role.DRIVER, f"{path}/confirm", card)
         intent = str(confirmed["stripePaymentIntentId"])
         self.step("card confirmed", "by the driver, with pm_card_visa")
-        await self._finished(payment_id, intent)
+        await self._finished(payment_id, intent, "payment_intent.succeeded")
         await self._settled(path)
         return payment_id
 
@@ -107,7 +107,7 @@ class Storyteller:
         moved = await self.api.post(Role.SERVICE, f"{path}/process", {})
         transfer = str(moved["stripeTransferId"])
         self.step("processed", f"transfer {transfer} to {account}")
-        await self._finished(payment_id, transfer)
+        await self._finished(payment_id, transfer, "transfer.created")
         return payment_id
 
     async def _created_and_approved(self, new: Json) -> str:
@@ -129,14 +129,14 @@ class Storyteller:
         self.step("approved", f"by a dispatcher who did not create it: {approved['status']}")
         return payment_id
 
-    async def _finished(self, payment_id: str, object_id: str) -> None:
+    async def _finished(self, payment_id: str, object_id: str, event_type: str) -> None:
         """The webhook, the completion and the vendor's notice: all three must truly be there."""
         path = f"/payments/{payment_id}"
 
         async def webhook() -> str | None:
             page = await self.service.store.inbox_events(None, None, 50)
             for event in page.items:
-                if event.stream == stream_of("payment", payment_id):
+                if (event.stream, event.type) == (stream_of("payment", payment_id), event_type):
                     return f"{event.type}, {event.event_id}, {event.status}"
             return None
 
