@@ -52,19 +52,6 @@ def in_words(fact: e.Fact, texts: Texts) -> str:
         ):
             return _afterwards(fact)
         case (
-            e.RefundRequested()
-            | e.RefundApproved()
-            | e.RefundRejected()
-            | e.RefundSubmitted()
-            | e.RefundOutcomeUnknown()
-            | e.RefundObserved()
-            | e.RefundAdopted()
-            | e.RefundPending()
-            | e.RefundSucceeded()
-            | e.RefundFailed()
-        ):
-            return _refund(fact, texts)
-        case (
             e.DisputeOpened()
             | e.DisputeChanged()
             | e.DisputeFundsWithdrawn()
@@ -84,6 +71,8 @@ def in_words(fact: e.Fact, texts: Texts) -> str:
         ):
             return _decided(fact, texts)
         case _:
+            if isinstance(fact, e.RefundFact):
+                return _refund(fact, texts)
             if isinstance(fact, SettlementFact):
                 return of_a_settlement(fact)
             return of_a_debt(fact) if isinstance(fact, e.DebtFact) else _moved(fact)

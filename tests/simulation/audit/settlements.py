@@ -225,10 +225,6 @@ def _deferred(reading: _Reading, fact: Fact) -> None:
     reading.settlement.deferred = fact.read(facts.Deferred).reason
 
 
-def _resumed(reading: _Reading, _: Fact) -> None:
-    reading.settlement.deferred = None
-
-
 def _take_back_started(reading: _Reading, fact: Fact) -> None:
     settlement, started = reading.settlement, fact.read(facts.TakeBackStarted)
     key = started.request.idempotency_key
@@ -290,7 +286,6 @@ _NOTES: Mapping[str, Note] = {
     "SettlementCompleted": _completed,
     "SettlementFailed": _failed,
     "SettlementDeferred": _deferred,
-    "SettlementResumed": _resumed,
     "SettlementReversalStarted": _take_back_started,
     "SettlementReversalFailed": _not_taken_back,
     "SettlementReversed": _taken_back,
