@@ -187,7 +187,7 @@ def test_run_stays_up_stops_in_order_and_finds_its_data_again(tmp_path: Path) ->
         booked.append(told[told.index("books balanced") :].split("; ")[1].split(" ")[0])
         for taken in (port, sandbox_port):
             socket.create_server(("127.0.0.1", taken)).close()
-    assert booked == ["2", "4"]
+    assert booked == ["3", "6"]
     for kept in ("roadcall.sqlite", "sandbox.sqlite", "environment", "mail/0004.eml"):
         assert (tmp_path / "kept here" / kept).exists()
     assert "eyJ" not in (tmp_path / "kept here" / "service.log").read_text()
