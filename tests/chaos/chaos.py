@@ -137,13 +137,16 @@ def _fund(stack: Stack) -> None:
 
 def _strike(cluster: Cluster, server: PostgresServer, seconds: float, random: Random) -> int:
     """One kill a second, and longer until each process had one; the database dies, or is stopped,
-    at each third of the time."""
+    at each third of the time, and later where a restart outlasted its third."""
     began = time.monotonic()
     restarts = 0
-    while (passed := time.monotonic() - began) < seconds or not all(cluster.kills.values()):
-        assert passed < seconds + STRUCK_WITHIN_S, cluster.kills
+    while (passed := time.monotonic() - began) < seconds or not (
+        restarts == DATABASE_RESTARTS and all(cluster.kills.values())
+    ):
+        assert passed < seconds + STRUCK_WITHIN_S, (restarts, cluster.kills)
         cluster.kill_one()
-        if passed > seconds * (restarts + 1) / (DATABASE_RESTARTS + 1):
+        due = seconds * (restarts + 1) / (DATABASE_RESTARTS + 1)
+        if restarts < DATABASE_RESTARTS and passed > due:
             restarts += 1
             _restart(server, random)
         time.sleep(KILL_EVERY_S)
