@@ -79,7 +79,7 @@ def test_pgbench_writes_the_rows_that_the_service_writes(tmp_path: Path) -> None
     """Its statements stand beside the schema: a column that is renamed shows here."""
     with running_postgres() as server:
         plain = PostgresDatabase(server, "plain", tmp_path / "plain")
-        seen = Pgbench(server, plain, first_guess=100).round(1)
+        seen = Pgbench(server, plain).round(1)
     assert seen.per_second > 0
     # Its 32 backends end with it; their time is the server's all the same.
     assert seen.cpu_us > 0
