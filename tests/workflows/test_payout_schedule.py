@@ -85,18 +85,20 @@ async def test_a_refused_one_is_over_and_the_next_day_is_another(office: Office)
     assert [one.day for one in await made(office)] == ["2026-03-03", "2026-03-04"]
 
 
-@pytest.mark.parametrize("why", ["paused", "outage"])
+@pytest.mark.parametrize("why", ["paused", "outage", "connect switched off"])
 async def test_what_was_held_goes_out_when_it_ends(office: Office, why: str) -> None:
     office.stripe.fund(ACCOUNT, Money(5_000, "usd"))
     await daily_vendor(office)
     if why == "paused":
         await office.service.movements_switch.pause(ADMIN, "an incident")
+    elif why == "connect switched off":
+        office.stripe.connect = False
     else:
         office.stripe.down = StripeUnavailable("down")
     await office.attend(TO_THE_HOUR)
     assert await made(office) == []
     await office.service.movements_switch.resume(ADMIN)
-    office.stripe.down = None
+    office.stripe.down, office.stripe.connect = None, True
     await office.attend(timedelta(minutes=2))
     assert len(await made(office)) == 1
 

@@ -11,6 +11,7 @@ import pytest
 from roadcall_payments.domain.errors import (
     InvalidInput,
     MovementsPaused,
+    NotAllowed,
     NotFound,
     StatusForbids,
     StripeUnavailable,
@@ -128,7 +129,29 @@ async def test_nothing_is_written_while_payouts_could_not_be_sent(office: Office
     office.stripe.down = StripeUnavailable("down")
     with pytest.raises(StripeUnavailable):
         await office.service.payouts.request(ADMIN, vendor_id, AMOUNT)
+    office.stripe.down, office.stripe.connect = None, False
+    with pytest.raises(NotAllowed) as refused:
+        await office.service.payouts.request(ADMIN, vendor_id, AMOUNT)
+    assert refused.value.code == "connect_disabled"
     assert office.stripe.sent == []
+    assert [one.stream for one in await office.service.store.streams()] == [
+        "control/movements",
+        f"vendor/{vendor_id}",
+    ]
+
+
+async def test_switching_connect_off_strands_no_payout_that_stripe_may_have(
+    office: Office,
+) -> None:
+    vendor_id = await vendor_with(office)
+    office.stripe.script(PAYOUT, TIMEOUT)
+    payout = (await office.service.payouts.request(ADMIN, vendor_id, AMOUNT)).payout
+    office.stripe.connect = False
+    await office.attend(SOON)
+    payout = await payout_of(office, payout.id)
+    assert payout.status is PayoutStatus.PENDING
+    await office.service.payouts.cancel(ADMIN, payout.id)
+    assert (await payout_of(office, payout.id)).status is PayoutStatus.CANCELLED
 
 
 async def test_m31_a_double_click_is_one_payout_and_two_equal_ones_are_two(office: Office) -> None:

@@ -98,6 +98,7 @@ _UNKNOWN = "Outcome not known yet: it settles by itself. Do not ask for another 
                 code="payouts_disabled",
             ),
             "account_taken",
+            "connect_disabled",
             "movements_paused",
             "held_after_restore",
             *documented.STRIPE,

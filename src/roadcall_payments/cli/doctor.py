@@ -95,7 +95,7 @@ async def _keys(service: Service, settings: Settings) -> Check:
     mode = "live mode" if identity.livemode else "test mode"
     detail = f"accepted: account {identity.account}, {mode}"
     if not connect_enabled:
-        remedy = "Back-office payments are refused until connectEnabled is true."
+        remedy = "Transfers, vendors' shares and payouts wait until connectEnabled is true."
         return Check("Stripe key", Finding.NOTE, f"{detail}, Connect switched off", remedy)
     return Check("Stripe key", Finding.OK, detail)
 

@@ -43,7 +43,7 @@ class PayoutSchedule:
         now = self._write_path.clock.now()
         due_at = payout_schedule.due_at(vendor, self._hour_utc)
         account = vendor.stripe_account
-        if due_at is None or account is None or due_at > now or await self._switch.held():
+        if due_at is None or account is None or due_at > now or await self._held():
             return vendor
         day = now.date().isoformat()
         try:
@@ -61,6 +61,9 @@ class PayoutSchedule:
             else:
                 made += await self._made(vendor, amount, day)
         return await self._close(vendor, day, tuple(made), tuple(not_made))
+
+    async def _held(self) -> bool:
+        return await self._switch.held() or not await self._gateway.connect_enabled()
 
     async def _made(self, vendor: Vendor, amount: Money, day: str) -> list[str]:
         """Nothing where the day's payout in this currency is another worker's."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from roadcall_payments.commit import stream_of
 from roadcall_payments.domain import paying_out
-from roadcall_payments.domain.errors import InvalidInput, NotFound, StatusForbids
+from roadcall_payments.domain.errors import InvalidInput, NotAllowed, NotFound, StatusForbids
 from roadcall_payments.domain.money import Money
 from roadcall_payments.domain.paying_out import PayoutMinimum
 from roadcall_payments.domain.payout import Payout
@@ -67,8 +67,8 @@ class Payouts:
     ) -> PayoutAnswer:
         """Commit the intent, then ask Stripe: 201, 202, 400 or 503.
 
-        Raises, before anything is written: NotFound, InvalidInput, StatusForbids, AccountTaken,
-        MovementsPaused, StripeUnavailable, CredentialsRejected.
+        Raises, before anything is written: NotFound, InvalidInput, NotAllowed, StatusForbids,
+        AccountTaken, MovementsPaused, StripeUnavailable, CredentialsRejected.
         """
 
         async def act() -> PayoutAnswer:
@@ -172,6 +172,11 @@ class Payouts:
 
     async def _ready(self) -> StripeIdentity:
         await self._switch.must_flow()
+        if not await self._gateway.connect_enabled():
+            raise NotAllowed(
+                "Payouts are switched off: connectEnabled is false in the Stripe credentials.",
+                code="connect_disabled",
+            )
         self._gateway.ensure_available()
         return await self._gateway.identity()
 
