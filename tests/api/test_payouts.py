@@ -87,3 +87,32 @@ async def test_a_vendor_reads_its_balance_and_what_a_payout_carried(api: Api) ->
     told = (await api.call("GET", f"/payouts/{made['id']}/remittance", h.VENDOR)).json
     assert (told["jobs"], told["otherCents"], told["complete"]) == ([], 4_000, True)
     assert "CA$40.00" in told["words"]
+
+
+async def test_payouts_are_listed_newest_first_page_by_page(api: Api) -> None:
+    account = "acct_paged"
+    record = {"contacts": {"name": "Cheyenne Towing"}, "stripeAccountId": account}
+    await api.call("PUT", "/vendors/v_paged", h.ADMIN, record)
+    api.gateway.fund(account, Money(100_000, "usd"))
+    made = []
+    for _ in range(5):
+        reply = await api.call("POST", "/vendors/v_paged/payouts", h.ADMIN, ASKED)
+        made.append(reply.json["id"])
+    listed: list[str] = []
+    cursor = ""
+    while True:
+        address = f"/vendors/v_paged/payouts?limit=2{cursor}"
+        page = (await api.call("GET", address, h.AUDITOR)).json
+        assert len(page["items"]) <= 2
+        listed += [one["id"] for one in page["items"]]
+        if page["nextCursor"] is None:
+            break
+        cursor = f"&cursor={page['nextCursor']}"
+    assert listed == made[::-1]
+    for query in ("limit=0", "limit=101", "cursor=odd"):
+        odd = await api.call("GET", f"/vendors/v_paged/payouts?{query}", h.AUDITOR)
+        assert (odd.status, odd.code, odd.json["field"]) == (
+            400,
+            "invalid_input",
+            query.partition("=")[0],
+        )
