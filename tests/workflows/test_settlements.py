@@ -111,7 +111,7 @@ async def test_a_vendors_own_fee_goes_before_the_usual(office: Office) -> None:
         (Money(12_340, "kwd"), 1_260),
         (Money(50, "usd"), 35),
         (Money(99_999_999, "usd"), 10_000_029),
-        (Money(30, "jpy"), 30),
+        (Money(50, "jpy"), 35),
     ],
 )
 async def test_any_currency_and_the_limits(office: Office, amount: Money, fee_cents: int) -> None:
@@ -172,6 +172,23 @@ async def test_a_refusal_is_tried_again_slowly_after_looking(office: Office) -> 
     await office.attend(timedelta(hours=1))
     assert sent(office) == [f"settlement_{payment_id}", f"settlement_{payment_id}_2"]
     assert len(office.stripe.made_transfers) == 1
+
+
+async def test_m28_a_share_that_is_refused_for_good_is_tried_ever_less_often_and_told_of(
+    office: Office,
+) -> None:
+    office.stripe.script(TRANSFER, *[NO_ACCOUNT] * 20)
+    payment_id = await office.completed()
+    await office.attend()
+    for hour in range(1, 128):
+        await office.attend(timedelta(hours=1, minutes=1))
+        if hour == 2:
+            assert "AnomalyRecorded" not in await office.facts(payment_id)
+    assert len(sent(office)) == 8, "after 0, 1, 3, 7, 15, 31, 63 and 127 hours"
+    assert len(set(sent(office))) == 8, "each under a key of its own, after looking"
+    assert (await office.payment(payment_id)).anomalies == ("share_refused_again",)
+    assert (await office.facts(payment_id)).count("AnomalyRecorded") == 1
+    assert await is_sound(office)
 
 
 async def test_with_transfers_switched_off_the_share_waits(office: Office) -> None:

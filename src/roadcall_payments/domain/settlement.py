@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from itertools import takewhile
 
 from roadcall_payments.domain import settlement_events as s
 from roadcall_payments.domain.errors import BrokenInvariant
@@ -118,6 +119,12 @@ class Settlement:
     @property
     def at_rest(self) -> bool:
         return self.open_transfer is None and self.open_take_back is None
+
+    @property
+    def refusals(self) -> int:
+        """How many of its transfers in a row, up to now, came to nothing."""
+        ended = (one for one in reversed(self.transfers) if one.status is not Step.OPEN)
+        return sum(1 for _ in takewhile(lambda one: one.status is Step.FAILED, ended))
 
     @property
     def settled_cents(self) -> int:

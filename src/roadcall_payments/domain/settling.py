@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from roadcall_payments.domain import events as e
 from roadcall_payments.domain import settlement_events as s
@@ -15,7 +16,7 @@ from roadcall_payments.domain.errors import SettlementUnderWay
 from roadcall_payments.domain.money import Money
 from roadcall_payments.domain.outcomes import ABSENCES_APART, VOID_AFTER
 from roadcall_payments.domain.payment import Patience, Payment, Status, second_look
-from roadcall_payments.domain.settlement import Settlement, ShareTransfer, Step, TakeBack
+from roadcall_payments.domain.settlement import Settlement, ShareTransfer, TakeBack
 from roadcall_payments.domain.stripe_objects import (
     StripeRequest,
 )
@@ -33,6 +34,9 @@ PURPOSE_REVERSAL = "settlement_reversal"
 
 # Ours, for what was never transferred.
 NOTHING_TO_REVERSE = "nothing_to_reverse"
+
+# A share that is refused again and again rests up to 128 times as long as after the first (M28).
+REST_DOUBLINGS_MAX: Final = 7
 
 
 # --- what has to be done ------------------------------------------------------------------------
@@ -52,8 +56,7 @@ def due_at(payment: Payment, patience: Patience) -> datetime | None:
         return payment.updated_at
     if share_due_as_agreed(payment) is None:
         return None
-    stopped = _stopped_at(settlement)
-    return payment.updated_at if stopped is None else stopped + patience.settlement_again
+    return _rests_until(settlement, patience) or payment.updated_at
 
 
 def share_due_as_agreed(payment: Payment) -> ShareDue | None:
@@ -63,12 +66,16 @@ def share_due_as_agreed(payment: Payment) -> ShareDue | None:
     return share_due(payment, agreed or s.FeeTerms(Money(0, payment.amount.currency), False, 1))
 
 
-def _stopped_at(settlement: Settlement) -> datetime | None:
-    """Since when something keeps the share from going out: a refusal, or what it waits for."""
+def _rests_until(settlement: Settlement, patience: Patience) -> datetime | None:
+    """What the share waits for is looked at regularly; what Stripe refuses, less and less often,
+    for each try is a new call under a new key (M28). None where nothing keeps it."""
     if settlement.deferral is not None:
-        return settlement.deferral.since
-    last = settlement.transfers[-1] if settlement.transfers else None
-    return last.updated_at if last is not None and last.status is Step.FAILED else None
+        return settlement.deferral.since + patience.settlement_again
+    refusals = settlement.refusals
+    if refusals == 0:
+        return None
+    times: int = 2 ** min(refusals - 1, REST_DOUBLINGS_MAX)
+    return settlement.transfers[-1].updated_at + times * patience.settlement_again
 
 
 def must_not_be_under_way(payment: Payment) -> None:

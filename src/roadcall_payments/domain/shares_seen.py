@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from typing import Final
 
 from roadcall_payments.domain import events as e
 from roadcall_payments.domain import settlement_events as s
 from roadcall_payments.domain.money import Money
-from roadcall_payments.domain.outcomes import SET_OFF, booking
+from roadcall_payments.domain.outcomes import SET_OFF, anomaly, booking
 from roadcall_payments.domain.payment import Payment, Unbooked
 from roadcall_payments.domain.settlement import ShareTransfer
 from roadcall_payments.domain.settling import PURPOSE_SHARE, ShareParts, is_void, next_number
@@ -28,6 +29,9 @@ Facts = tuple[e.PaymentFact, ...]
 
 # Ours, for a call that never reached Stripe.
 VOIDED = "settlement_voided"
+# Ours, for operations: it goes on being tried, but somebody has to see to it.
+REFUSED_AGAIN = "share_refused_again"
+REFUSALS_TOLD_AT: Final = 3
 
 
 def claims_to_be_one(found: Transfer) -> bool:
@@ -156,23 +160,31 @@ def _told(metadata: Mapping[str, str], name: str, currency: str) -> Money:
 def transfer_refused(
     payment: Payment, number: int, failure: StripeFailure, source: e.Source, request_id: str | None
 ) -> Facts:
-    """A definite refusal ends the try, if nothing else settled it meanwhile."""
+    """A definite refusal ends the try, if nothing else settled it meanwhile. The third in a row is
+    told as stuck: the share is tried again, but ever less often."""
     own = _open_transfer(payment, number)
     if own is None:
         return ()
     currency = payment.amount.currency
-    return (
-        s.SettlementFailed(
-            number,
-            Money(own.amount_cents, currency),
-            Money(own.set_off_cents, currency),
-            failure.code,
-            failure.message,
-            payment.vendor_id,
-            source,
-            request_id,
-        ),
+    refused = s.SettlementFailed(
+        number,
+        Money(own.amount_cents, currency),
+        Money(own.set_off_cents, currency),
+        failure.code,
+        failure.message,
+        payment.vendor_id,
+        source,
+        request_id,
     )
+    return (refused, *_stuck(payment, failure))
+
+
+def _stuck(payment: Payment, failure: StripeFailure) -> Facts:
+    refusals = 1 + (payment.settlement.refusals if payment.settlement else 0)
+    if refusals < REFUSALS_TOLD_AT:
+        return ()
+    detail = f"the vendor's share was refused {refusals} times in a row, last: {failure.message}"
+    return anomaly(payment, REFUSED_AGAIN, detail, None)
 
 
 def transfer_unknown(payment: Payment, number: int, reason: str, request_id: str | None) -> Facts:
