@@ -167,6 +167,21 @@ class PayoutMachine(RuleBasedStateMachine):
                 assert self.now - NOON >= timedelta(hours=25)
                 assert self.now - before.absences[0] >= timedelta(hours=1)
 
+    @rule(days=st.integers(1, 15))
+    def it_is_looked_at_after_it_was_paid(self, days: int) -> None:
+        """Until the bank can give it back no more, and not once after that."""
+        if self.payout is None or self.payout.returnable_until is None:
+            return
+        self.now += timedelta(days=days)
+        self.tell(self.history[-1], Source.LOOKUP)
+        over = self.now >= (self.payout.paid_at or NOON) + payouts.RETURN_PERIOD
+        paid = self.payout.status is PayoutStatus.PAID
+        again = payouts.look_again_at(self.payout, self.now)
+        assert (again is not None) == paid
+        assert again is None or again > self.now
+        self.take(payouts_seen.return_period_over(self.payout, self.now))
+        assert (self.payout.returnable_until is None) == (over or not paid)
+
     @rule()
     def a_late_request_arrives_after_all(self) -> None:
         """Given up as absent, and there all the same: Stripe's word counts (M16)."""
@@ -241,8 +256,9 @@ class PayoutMachine(RuleBasedStateMachine):
         if self.payout is None:
             return
         due = payouts.due_at(self.payout, timedelta(seconds=30))
-        waits = self.payout.on_the_way or self.payout.cancelling
-        assert (due is not None) == waits
+        returnable = self.payout.returnable_until is not None
+        assert (due is not None) == (self.payout.on_the_way or returnable)
+        assert not returnable or self.payout.status is PayoutStatus.PAID
         if not self.payout.on_the_way:
             assert not self.payout.cancelling
 

@@ -6,9 +6,11 @@ from datetime import timedelta
 
 import pytest
 
+from roadcall_payments.domain.errors import StripeUnavailable
 from roadcall_payments.domain.money import Money
-from roadcall_payments.domain.payout import PayoutStatus
+from roadcall_payments.domain.payout import Payout, PayoutStatus
 from roadcall_payments.domain.stripe_objects import PayoutStatus as Theirs
+from tests.fakes.gateway import Read
 from tests.workflows.office import ACCOUNT, ADMIN, Office
 from tests.workflows.payout_reading import (
     AMOUNT,
@@ -21,6 +23,8 @@ from tests.workflows.payout_reading import (
     requested,
     vendor_with,
 )
+
+DAY = timedelta(days=1)
 
 
 async def test_an_event_before_the_answer_claims_the_open_payout(office: Office) -> None:
@@ -102,3 +106,65 @@ async def test_a_payouts_lost_events_are_made_up_for_by_looking(office: Office) 
     await office.attend(timedelta(days=3))
     assert (await payout_of(office, payout.id)).status is PayoutStatus.PAID
     assert payout.arrival is not None
+
+
+async def paid(office: Office) -> Payout:
+    payout = await requested(office)
+    for status in (Theirs.IN_TRANSIT, Theirs.PAID):
+        await bank_told(office, payout, status)
+    return await payout_of(office, payout.id)
+
+
+@pytest.mark.parametrize("days", [0, 1, 3, 7, 13])
+async def test_a_payout_that_came_back_and_whose_event_never_came_is_found(
+    office: Office, days: int
+) -> None:
+    payout = await paid(office)
+    for _ in range(days):
+        await office.attend(DAY)
+    office.stripe.payout_becomes(payout.stripe_payout or "", Theirs.FAILED, "account_closed")
+    for _ in range(2 * days + 2):
+        await office.attend(DAY)
+    payout = await payout_of(office, payout.id)
+    assert (payout.status, payout.failure_code) == (PayoutStatus.FAILED, "account_closed")
+    assert await book(office) == {}
+    assert await office.service.verification.verify(lambda _: None) == []
+
+
+async def test_a_paid_payout_is_looked_at_less_and_less_often_until_it_cannot_come_back(
+    office: Office,
+) -> None:
+    payout = await paid(office)
+    looks: list[timedelta] = []
+
+    async def looked() -> None:
+        looks.append(office.clock.now() - (payout.paid_at or office.clock.now()))
+        office.stripe.during(Read.PAYOUT, looked)
+
+    office.stripe.during(Read.PAYOUT, looked)
+    for _ in range(30):
+        await office.attend(DAY)
+    assert [look.days for look in looks] == [1, 2, 4, 8, 14]
+    assert (await facts(office, payout.id))[-2:] == ["PayoutPaid", "PayoutReturnPeriodEnded"]
+    assert await office.service.verification.verify(lambda _: None) == []
+
+
+async def test_a_failure_after_the_looking_has_ended_is_taken_all_the_same(
+    office: Office,
+) -> None:
+    payout = await paid(office)
+    for _ in range(15):
+        await office.attend(DAY)
+    await bank_told(office, payout, Theirs.FAILED, "account_closed")
+    assert (await payout_of(office, payout.id)).status is PayoutStatus.FAILED
+    assert await book(office) == {}
+
+
+async def test_a_look_that_stripe_does_not_answer_is_made_again_soon(office: Office) -> None:
+    payout = await paid(office)
+    office.stripe.payout_becomes(payout.stripe_payout or "", Theirs.FAILED, "account_closed")
+    office.stripe.down = StripeUnavailable("down")
+    await office.attend(DAY)
+    office.stripe.down = None
+    await office.attend(timedelta(minutes=2))
+    assert (await payout_of(office, payout.id)).status is PayoutStatus.FAILED

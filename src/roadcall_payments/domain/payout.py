@@ -40,6 +40,7 @@ TRANSITIONS: Mapping[type[p.PayoutFact], Mapping[PayoutStatus | None, PayoutStat
     p.PayoutInTransit: {_PENDING: _IN_TRANSIT, _IN_TRANSIT: _IN_TRANSIT},
     # From nothing: journals of before payouts were followed from their start.
     p.PayoutPaid: {_NEW: _PAID, _PENDING: _PAID, _IN_TRANSIT: _PAID},
+    p.PayoutReturnPeriodEnded: {_PAID: _PAID},
     p.PayoutFailed: {_NEW: _FAILED, _PENDING: _FAILED, _IN_TRANSIT: _FAILED, _PAID: _FAILED},
     p.PayoutCancelRequested: {_PENDING: _PENDING},
     p.PayoutCancelRefused: {status: status for status in PayoutStatus},
@@ -86,6 +87,8 @@ class Payout:
     absences: tuple[datetime, ...] = ()
     cancellation: PayoutCancellation | None = None
     paid_at: datetime | None = None
+    # Until when a paid one is looked at for having come back; None once it is not.
+    returnable_until: datetime | None = None
     claims: str | None = None
 
     @property
@@ -178,9 +181,13 @@ def _evolved(payout: Payout, fact: p.PayoutFact, at: datetime) -> Payout:
         case p.PayoutInTransit():
             return replace(payout, arrival=fact.arrival)
         case p.PayoutPaid():
-            return _uncancellable(replace(payout, paid_at=at))
+            paid = replace(payout, paid_at=at, returnable_until=fact.returnable_until)
+            return _uncancellable(paid)
+        case p.PayoutReturnPeriodEnded():
+            return replace(payout, returnable_until=None)
         case p.PayoutFailed():
-            return _uncancellable(_failed(payout, fact.code, fact.message))
+            failed = _failed(payout, fact.code, fact.message)
+            return _uncancellable(replace(failed, returnable_until=None))
         case p.PayoutCancelRequested():
             asked = PayoutCancellation(fact.number, fact.request, fact.by, at)
             return replace(payout, cancellation=asked)
@@ -204,6 +211,10 @@ def _uncancellable(payout: Payout) -> Payout:
 
 # Stripe tells of each step by an event: looking is for the event that never came.
 LOOK_AFTER = timedelta(hours=6)
+# A bank has five business days more to give a payout back that Stripe took for paid: Stripe's
+# word, and as much again for what holidays make of it.
+RETURN_PERIOD = timedelta(days=14)
+FIRST_LOOK_AFTER_PAID = timedelta(days=1)
 
 
 def due_at(payout: Payout, answer_after: timedelta) -> datetime | None:
@@ -219,4 +230,15 @@ def due_at(payout: Payout, answer_after: timedelta) -> datetime | None:
         return payout.updated_at + answer_after
     if payout.on_the_way:
         return max(payout.updated_at, payout.arrival or payout.updated_at) + LOOK_AFTER
+    if payout.paid_at is not None and payout.returnable_until is not None:
+        return payout.paid_at + FIRST_LOOK_AFTER_PAID
     return None
+
+
+def look_again_at(payout: Payout, now: datetime) -> datetime | None:
+    """After a look that showed a paid one as paid: when as much time again has passed since it was
+    paid, and once more at the period's end. None for one that has no rhythm of its own."""
+    if payout.paid_at is None or payout.returnable_until is None or payout.cancelling:
+        return None
+    passed = max(now - payout.paid_at, FIRST_LOOK_AFTER_PAID)
+    return min(now + passed, max(payout.returnable_until, now + LOOK_AFTER))

@@ -95,13 +95,22 @@ class PayoutInTransit:
 
 @dataclass(frozen=True, slots=True)
 class PayoutPaid:
-    """Stripe takes the money for arrived. It may still come back."""
+    """Stripe takes the money for arrived. It may still come back, until ``returnable_until`` by
+    Stripe's word; None in journals of before that was looked for."""
 
     payout_id: str
     account: str
     amount: Money
     # Empty where an answer or a look told it.
     event_id: str
+    returnable_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PayoutReturnPeriodEnded:
+    """Still paid when the bank's time for returning it was over: nobody looks for it any more."""
+
+    stripe_payout: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +159,7 @@ PayoutFact = (
     | PayoutObserved
     | PayoutInTransit
     | PayoutPaid
+    | PayoutReturnPeriodEnded
     | PayoutFailed
     | PayoutCancelRequested
     | PayoutCancelRefused

@@ -14,7 +14,7 @@ from roadcall_payments.domain import payout_events as p
 from roadcall_payments.domain.fact_parts import Source
 from roadcall_payments.domain.outcomes import ABSENCES_APART, VOID_AFTER
 from roadcall_payments.domain.paying_out import PURPOSE
-from roadcall_payments.domain.payout import Payout, PayoutStatus, apply
+from roadcall_payments.domain.payout import RETURN_PERIOD, Payout, PayoutStatus, apply
 from roadcall_payments.domain.stripe_objects import Payout as StripePayout
 from roadcall_payments.domain.stripe_objects import PayoutStatus as Theirs
 from roadcall_payments.domain.stripe_objects import StripeFailure
@@ -77,7 +77,7 @@ def payout_seen(payout: Payout | None, seen: Seen, at: datetime) -> Facts:
         facts.append(_opened(payout, seen))
     after = apply(payout, facts[0], at) if facts else payout
     if after is not None:
-        facts += _progress(after, seen)
+        facts += _progress(after, seen, at)
     return tuple(facts)
 
 
@@ -108,7 +108,7 @@ def _opened(payout: Payout, seen: Seen) -> p.PayoutOpened:
     )
 
 
-def _progress(payout: Payout, seen: Seen) -> Facts:
+def _progress(payout: Payout, seen: Seen, at: datetime) -> Facts:
     shown = seen.payout
     under_way = payout.status in (PayoutStatus.PENDING, PayoutStatus.IN_TRANSIT)
     match shown.status:
@@ -120,12 +120,21 @@ def _progress(payout: Payout, seen: Seen) -> Facts:
             news = () if (payout.status, payout.arrival) == known else (moved,)
             return (*news, *_cancel_refused(payout, TOO_LATE))
         case Theirs.PAID if under_way:
-            return (p.PayoutPaid(shown.id, seen.account, payout.amount, seen.event_id),)
+            until = at + RETURN_PERIOD
+            return (p.PayoutPaid(shown.id, seen.account, payout.amount, seen.event_id, until),)
         case Theirs.FAILED if under_way or payout.status is PayoutStatus.PAID:
             return (_failed(payout, seen),)
         case Theirs.CANCELED if under_way:
             return (p.PayoutCancelled(shown.id),)
     return ()
+
+
+def return_period_over(payout: Payout, now: datetime) -> Facts:
+    """It was looked at for the last time, and is still paid."""
+    until = payout.returnable_until
+    if payout.stripe_payout is None or until is None or now < until:
+        return ()
+    return (p.PayoutReturnPeriodEnded(payout.stripe_payout),)
 
 
 def _failed(payout: Payout, seen: Seen) -> p.PayoutFailed:

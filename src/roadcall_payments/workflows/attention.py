@@ -7,7 +7,7 @@ is looked at again, less and less often.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TypeAlias
 
 from roadcall_payments.commit import State
@@ -16,6 +16,7 @@ from roadcall_payments.domain.payment import Payment
 from roadcall_payments.domain.payout import Payout
 from roadcall_payments.domain.vendor import Vendor
 from roadcall_payments.ports import Claim, Clock, Store
+from roadcall_payments.workflows.due import look_again_at
 from roadcall_payments.workflows.movement import UNREACHABLE
 from roadcall_payments.workflows.movements_switch import MovementsSwitch
 
@@ -63,15 +64,17 @@ class Attention:
         """Do what one due stream needs, or put it back for later."""
         before = await self._state(claim.key)
         held = await self._switch.held()
+        again_at: datetime | None = None
         try:
             after = await self._attended(claim.key, before)
             reason = "nothing new"
+            again_at = look_again_at(after, self._clock.now())
         except UNREACHABLE as failure:
             after, reason, held = before, failure.message, True
         if after == before:
             longest_s = HELD_WAIT_MAX_S if held else WAIT_MAX_S
             wait_s = min(FIRST_WAIT_S * 2**claim.attempts, longest_s)
-            due_at = self._clock.now() + timedelta(seconds=wait_s)
+            due_at = again_at or self._clock.now() + timedelta(seconds=wait_s)
             await self._store.postpone(claim, due_at=due_at, reason=reason)
 
     async def _attended(self, stream: str, before: State) -> State:

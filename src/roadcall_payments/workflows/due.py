@@ -27,3 +27,8 @@ def due_at(state: State, patience: Patience) -> datetime | None:
             return payout.due_at(state, patience.stripe)
         case _:
             return None
+
+
+def look_again_at(state: State, now: datetime) -> datetime | None:
+    """After a look that found nothing new; None for what is looked at less and less often."""
+    return payout.look_again_at(state, now) if isinstance(state, Payout) else None

@@ -11,7 +11,7 @@ from roadcall_payments.domain import payouts_seen
 from roadcall_payments.domain.events import Source
 from roadcall_payments.domain.payout import Payout
 from roadcall_payments.domain.payouts_seen import Seen
-from roadcall_payments.domain.people import STRIPE
+from roadcall_payments.domain.people import STRIPE, WORKER
 from roadcall_payments.domain.stripe_objects import Payout as StripePayout
 from roadcall_payments.ports import Gateway, Store
 from roadcall_payments.workflows.write_path import WritePath, Written
@@ -32,6 +32,18 @@ class PayoutReading:
         shown = await self._gateway.payout(payout.account, payout.stripe_payout)
         seen = Seen(shown, payout.account, payout.livemode, Source.LOOKUP)
         return await self.see(stream_of(KIND, payout.id), seen)
+
+    async def close_return_period(self, payout: Payout) -> Payout:
+        """The payout as it was, unless it is paid for so long that it will not come back."""
+
+        def decide(current: Payout | None) -> payouts_seen.Facts:
+            now = self._write_path.clock.now()
+            return payouts_seen.return_period_over(current, now) if current else ()
+
+        written: Written[Payout] = await self._write_path.write(
+            stream_of(KIND, payout.id), decide, actor=WORKER
+        )
+        return written.state
 
     async def stream_for(self, seen: Seen) -> str:
         """The stream of this object, which may not be there yet."""

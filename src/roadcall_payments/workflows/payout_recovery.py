@@ -23,9 +23,9 @@ class PayoutRecovery:
         if payout.cancelling:
             return (await self._movement.carry_cancellation(payout, first_try=False)).payout
         try:
-            return await self._reading.fetch(payout)
+            payout = await self._reading.fetch(payout)
         except CredentialsRejected as refused:
             if refused.code != "stripe_permission":
                 raise
             # Its owner withdrew our access: there is nothing to see, now or soon.
-            return payout
+        return await self._reading.close_return_period(payout)

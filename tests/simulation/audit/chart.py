@@ -233,6 +233,7 @@ _POSTS_NOTHING = frozenset(
     "VendorDebtIncurred DebtReserved DebtSetOff DebtReleased SetOffExceededDebt VendorDebtReduced "
     "PayoutRequested PayoutOutcomeUnknown PayoutNotMade PayoutOpened PayoutObserved "
     "PayoutInTransit PayoutCancelRequested PayoutCancelRefused PayoutCancelled "
+    "PayoutReturnPeriodEnded "
     "MovementsPaused MovementsResumed MovementsHeld DriftRepaired HoldReleased "
     "InboxEventDismissed EventsCompared".split()
 )
