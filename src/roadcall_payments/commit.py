@@ -89,6 +89,16 @@ def refund_ref(refund_id: str) -> str:
     return f"refund:{refund_id}"
 
 
+def funds_turns_prefix(currency: str) -> str:
+    """What the keys of one currency's turns at the platform's funds begin with."""
+    return f"funds_turn:{currency}:"
+
+
+def funds_turn_ref(currency: str, turn: int) -> str:
+    """The key that one transfer holds for good, of all that start above a reserve."""
+    return f"{funds_turns_prefix(currency)}{turn:012d}"
+
+
 def payout_day_ref(vendor_id: str, currency: str, day: str) -> str:
     """The key that one payout a day holds, for each vendor and currency."""
     return f"payout_day:{len(vendor_id)}:{vendor_id}:{currency}:{day}"

@@ -262,6 +262,7 @@ class FakeGateway(DerivedRequests, MoneyBack, Transfers, BankPayouts, ConnectedA
     async def balance(self, account: str | None = None) -> BalanceFunds:
         self._must_be_up()
         if account in (None, IDENTITY.account):
+            await self._meet()
             return BalanceFunds(tuple(Money(n, c) for c, n in self.platform_funds.items()), ())
         return self.funds(account)
 

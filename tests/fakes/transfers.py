@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
 from dataclasses import replace
@@ -26,6 +27,7 @@ class Transfers:
 
     ``platform_funds``: what the platform can transfer, in minor units; a transfer takes of it.
     """
+    ``looks_meet``: the first looks at that wait for one another, as if at one instant.
 
     _numbers: itertools.count[int]
 
@@ -35,6 +37,13 @@ class Transfers:
         self.spent: set[str] = set()
         self.platform_funds = dict.fromkeys(("cad", "eur", "jpy", "kwd", "usd"), 10**11)
 
+        self.looks_meet: asyncio.Barrier | None = None
+
+    async def _meet(self) -> None:
+        meeting = self.looks_meet
+        if meeting is not None:
+            await meeting.wait()
+            self.looks_meet = None
     def reverse(self, transfer_id: str, *amounts_cents: int) -> Transfer:
         """Reverse parts of a transfer, as somebody does in Stripe's dashboard."""
         for cents in amounts_cents:

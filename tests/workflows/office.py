@@ -18,7 +18,7 @@ from roadcall_payments.domain.payment import Payment, Status
 from roadcall_payments.domain.people import Actor, Role
 from roadcall_payments.domain.stripe_objects import StripeObject
 from roadcall_payments.ports import Channel, Message, Queue, Store
-from roadcall_payments.stores.sqlite.store import SqliteStore, open_sqlite
+from roadcall_payments.stores.sqlite.store import open_sqlite
 from roadcall_payments.workflows.intake import NewLineItem, NewPayment
 from roadcall_payments.workflows.refunds import NewRefund
 from roadcall_payments.workflows.vendors import Contacts, VendorRecord
@@ -40,7 +40,7 @@ class TroubledStore:
     of its own, or return None to let it through.
     """
 
-    def __init__(self, store: SqliteStore) -> None:
+    def __init__(self, store: Store) -> None:
         self._store = store
         self.trouble: Callable[[Commit], CommitResult | None] | None = None
 
@@ -164,7 +164,16 @@ async def open_office(
     with the payment.
     """
     real = open_sqlite(directory / "roadcall.sqlite")
-    troubled = TroubledStore(real)
+    try:
+        yield office_on(TroubledStore(real), directory, before, changed)
+    finally:
+        await real.close()
+
+
+def office_on(
+    troubled: TroubledStore, directory: Path, before: Office | None, changed: Mapping[str, object]
+) -> Office:
+    """An office on a store that is open, and stays so."""
     store: Store = troubled  # type: ignore[assignment] # it passes on what it does not answer
     clock = before.clock if before else ManualClock()
     stripe = before.stripe if before else FakeGateway()
@@ -172,7 +181,4 @@ async def open_office(
     chosen = {"data_dir": directory, "settlement": False, **changed}
     settings = Settings.model_validate(chosen)
     service = join(settings, store, stripe, clock, SystemIds(clock), notifiers)
-    try:
-        yield Office(service, stripe, clock, troubled, mailboxes=notifiers)
-    finally:
-        await real.close()
+    return Office(service, stripe, clock, troubled, mailboxes=notifiers)

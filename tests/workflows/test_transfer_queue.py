@@ -249,3 +249,43 @@ async def test_nothing_is_released_while_transfers_are_switched_off(office: Offi
     office.stripe.connect = True
     await office.service.transfers.attend()
     assert (await office.payment(payment_id)).status is Status.COMPLETED
+
+
+async def approved(office: Office, vendor_id: str | None = None) -> str:
+    payment_id = await office.created(BACK_OFFICE, vendor_id, Money(10_000, "usd"))
+    await office.service.approvals.approve(APPROVER, payment_id)
+    return payment_id
+
+
+async def test_transfers_asked_for_at_once_leave_the_reserve(tmp_path: Path) -> None:
+    async with open_office(tmp_path, funds_reserve_cents={"*": 10_000}) as office:
+        office.stripe.platform_funds["usd"] = 39_999
+        payments = [await approved(office) for _ in range(4)]
+        process = office.service.payments.process
+        office.stripe.looks_meet = asyncio.Barrier(len(payments))
+        await asyncio.gather(*(process(DISPATCHER, one, None) for one in payments))
+        # One that is under way while the balance shows it already is counted twice, and waits.
+        assert office.stripe.platform_funds["usd"] in (19_999, 29_999)
+        await office.service.transfers.release()
+        assert office.stripe.platform_funds["usd"] == 19_999
+        assert len(await queue(office)) == 2
+        assert await office.service.verification.verify(lambda _: None) == []
+
+
+async def test_a_release_and_a_more_urgent_transfer_at_once_leave_the_reserve(
+    tmp_path: Path,
+) -> None:
+    """They start different payments, so that no stream of theirs keeps them apart."""
+    async with open_office(tmp_path, funds_reserve_cents={"*": 10_000}) as office:
+        office.stripe.platform_funds["usd"] = 0
+        waits = await asked(office)
+        urgent = await approved(office)
+        office.stripe.platform_funds["usd"] = 20_000
+        office.stripe.looks_meet = asyncio.Barrier(2)
+        await asyncio.gather(
+            office.service.transfers.release(),
+            office.service.payments.process(DISPATCHER, urgent, None, priority=HIGH),
+        )
+        assert office.stripe.platform_funds["usd"] == 10_000
+        (left,) = await queue(office)
+        assert left in (waits, urgent)

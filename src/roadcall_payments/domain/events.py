@@ -188,7 +188,8 @@ class ProcessingStarted:
 
     A transfer is less by ``set_off``, which pays debts of the vendor's (M22). ``settles``: once
     it is completed, we transfer the vendor's share of it (M20). ``priority``: as it was asked for,
-    should the transfer have to wait for funds after all.
+    should the transfer have to wait for funds after all. ``turn`` counts the transfers of a
+    currency that start above a reserve: each looked at the funds after the one before it.
     """
 
     attempt: int
@@ -198,6 +199,7 @@ class ProcessingStarted:
     set_off: Money | None = None
     settles: bool = False
     priority: Priority | None = None
+    turn: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

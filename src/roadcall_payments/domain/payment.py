@@ -204,6 +204,8 @@ class Payment:
     # Of every attempt that had one: Stripe may turn out to have made any of them (M6).
     set_offs: tuple[AttemptSetOff, ...] = ()
     funding: Funding | None = None
+    # Of its last transfer that started above a reserve, among those of its currency.
+    funds_turn: int | None = None
     # When the first attempt began: nothing of ours at Stripe is older (M6).
     processing_since: datetime | None = None
     confirmation: Confirmation | None = None

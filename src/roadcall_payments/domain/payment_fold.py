@@ -192,14 +192,15 @@ def _moved(p: Payment, fact: e.PaymentFact, at: datetime) -> Payment:
 
 def _started(p: Payment, fact: e.ProcessingStarted | e.AttemptAdopted, at: datetime) -> Payment:
     if isinstance(fact, e.AttemptAdopted):
-        started_at, priority = fact.started_at, None
+        started_at, priority, turn = fact.started_at, None, None
     else:
-        started_at, priority = at, fact.priority
+        started_at, priority, turn = at, fact.priority, fact.turn
     return replace(
         p,
         attempt=Attempt(fact.attempt, fact.request, started_at, priority=priority),
         set_offs=_set_offs(p, fact),
         funding=_left_queue(p.funding),
+        funds_turn=turn or p.funds_turn,
         processing_since=min(p.processing_since or started_at, started_at),
         destination=fact.destination,
         awaiting=e.Awaiting.STRIPE,

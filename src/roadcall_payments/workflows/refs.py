@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from roadcall_payments.commit import (
     RefAdded,
     State,
+    funds_turn_ref,
     job_ref,
     listed_payout_ref,
     payout_day_ref,
@@ -31,6 +32,8 @@ def refs_added(stream: str, facts: Sequence[e.Fact], after: State) -> tuple[RefA
                 keys.append(job_ref(fact.incident_id, fact.vendor_id))
             case e.PaymentIntentOpened():
                 keys.append(stripe_ref(fact.account, fact.livemode, fact.payment_intent))
+            case e.ProcessingStarted() if fact.turn and isinstance(after, Payment):
+                keys.append(funds_turn_ref(after.amount.currency, fact.turn))
             case e.PaymentCompleted():
                 objects = (fact.object_id, fact.charge_id)
                 keys += [stripe_ref(fact.account, fact.livemode, o) for o in objects if o]

@@ -3,19 +3,21 @@
 A transfer that the platform's available balance does not cover, above a reserve, waits. Workers
 release what waits strictly in order, so whoever releases stands at the same head of the queue: two
 that do so at once meet on that payment's stream, and the one that loses looks at everything anew.
-What a look may miss of others' calls, Stripe refuses, and the transfer waits again.
+What a look may miss of others' calls, Stripe refuses, and the transfer waits again. Above a reserve
+Stripe would not: there each start takes the next turn in its own commit, so that of two that looked
+at the same funds one looks anew.
 """
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from roadcall_payments.commit import stream_of
+from roadcall_payments.commit import funds_turn_ref, funds_turns_prefix, stream_of
 from roadcall_payments.domain import commands, debt
 from roadcall_payments.domain import events as e
-from roadcall_payments.domain.errors import NotFound
+from roadcall_payments.domain.errors import BrokenInvariant, NotFound
 from roadcall_payments.domain.funding import TransferTerms, Waiting, queue_key, waiting
 from roadcall_payments.domain.funding_events import QueueReason
 from roadcall_payments.domain.money import Money
@@ -28,23 +30,31 @@ from roadcall_payments.workflows.approvals import load_payment
 from roadcall_payments.workflows.idempotency import IdempotencyKey
 from roadcall_payments.workflows.movement import UNREACHABLE, Carried, Movement
 from roadcall_payments.workflows.movements_switch import MovementsSwitch
-from roadcall_payments.workflows.write_path import WritePath, WrittenPair
+from roadcall_payments.workflows.write_path import AlreadyTaken, WritePath, WrittenPair
 
 # How often a worker looks whether funds have come; Stripe's ``balance.available`` is sooner.
 LOOK_EVERY_S = 60.0
 # One look releases at most so many: the next goes on (M28).
 RELEASES_MAX = 100
 QUEUE_SHOWN_MAX = 1_000
+# Whose turn others took so often waits: a worker releases it, and a request ends in time (M32).
+LOOKS_MAX = 4
 
 Pair = tuple[Sequence[e.Fact], Sequence[e.Fact]]
 
 
 @dataclass(frozen=True, slots=True)
 class _Funds:
-    """What can be transferred now; ``behind``: others were there before."""
+    """What can be transferred now; ``behind``: others were there before. ``turn``: the next one at
+    the time of the look, None without a reserve."""
 
     free: Money
     behind: bool
+    turn: int | None
+
+
+class _TurnTaken(Exception):
+    """Another transfer started since the look at the funds: look anew."""
 
 
 class Transfers:
@@ -75,8 +85,33 @@ class Transfers:
     ) -> Carried:
         """Transfer, or queue. A payment that waits already keeps its place, or takes the one of
         another ``priority``."""
+        for look in range(LOOKS_MAX + 1):
+            with contextlib.suppress(_TurnTaken):
+                waits = look == LOOKS_MAX
+                return await self._process(
+                    actor, payment, destination, identity, priority, idem, waits=waits
+                )
+        raise BrokenInvariant(f"{payment.id} was to wait, and took a turn.")
+
+    async def _process(
+        self,
+        actor: Actor,
+        payment: Payment,
+        destination: str,
+        identity: StripeIdentity,
+        priority: e.Priority | None,
+        idem: IdempotencyKey | None,
+        *,
+        waits: bool,
+    ) -> Carried:
+        """One look at the funds, and what follows. ``waits``: also where they would do.
+
+        Raises _TurnTaken.
+        """
         chosen = priority or (payment.funding.priority if payment.funding else e.Priority.NORMAL)
         funds = await self._funds(payment, chosen)
+        if waits:
+            funds = replace(funds, behind=True)
 
         def decide(current: Payment | None, vendor: Vendor | None) -> Pair:
             if current is None:
@@ -88,13 +123,15 @@ class Transfers:
             needed = current.amount - taken.amount
             reason = _wait_reason(funds, needed)
             if reason is not None:
-                waits = e.TransferQueued(
+                queued = e.TransferQueued(
                     reason, chosen, needed, funds.free, destination, str(actor)
                 )
-                return (waits,), ()
-            return self._started(current, vendor, taken, destination, identity, actor, priority)
+                return (queued,), ()
+            return self._started(
+                current, vendor, taken, destination, identity, actor, funds.turn, priority
+            )
 
-        written = (await self._write(payment, decide, actor, idem)).own.state
+        written = (await self._write(payment, decide, actor, funds.turn, idem)).own.state
         if written.status is not Status.PROCESSING:
             if payment.queued:
                 # Whoever asks again has often just added funds.
@@ -136,15 +173,22 @@ class Transfers:
 
     async def _release_next(self, currency: str) -> bool:
         """Whether the first in the queue went out; whoever else released it, the next is first."""
-        while (started := await self._start_first(currency)) is not None:
-            if started.own.facts:
-                released = started.own.state
-                carried = await self._movement.carry_attempt(released, first_try=True)
-                return not carried.payment.queued
-        return False
+        while True:
+            # Each turn that another takes is a transfer that went out.
+            with contextlib.suppress(_TurnTaken):
+                started = await self._start_first(currency)
+                if started is None:
+                    return False
+                if started.own.facts:
+                    released = started.own.state
+                    carried = await self._movement.carry_attempt(released, first_try=True)
+                    return not carried.payment.queued
 
     async def _start_first(self, currency: str) -> WrittenPair[Payment, Vendor] | None:
-        """Without facts where another worker was there first; None where it has to wait."""
+        """Without facts where another worker was there first; None where it has to wait.
+
+        Raises _TurnTaken.
+        """
         head = waiting(await self._store.transfer_queue(currency))
         if not head:
             return None
@@ -152,6 +196,7 @@ class Transfers:
         rests = payment.funding.not_before if payment.funding else None
         if not payment.queued or (rests and self._write_path.clock.now() < rests):
             return None
+        turn = await self._turn(currency)
         # In this order: what ends between the two looks is taken off twice, never forgotten.
         under_way = await self._under_way(currency)
         free = await self._free(currency) - under_way
@@ -164,11 +209,11 @@ class Transfers:
             if not _covers(free, payment.amount - taken.amount):
                 return (), ()
             start, debts = self._started(
-                payment, vendor, taken, payment.destination, identity, WORKER
+                payment, vendor, taken, payment.destination, identity, WORKER, turn
             )
             return (e.TransferReleased(free), *start), debts
 
-        written = await self._write(payment, decide, WORKER, None)
+        written = await self._write(payment, decide, WORKER, turn)
         waits = written.own.state == payment
         return None if waits else written
 
@@ -188,6 +233,7 @@ class Transfers:
         destination: str,
         identity: StripeIdentity,
         actor: Actor,
+        turn: int | None,
         priority: e.Priority | None = None,
     ) -> Pair:
         """The attempt and, in the same commit, what it reserves of the vendor's debts (M22)."""
@@ -203,7 +249,7 @@ class Transfers:
             set_off=less,
         )
         start = e.ProcessingStarted(
-            number, request, destination, str(actor), set_off=less, priority=priority
+            number, request, destination, str(actor), set_off=less, priority=priority, turn=turn
         )
         debts = vendor.debts if vendor else debt.NONE
         return (start,), debt.reserve(debts, taken, key, payment.id)
@@ -231,22 +277,39 @@ class Transfers:
         own = queue_key(payment.id, currency, priority, since)
         first = await self._store.transfer_queue(currency)
         behind = bool(first) and first[0] < own
+        turn = await self._turn(currency)
         try:
-            return _Funds(await self._unspoken(currency), behind)
+            return _Funds(await self._unspoken(currency), behind, turn)
         except UNREACHABLE:
-            if behind or self._terms.reserve(currency).amount_cents:
+            if behind or self._has_reserve(currency):
                 raise
             # The look would only have spared a refusal: what the transfer is told, counts.
-            return _Funds(payment.amount, behind)
+            return _Funds(payment.amount, behind, turn)
+
+    async def _turn(self, currency: str) -> int | None:
+        """The next at the funds above a reserve; read before them, so that whoever took the one
+        before it is among what is under way, or has ended. None without a reserve."""
+        if not self._has_reserve(currency):
+            return None
+        last = await self._store.listed(funds_turns_prefix(currency), None, 1)
+        if not last.items:
+            return 1
+        loaded = await self._store.load(last.items[0])
+        if loaded is None or not isinstance(loaded.state, Payment):
+            raise BrokenInvariant(f"{last.items[0]} took a turn, and is no payment.")
+        return (loaded.state.funds_turn or 0) + 1
 
     async def _unspoken(self, currency: str) -> Money:
         """``_free``, less what is under way where there is a reserve: without one, Stripe itself
         refuses what goes beyond the balance."""
-        if not self._terms.reserve(currency).amount_cents:
+        if not self._has_reserve(currency):
             return await self._free(currency)
         under_way = await self._under_way(currency)
         left = await self._free(currency) - under_way
         return Money(max(left.amount_cents, 0), currency)
+
+    def _has_reserve(self, currency: str) -> bool:
+        return self._terms.reserve(currency).amount_cents > 0
 
     async def _free(self, currency: str) -> Money:
         """What Stripe holds for us and would transfer, above the reserve; never below zero."""
@@ -281,15 +344,21 @@ class Transfers:
         payment: Payment,
         decide: Callable[[Payment | None, Vendor | None], Pair],
         actor: Actor,
-        idem: IdempotencyKey | None,
+        turn: int | None,
+        idem: IdempotencyKey | None = None,
     ) -> WrittenPair[Payment, Vendor]:
-        return await self._write_path.write_pair(
-            stream_of("payment", payment.id),
-            stream_of("vendor", payment.vendor_id),
-            decide,
-            actor=actor,
-            opens=idem.opens() if idem else None,
-        )
+        try:
+            return await self._write_path.write_pair(
+                stream_of("payment", payment.id),
+                stream_of("vendor", payment.vendor_id),
+                decide,
+                actor=actor,
+                opens=idem.opens() if idem else None,
+            )
+        except AlreadyTaken as taken:
+            if turn is None or taken.key != funds_turn_ref(payment.amount.currency, turn):
+                raise
+            raise _TurnTaken from taken
 
 
 def _covers(free: Money, needed: Money) -> bool:
