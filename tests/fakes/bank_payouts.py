@@ -108,7 +108,7 @@ class BankPayouts:
 
     def _requested_payout(self, request: StripeRequest) -> Payout:
         params = json.loads(request.params)
-        amount = Money(params["amount"], params["currency"])
+        amount = amounts.from_stripe(params["amount"], params["currency"])
         assert request.connected_account is not None
         return self.pay_out(
             request.connected_account, amount, automatic=False, metadata=params["metadata"]

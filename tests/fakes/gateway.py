@@ -161,7 +161,7 @@ class FakeGateway(DerivedRequests, MoneyBack, Transfers, BankPayouts, ConnectedA
         self._must_be_up()
 
     def refusal_of(self, amount: Money) -> str | None:
-        return "It is more than Stripe carries." if amount.amount_cents > 99_999_999 else None
+        return amounts.refusal_of(amount)
 
     def refund_refusal_of(self, amount: Money) -> str | None:
         return amounts.refund_refusal_of(amount)
@@ -349,7 +349,7 @@ class FakeGateway(DerivedRequests, MoneyBack, Transfers, BankPayouts, ConnectedA
         self.intents[intent_id] = PaymentIntent(
             intent_id,
             IntentStatus.REQUIRES_PAYMENT_METHOD,
-            Money(params["amount"], params["currency"]),
+            amounts.from_stripe(params["amount"], params["currency"]),
             False,
             CREATED,
             params["metadata"],

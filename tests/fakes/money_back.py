@@ -18,6 +18,7 @@ from roadcall_payments.domain.stripe_objects import (
     RefundStatus,
     StripeRequest,
 )
+from roadcall_payments.stripe_gateway.amounts import from_stripe
 
 CREATED = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
@@ -104,5 +105,5 @@ class MoneyBack:
     def _refunded(self, request: StripeRequest) -> Refund:
         params = json.loads(request.params)
         intent = self.intents[params["payment_intent"]]
-        amount = Money(params["amount"], intent.amount.currency)
+        amount = from_stripe(params["amount"], intent.amount.currency)
         return self.refund(intent.id, amount.amount_cents, metadata=params["metadata"])

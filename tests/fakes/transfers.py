@@ -15,6 +15,7 @@ from roadcall_payments.domain.stripe_objects import (
     Transfer,
 )
 from roadcall_payments.ports import Refused
+from roadcall_payments.stripe_gateway.amounts import from_stripe
 from tests.fakes.money_back import CREATED
 
 SPENT = StripeFailure(
@@ -26,8 +27,8 @@ class Transfers:
     """``spent``: the connected accounts whose balance is gone, so that nothing comes back.
 
     ``platform_funds``: what the platform can transfer, in minor units; a transfer takes of it.
-    """
     ``looks_meet``: the first looks at that wait for one another, as if at one instant.
+    """
 
     _numbers: itertools.count[int]
 
@@ -36,7 +37,6 @@ class Transfers:
         self.made_reversals: list[Reversal] = []
         self.spent: set[str] = set()
         self.platform_funds = dict.fromkeys(("cad", "eur", "jpy", "kwd", "usd"), 10**11)
-
         self.looks_meet: asyncio.Barrier | None = None
 
     async def _meet(self) -> None:
@@ -44,6 +44,7 @@ class Transfers:
         if meeting is not None:
             await meeting.wait()
             self.looks_meet = None
+
     def reverse(self, transfer_id: str, *amounts_cents: int) -> Transfer:
         """Reverse parts of a transfer, as somebody does in Stripe's dashboard."""
         for cents in amounts_cents:
@@ -63,14 +64,15 @@ class Transfers:
         params = json.loads(request.params)
         transfer = self.made_transfers[request.path.split("/")[3]]
         left = (transfer.amount - transfer.amount_reversed).amount_cents
-        if transfer.destination in self.spent or params["amount"] > left:
+        cents = from_stripe(params["amount"], transfer.amount.currency).amount_cents
+        if transfer.destination in self.spent or cents > left:
             return Refused(SPENT, 400, "req_refused", replayed=False)
-        return self._reverse(transfer.id, params["amount"], params["metadata"])
+        return self._reverse(transfer.id, cents, params["metadata"])
 
     def _transferred(self, request: StripeRequest) -> Transfer:
         params = json.loads(request.params)
         transfer_id = f"tr_{next(self._numbers)}"
-        amount = Money(params["amount"], params["currency"])
+        amount = from_stripe(params["amount"], params["currency"])
         if "source_transaction" not in params:
             self.platform_funds[amount.currency] -= amount.amount_cents
         self.made_transfers[transfer_id] = Transfer(
