@@ -174,7 +174,9 @@ def join(
     care = (recovery.attended, payouts.recovery.attended, of_vendors)
     attention = Attention(store, clock, switch, *care)
     suspense = Suspense(write_path, gateway)
-    webhook_inbox = WebhookInbox(write_path, store, gateway, disputes, suspense, reading, transfers)
+    webhook_inbox = WebhookInbox(
+        write_path, store, gateway, disputes, suspense, reading, transfers, settlements
+    )
     notices = _notices(settings, store, clock, vendors, notifiers, payouts.statement)
     moving = (write_path, store, gateway, movement, transfers, switch)
     bus = InProcessBus()

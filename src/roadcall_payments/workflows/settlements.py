@@ -6,7 +6,7 @@ made now: one call is under way at a time, and each intent is committed before i
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from roadcall_payments.commit import stream_of
@@ -19,9 +19,9 @@ from roadcall_payments.domain import (
 )
 from roadcall_payments.domain.debt import Debts, SetOffTerms
 from roadcall_payments.domain.errors import AccountTaken, VendorCannotReceive
-from roadcall_payments.domain.events import Source
+from roadcall_payments.domain.events import PayerType, Source
 from roadcall_payments.domain.money import Money
-from roadcall_payments.domain.payment import Patience, Payment
+from roadcall_payments.domain.payment import Patience, Payment, Status
 from roadcall_payments.domain.people import WORKER
 from roadcall_payments.domain.platform_fee import FeePolicy
 from roadcall_payments.domain.settlement_events import FeeTerms
@@ -33,7 +33,7 @@ from roadcall_payments.domain.vendor_share import (
     share_due,
     take_back_due,
 )
-from roadcall_payments.ports import Gateway, Store
+from roadcall_payments.ports import Gateway, PaymentQuery, Store
 from roadcall_payments.workflows.account_reading import AccountReading
 from roadcall_payments.workflows.movement import intent_of
 from roadcall_payments.workflows.movements_switch import MovementsSwitch
@@ -42,6 +42,9 @@ from roadcall_payments.workflows.write_path import WritePath, Written, WrittenPa
 
 # A share, what it gives back and what is left over: more steps wait for the next look.
 STEPS_MAX = 6
+# How many of a vendor's payments are looked through for shares that wait (M28): these are the
+# newest as a rule, and any other is tried every hour.
+NEWEST = 100
 
 Facts = settling.Facts
 
@@ -106,6 +109,27 @@ class Settlements:
         if payment.settlement is None:
             return payment
         return (await self._write(payment, take_backs_seen.unexplained)).state
+
+    async def waiting_for(self, vendor_id: str) -> Sequence[Payment]:
+        """Of the vendor's newest hundred driver payments those whose share waits, the oldest
+        first. Raises CredentialsRejected."""
+        identity = await self._gateway.identity()
+        query = PaymentQuery(
+            vendor_id=vendor_id,
+            status=Status.COMPLETED,
+            payer_type=PayerType.DRIVER_IC,
+            limit=NEWEST,
+        )
+        newest = (await self._store.payments(query)).items
+        return [one for one in reversed(newest) if _waits(one, identity)]
+
+    async def resume(self, vendor_id: str) -> None:
+        """Try the shares that wait for the vendor's account, without their rest.
+
+        Raises StripeUnavailable and CredentialsRejected; what was committed stands.
+        """
+        for payment in await self.waiting_for(vendor_id):
+            await self.attended(await self._step(payment))
 
     async def adopt(self, payment: Payment, found: Transfer) -> Payment:
         """A share's transfer that Stripe has: an open try's own, or one whose start a restore lost
@@ -274,6 +298,12 @@ class Settlements:
             actor=WORKER,
         )
         return written.own
+
+
+def _waits(payment: Payment, identity: StripeIdentity) -> bool:
+    ours = (payment.account, payment.livemode) == (identity.account, identity.livemode)
+    settlement = payment.settlement
+    return ours and settlement is not None and settlement.at_rest and bool(settlement.deferral)
 
 
 def _cents(payment: Payment, cents: int) -> Money:

@@ -1,7 +1,8 @@
 """What Stripe tells of connected accounts (M14): each event is a reason to look, and no more.
 
 The account is fetched after the vendor was read, so an event that comes late, twice or out of
-order records what stands now, or nothing (M15's spirit).
+order records what stands now, or nothing (M15's spirit). Shares that wait for an account which can
+receive by now go out with its event, in a worker's time.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from roadcall_payments.domain.stripe_objects import Account, StripeIdentity
 from roadcall_payments.domain.vendor import Vendor
 from roadcall_payments.ports import Store
 from roadcall_payments.workflows.account_reading import AccountReading
+from roadcall_payments.workflows.settlements import Settlements
 from roadcall_payments.workflows.webhook_delivery import Deliveries, Delivery, NotNow
 
 NEWS = frozenset(
@@ -30,10 +32,17 @@ NEWS = frozenset(
 
 
 class AccountEvents:
-    def __init__(self, deliveries: Deliveries, store: Store, reading: AccountReading) -> None:
+    def __init__(
+        self,
+        deliveries: Deliveries,
+        store: Store,
+        reading: AccountReading,
+        settlements: Settlements,
+    ) -> None:
         self._deliveries = deliveries
         self._store = store
         self._reading = reading
+        self._settlements = settlements
 
     async def apply(self, delivery: Delivery, identity: StripeIdentity, account: str) -> None:
         stream = await self._store.resolve(stripe_ref(account, identity.livemode, account))
@@ -41,11 +50,23 @@ class AccountEvents:
             await self._of_nobody(delivery)
             return
         vendor_id = stream.partition("/")[2]
-        row = delivery.row(InboxStatus.APPLIED, stream=stream)
         try:
-            await self._reading.look(vendor_id, Source.WEBHOOK, row)
+            if await self._settlements.waiting_for(vendor_id):
+                await self._wake(delivery, stream, vendor_id)
+            else:
+                row = delivery.row(InboxStatus.APPLIED, stream=stream)
+                await self._reading.look(vendor_id, Source.WEBHOOK, row)
         except ContendedStream as busy:
             raise NotNow("the vendor kept changing while its account was fetched") from busy
+
+    async def _wake(self, delivery: Delivery, stream: str, vendor_id: str) -> None:
+        """The event waits until the shares were tried: a crash in between loses nothing."""
+        vendor = await self._reading.look(vendor_id, Source.WEBHOOK)
+        if c.cannot_receive(vendor) is None:
+            if delivery.fresh:
+                raise NotNow("Shares of its vendor wait for the account, and can go out now.")
+            await self._settlements.resume(vendor_id)
+        await self._deliveries.applied(delivery, stream)
 
     async def _of_nobody(self, delivery: Delivery) -> None:
         """Or of an account that is just being opened: its vendor is found once it has its id."""

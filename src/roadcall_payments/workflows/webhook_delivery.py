@@ -137,7 +137,11 @@ class Deliveries:
         Raises NotNow while Stripe's lines are not there to book."""
         if not all(one.booked for one in taken):
             raise NotNow("Stripe's line for it is not there, or says another amount.")
-        row = delivery.row(InboxStatus.APPLIED, stream=stream_of_stray(stray))
+        await self.applied(delivery, stream_of_stray(stray))
+
+    async def applied(self, delivery: Delivery, stream: str) -> None:
+        """Its row alone: what it told was written in commits of their own, each made once."""
+        row = delivery.row(InboxStatus.APPLIED, stream=stream)
         await self._write_path.write_inbox_alone(row)
 
     async def wait(self, delivery: Delivery, reason: str) -> None:

@@ -35,6 +35,7 @@ from roadcall_payments.workflows import webhook_accounts
 from roadcall_payments.workflows.account_reading import AccountReading
 from roadcall_payments.workflows.dispute_reading import DisputeReading
 from roadcall_payments.workflows.payout_reading import PayoutReading
+from roadcall_payments.workflows.settlements import Settlements
 from roadcall_payments.workflows.suspense import Suspense, owner_of
 from roadcall_payments.workflows.transfers import Transfers
 from roadcall_payments.workflows.webhook_accounts import AccountEvents
@@ -59,6 +60,7 @@ class WebhookInbox:
         suspense: Suspense,
         reading: AccountReading,
         transfers: Transfers,
+        settlements: Settlements,
     ) -> None:
         self._write_path = write_path
         self._store = store
@@ -67,7 +69,7 @@ class WebhookInbox:
         self._suspense = suspense
         self._transfers = transfers
         self._refunds = RefundEvents(self._deliveries, store, gateway, suspense)
-        self._accounts = AccountEvents(self._deliveries, store, reading)
+        self._accounts = AccountEvents(self._deliveries, store, reading, settlements)
         self._payouts = PayoutEvents(
             self._deliveries, gateway, PayoutReading(write_path, store, gateway)
         )
