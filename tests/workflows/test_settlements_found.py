@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from roadcall_payments.domain.errors import InvalidInput, StatusForbids, StripeUnavailable
+from roadcall_payments.domain.events import PayerType
 from roadcall_payments.domain.money import Money
 from roadcall_payments.domain.settlement import Step
+from roadcall_payments.domain.stripe_objects import RefundStatus
 from roadcall_payments.ports import Answered, Unknown, UnknownReason
 from roadcall_payments.stores.sqlite.backup import restoring
 from roadcall_payments.workflows.movements_switch import MovementsSwitch
@@ -26,7 +29,7 @@ from tests.workflows.settlement_reading import (
     settled,
     settlement_of,
 )
-from tests.workflows.test_drift_repair import backed_up
+from tests.workflows.test_drift_repair import backed_up, pay
 
 
 @pytest.fixture
@@ -177,3 +180,34 @@ async def test_our_fee_is_kept_once_where_a_share_that_was_given_up_went_out_aft
     await office.attend()
     assert (await office.payment(payment_id)).anomalies == ("vendor_overpaid",)
     assert await is_sound(office)
+
+
+@pytest.mark.parametrize("status", [RefundStatus.PENDING, RefundStatus.REQUIRES_ACTION])
+async def test_a_refund_of_stray_money_that_is_under_way_holds_no_share_back(
+    office: Office, tmp_path: Path, status: RefundStatus
+) -> None:
+    """The payer was charged twice, and somebody gives the second charge back in the dashboard."""
+    payment_id = await office.approved(PayerType.DRIVER_IC)
+    backup = backed_up(tmp_path)
+    await pay(office, payment_id)
+    [first] = office.stripe.intents.values()
+    second = replace(first, id="pi_second", latest_charge="ch_second")
+    office.stripe.intents[second.id] = second
+    database = tmp_path / "restored" / "roadcall.sqlite"
+    with restoring(backup, database):
+        pass
+    async with open_office(database.parent, office, settlement=True) as later:
+        await later.service.restore_guard.hold(ADMIN, "restored from Monday's")
+        await repaired(later)
+        back = later.stripe.refund(second.id, 12_500, status=status)
+        await later.told("evt_1", "refund.created", back)
+        await later.attend(timedelta(days=2))
+        payment = await later.payment(payment_id)
+        assert payment.strays == ("ch_second",)
+        assert payment.refundable == payment.amount
+        assert (await settlement_of(later, payment_id)).settled_cents == 12_500
+        done = later.stripe.refund_becomes(back.id, RefundStatus.SUCCEEDED)
+        await later.told("evt_2", "refund.updated", done)
+        await later.attend(timedelta(days=2))
+        assert sent(later, REVERSAL) == []
+        assert await is_sound(later)

@@ -86,8 +86,8 @@ class Refund:
 
     @property
     def reserves(self) -> bool:
-        """It has not moved money yet, and still may."""
-        return self.status in (_REQUESTED, _APPROVED, _SUBMITTED)
+        """It has not moved money of the payment's own yet, and still may."""
+        return not self.from_suspense and self.status in (_REQUESTED, _APPROVED, _SUBMITTED)
 
     @property
     def answer_open(self) -> bool:
@@ -133,6 +133,7 @@ def _evolved(refund: Refund, fact: r.RefundFact, at: datetime) -> Refund:
             return replace(
                 refund,
                 stripe_refund=fact.stripe_refund,
+                from_suspense=fact.from_suspense,
                 at_stripe=fact.status,
                 unknown=None,
                 failure=None,

@@ -88,7 +88,10 @@ class RefundAdopted:
 
 @dataclass(frozen=True, slots=True)
 class RefundPending:
-    """Stripe took it; the bank, or the customer, has the next move. ``status`` is Stripe's."""
+    """Stripe took it; the bank, or the customer, has the next move. ``status`` is Stripe's.
+
+    ``from_suspense`` as in RefundSucceeded: nothing of the payment's own waits for it.
+    """
 
     refund_id: str
     stripe_refund: str
@@ -97,6 +100,7 @@ class RefundPending:
     livemode: bool
     source: Source
     request_id: str | None = None
+    from_suspense: bool = False
 
 
 @dataclass(frozen=True, slots=True)

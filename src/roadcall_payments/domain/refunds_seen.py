@@ -161,7 +161,14 @@ def _progress(
                 return ()
             return (
                 e.RefundPending(
-                    refund.id, seen.id, seen.status, p.account, p.livemode, source, request_id
+                    refund.id,
+                    seen.id,
+                    seen.status,
+                    p.account,
+                    p.livemode,
+                    source,
+                    request_id,
+                    _is_stray(p, seen),
                 ),
             )
         case Theirs.FAILED | Theirs.CANCELED:
