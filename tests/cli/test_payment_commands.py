@@ -32,6 +32,23 @@ def test_a_transfer_is_told_as_one(typed: Typed, world: World) -> None:
     assert "transfer.create" in shown.output
 
 
+def test_payouts_and_vendors_have_a_timeline_too(typed: Typed, world: World) -> None:
+    paid = typed("timeline", f"payout/{world.payout}")
+    assert paid.exit_code == 0, paid.output
+    assert "Payout po_1: paid, 50.00 USD" in paid.output
+    assert "Paid out 50.00 USD to the bank of acct_" in paid.output
+    vendor = typed("timeline", f"vendor/{world.vendor}")
+    assert "Vendor ve_tow: It can be paid." in vendor.output
+    assert "Registered: paid to acct_" in vendor.output
+    assert "tow@example.com" not in vendor.output
+    movements = json.loads(typed("timeline", "control/movements", "--json").stdout)
+    assert movements["stream"] == "control/movements"
+    assert [entry["words"] for entry in movements["timeline"]] == [
+        "Every outgoing movement held: Stripe reports an incident",
+        "Movements go again",
+    ]
+
+
 def test_a_timeline_for_scripts(typed: Typed, world: World) -> None:
     shown = json.loads(typed("timeline", world.driver_payment, "--json").stdout)
     assert (shown["status"], shown["amountCents"], shown["currency"]) == (
@@ -57,7 +74,9 @@ def test_find_says_what_an_id_belongs_to_and_how_to_go_on(typed: Typed, world: W
         shown = typed("find", any_id)
         assert shown.exit_code == 0, shown.output
         assert f"roadcall-payments timeline {world.driver_payment}" in shown.output
-    assert typed("find", "ve_tow").stdout == "vendor ve_tow\n"
+    assert typed("find", "ve_tow").stdout == (
+        "vendor ve_tow  (roadcall-payments timeline vendor/ve_tow)\n"
+    )
     assert json.loads(typed("find", "tr_1", "--json").stdout) == [
         f"payment/{world.back_office_payment}"
     ]

@@ -1,8 +1,9 @@
-"""timeline, find: what happened to a payment, and which payment an id belongs to."""
+"""timeline, find: what happened to a payment, a payout or a vendor, and what an id belongs to."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import click
 
@@ -10,33 +11,47 @@ from roadcall_payments.bootstrap import Service
 from roadcall_payments.cli.service import Failed, with_service
 from roadcall_payments.cli.tables import JsonValue, amount, moment, print_json, print_table
 from roadcall_payments.cli.words import in_words, stripe_ids
-from roadcall_payments.commit import InboxEvent, stream_kind
+from roadcall_payments.commit import InboxEvent, State, stream_of
+from roadcall_payments.domain.connected_account import outlook
+from roadcall_payments.domain.errors import NotFound
 from roadcall_payments.domain.payment import Payment
+from roadcall_payments.domain.payout import Payout
+from roadcall_payments.domain.vendor import Vendor
 from roadcall_payments.journal import JournalEntry
 from roadcall_payments.workflows.texts import text_refs
 
 
+@dataclass(frozen=True, slots=True)
+class _Told:
+    stream: str
+    state: State
+    entries: Sequence[JournalEntry]
+    texts: Mapping[str, str]
+
+
 @click.command(
-    short_help="What happened to a payment.",
+    short_help="What happened to a payment, payout or vendor.",
     epilog="Example: roadcall-payments timeline 0193f2a1-7c44-7d0e-9a53-5b1f0c6e2a90",
 )
-@click.argument("payment")
+@click.argument("own_id", metavar="ID")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable, one object.")
-def timeline(payment: str, as_json: bool) -> None:
-    """Show what happened to PAYMENT: when, who, what, and the Stripe ids to look it up by.
+def timeline(own_id: str, as_json: bool) -> None:
+    """Show what happened to a payment, payout or vendor: when, who, what, and the Stripe ids to
+    look it up by.
 
-    PAYMENT is the payment's id; `find` gives it for any other id.
+    ID is its own, with its kind (payout/..., vendor/...) where it is no payment's; `find` gives it
+    for any other id.
     """
-    found, entries, texts = with_service(lambda service: _read(service, payment))
+    told = with_service(lambda service: _read(service, own_id))
     if as_json:
-        print_json(_as_json(found, entries, texts))
+        print_json(_as_json(told))
         return
-    click.echo(f"Payment {found.id}: {found.status}, {amount(found.amount)}")
+    click.echo(_headline(told))
     click.echo()
     rows: list[tuple[str, str, str]] = []
-    for entry in entries:
+    for entry in told.entries:
         at = moment(entry.at, timespec="milliseconds")
-        rows.append((at, entry.actor, in_words(entry.fact, texts)))
+        rows.append((at, entry.actor, in_words(entry.fact, told.texts)))
         if ids := stripe_ids(entry.fact):
             rows.append(("", "", f"  {ids}"))
     print_table(("TIME", "WHO", "WHAT"), rows)
@@ -57,8 +72,8 @@ def find(any_id: str, as_json: bool) -> None:
         print_json(list(streams))
     for stream in [] if as_json else streams:
         kind, _, own_id = stream.partition("/")
-        more = f"  (roadcall-payments timeline {own_id})" if kind == "payment" else ""
-        click.echo(f"{kind} {own_id}{more}")
+        timeline_of = own_id if kind == "payment" else stream
+        click.echo(f"{kind} {own_id}  (roadcall-payments timeline {timeline_of})")
     if event is not None and not as_json:
         why = f", {event.reason}" if event.reason else ""
         click.echo(
@@ -72,34 +87,47 @@ async def _found(service: Service, any_id: str) -> tuple[Sequence[str], InboxEve
     return await service.queries.find(any_id), await service.store.inbox_event(any_id)
 
 
-async def _read(
-    service: Service, payment_id: str
-) -> tuple[Payment, Sequence[JournalEntry], dict[str, str]]:
-    own_id = payment_id.partition("/")[2] if stream_kind(payment_id) == "payment" else payment_id
-    payment = await service.queries.payment(own_id)
-    entries = await service.queries.timeline(own_id)
-    texts = await service.store.texts(
-        [ref.id for entry in entries for ref in text_refs(entry.fact)]
-    )
-    return payment, entries, texts
+async def _read(service: Service, any_id: str) -> _Told:
+    stream = any_id if "/" in any_id else stream_of("payment", any_id)
+    loaded = await service.store.load(stream)
+    if loaded is None:
+        kind, _, own_id = stream.partition("/")
+        raise NotFound(f"There is no {kind} {own_id}.")
+    entries = await service.queries.journal(stream)
+    refs = [ref.id for entry in entries for ref in text_refs(entry.fact)]
+    return _Told(stream, loaded.state, entries, await service.store.texts(refs))
 
 
-def _as_json(payment: Payment, entries: Sequence[JournalEntry], texts: dict[str, str]) -> JsonValue:
-    return {
-        "paymentId": payment.id,
-        "status": payment.status,
-        "amountCents": payment.amount.amount_cents,
-        "currency": payment.amount.currency,
-        "timeline": [
-            {
-                "seq": entry.seq,
-                "at": entry.at,
-                "actor": entry.actor,
-                "type": entry.type,
-                "words": in_words(entry.fact, texts),
-                "stripe": stripe_ids(entry.fact),
-                "eventId": entry.event_id,
-            }
-            for entry in entries
-        ],
-    }
+def _headline(told: _Told) -> str:
+    kind, _, own_id = told.stream.partition("/")
+    match told.state:
+        case Payment() | Payout() as one:
+            return f"{kind.capitalize()} {own_id}: {one.status}, {amount(one.amount)}"
+        case Vendor() as vendor:
+            return f"Vendor {own_id}: {outlook(vendor)}"
+    return f"{kind.capitalize()} {own_id}"
+
+
+def _as_json(told: _Told) -> JsonValue:
+    about: dict[str, JsonValue] = {"stream": told.stream}
+    if isinstance(told.state, Payment):
+        about = {"paymentId": told.state.id}
+    if isinstance(told.state, Payment | Payout):
+        about |= {
+            "status": told.state.status,
+            "amountCents": told.state.amount.amount_cents,
+            "currency": told.state.amount.currency,
+        }
+    timeline: list[JsonValue] = [
+        {
+            "seq": entry.seq,
+            "at": entry.at,
+            "actor": entry.actor,
+            "type": entry.type,
+            "words": in_words(entry.fact, told.texts),
+            "stripe": stripe_ids(entry.fact),
+            "eventId": entry.event_id,
+        }
+        for entry in told.entries
+    ]
+    return {**about, "timeline": timeline}

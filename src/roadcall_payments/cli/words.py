@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from typing import TypeAlias
 
 from roadcall_payments.cli.debt_words import of_a_debt
+from roadcall_payments.cli.payout_words import of_a_payout
 from roadcall_payments.cli.settlement_words import of_a_settlement
+from roadcall_payments.cli.source_words import learned
 from roadcall_payments.cli.tables import amount
+from roadcall_payments.cli.vendor_words import of_a_vendor
 from roadcall_payments.domain import events as e
 from roadcall_payments.domain.settlement_events import SettlementFact
 from roadcall_payments.domain.stripe_objects import StripeRequest
@@ -20,15 +24,6 @@ def in_words(fact: e.Fact, texts: Texts) -> str:
     match fact:
         case e.PaymentCreated():
             return _created(fact, texts)
-        case e.VendorRegistered():
-            return f"Registered: paid to {fact.stripe_account or 'no account yet'}, {fact.locale}"
-        case e.VendorChanged():
-            return f"Changed: paid to {fact.stripe_account or 'no account yet'}, {fact.locale}"
-        case e.PayoutPaid():
-            return f"Paid out {amount(fact.amount)} to the vendor's bank"
-        case e.PayoutFailed():
-            again = "after it was paid" if fact.was_paid else "before it arrived"
-            return f"Payout of {amount(fact.amount)} failed {again}: {fact.message} ({fact.code})"
         case (
             e.MovementsPaused()
             | e.MovementsResumed()
@@ -75,6 +70,10 @@ def in_words(fact: e.Fact, texts: Texts) -> str:
                 return _refund(fact, texts)
             if isinstance(fact, SettlementFact):
                 return of_a_settlement(fact)
+            if isinstance(fact, e.PayoutFact):
+                return of_a_payout(fact)
+            if isinstance(fact, e.VendorFact):
+                return of_a_vendor(fact)
             return of_a_debt(fact) if isinstance(fact, e.DebtFact) else _moved(fact)
 
 
@@ -87,6 +86,7 @@ def stripe_ids(fact: e.Fact) -> str:
         "reversal_id",
         "transfer_id",
         "payout_id",
+        "stripe_payout",
         "stripe_refund",
         "dispute_id",
         "balance_transaction",
@@ -161,7 +161,26 @@ def _decided(
             return "Rejected" + _quoted(fact.reason, texts)
 
 
-def _moved(fact: e.Fact) -> str:
+_Moved: TypeAlias = (
+    e.FundingFact
+    | e.ProcessingStarted
+    | e.AttemptAdopted
+    | e.OutcomeInquired
+    | e.PaymentIntentOpened
+    | e.ConfirmationStarted
+    | e.ActionRequired
+    | e.CancelRequested
+    | e.CancelRefused
+    | e.OutcomeUnknown
+    | e.PaymentFailed
+    | e.AttemptVoided
+    | e.PaymentCompleted
+    | e.PaymentCancelled
+    | e.PaymentRetried
+)
+
+
+def _moved(fact: _Moved) -> str:
     match fact:
         case e.ProcessingStarted():
             return f"Attempt {fact.attempt}: decided to ask Stripe for {fact.request.operation}"
@@ -175,33 +194,34 @@ def _moved(fact: e.Fact) -> str:
             evidence = f" and at {fact.object_id}" if fact.object_id else ""
             return f"Asked by {fact.by} to look at Stripe{evidence} for the outcome"
         case e.PaymentIntentOpened():
-            return f"PaymentIntent opened{_learned(fact.source)}; the payer may confirm it"
+            return f"PaymentIntent opened{learned(fact.source)}; the payer may confirm it"
         case e.ConfirmationStarted():
             return f"Confirmation {fact.confirmation}: decided to ask Stripe to charge the card"
         case e.ActionRequired():
-            return f"The payer must act: {fact.action}{_learned(fact.source)}"
+            return f"The payer must act: {fact.action}{learned(fact.source)}"
         case e.CancelRequested():
             return f"Asked Stripe to cancel: {fact.reason}"
+        case e.CancelRefused():
+            return f"Not cancelled, the PaymentIntent goes on ({fact.code})"
         case e.OutcomeUnknown():
             seen = "; nothing found at Stripe" if fact.absent else ""
             return f"Outcome unknown ({fact.reason}), waiting for {fact.awaiting}{seen}"
         case e.PaymentFailed():
             decline = f", {fact.decline_code}" if fact.decline_code else ""
             retry = "another try may do" if fact.retryable else "trying again is of no use"
-            return f"Failed{_learned(fact.source)}: {fact.message} ({fact.code}{decline}); {retry}"
+            return f"Failed{learned(fact.source)}: {fact.message} ({fact.code}{decline}); {retry}"
         case e.AttemptVoided():
             return f"Attempt {fact.attempt} never reached Stripe: {fact.reason}"
         case e.PaymentCompleted():
             driver = fact.payer_type is e.PayerType.DRIVER_IC
             way = "charged to the driver's card" if driver else "transferred to the vendor"
             less = f", less {amount(fact.set_off)} that it owed" if fact.set_off else ""
-            return f"Completed: {amount(fact.amount)} {way}{less}{_learned(fact.source)}"
+            return f"Completed: {amount(fact.amount)} {way}{less}{learned(fact.source)}"
         case e.PaymentCancelled():
             said = "Stripe said canceled" if fact.source else "before any money could move"
             return f"Cancelled: {said}"
         case e.PaymentRetried():
             return "To be tried again"
-    return type(fact).__name__
 
 
 def _afterwards(
@@ -249,17 +269,17 @@ def _refund(fact: e.RefundFact, texts: Texts) -> str:
         case e.RefundAdopted():
             return "Refund found at Stripe and adopted: its approval was lost"
         case e.RefundPending():
-            return f"Refund is {fact.status} at Stripe{_learned(fact.source)}"
+            return f"Refund is {fact.status} at Stripe{learned(fact.source)}"
         case e.RefundSucceeded():
             from_where = " out of suspense" if fact.from_suspense else ""
             return (
                 f"Refunded: {amount(fact.amount)} given back to the payer{from_where}"
-                f"{_learned(fact.source)}"
+                f"{learned(fact.source)}"
             )
         case e.RefundFailed():
             again = ", after it had succeeded" if fact.returned else ""
             return (
-                f"Refund of {amount(fact.amount)} failed{again}{_learned(fact.source)}: "
+                f"Refund of {amount(fact.amount)} failed{again}{learned(fact.source)}: "
                 f"{fact.message} ({fact.code})"
             )
 
@@ -280,15 +300,6 @@ def _dispute(fact: e.DisputeFact) -> str:
         case e.DisputeClosed():
             loss = f", {amount(fact.loss)} borne by the {fact.borne_by}"
             return f"Dispute {fact.status}" + (loss if fact.loss.amount_cents else "")
-
-
-def _learned(source: e.Source | None) -> str:
-    return {
-        e.Source.ANSWER: "",
-        e.Source.WEBHOOK: ", as a webhook told",
-        e.Source.LOOKUP: ", as a look at Stripe showed",
-        None: "",
-    }[source]
 
 
 def _quoted(ref: e.TextRef | None, texts: Texts) -> str:

@@ -31,11 +31,14 @@ class Queries:
 
     async def timeline(self, payment_id: str) -> Sequence[JournalEntry]:
         """The payment's whole journal, oldest first. Raises NotFound."""
-        stream = stream_of("payment", payment_id)
-        entries = [entry async for entry in _journal(self._store, stream)]
+        entries = await self.journal(stream_of("payment", payment_id))
         if not entries:
             raise NotFound(f"There is no payment {payment_id}.")
         return entries
+
+    async def journal(self, stream: str) -> Sequence[JournalEntry]:
+        """All of a stream's entries, oldest first; none where there is no such stream."""
+        return [entry async for entry in _journal(self._store, stream)]
 
     async def payments(self, query: PaymentQuery) -> Page[Payment]:
         """A page, newest first. Raises InvalidInput for a cursor or limit that cannot be."""
