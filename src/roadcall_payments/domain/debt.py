@@ -122,18 +122,22 @@ class Undoing:
 def set_off(debts: Debts, transfer: Money, identity: StripeIdentity, terms: SetOffTerms) -> SetOff:
     """How much of ``transfer`` pays debts, the oldest first, up to the cap.
 
-    Only debts of the transfer's own currency and Stripe account. At least one step of the
-    currency is left to transfer, since Stripe moves no zero.
+    Only debts of the transfer's own currency and Stripe account. What is taken, and so what is
+    left, is whole steps of the currency (M38): at least one, since Stripe moves no zero. Less
+    than a step that is still owed waits for another debt, or to be forgiven.
     """
     cap = min(
         transfer.amount_cents * terms.cap_bps // BASIS_POINTS,
         transfer.amount_cents - terms.step_cents,
     )
-    left = max(cap, 0) // terms.step_cents * terms.step_cents
+    payable = [one for one in debts.owed if _may_pay(one, transfer.currency, identity)][:SHARES_MAX]
+    # Debts may end on any unit, once some of one was forgiven: the transfer may not.
+    most = min(max(cap, 0), sum(one.free_cents for one in payable))
+    left = most // terms.step_cents * terms.step_cents
     shares: list[d.DebtShare] = []
-    for debt in debts.owed:
+    for debt in payable:
         taken = min(debt.free_cents, left)
-        if taken > 0 and _may_pay(debt, transfer.currency, identity) and len(shares) < SHARES_MAX:
+        if taken > 0:
             shares.append(d.DebtShare(debt.id, taken))
             left -= taken
     return SetOff(Money(sum(one.amount_cents for one in shares), transfer.currency), tuple(shares))
@@ -225,7 +229,7 @@ def forgive(
 
 def _may_pay(debt: Debt, currency: str, identity: StripeIdentity) -> bool:
     same_books = (debt.account, debt.livemode) == (identity.account, identity.livemode)
-    return same_books and debt.amount.currency == currency
+    return same_books and debt.amount.currency == currency and debt.free_cents > 0
 
 
 def apply(debts: Debts, fact: d.DebtFact, at: datetime) -> Debts:
