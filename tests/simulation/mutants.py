@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
-from pathlib import Path
 
 import click
 
@@ -68,15 +66,11 @@ def live_through(planted: Planted, seed: str, *, sound: bool) -> Trial:
     """One world; ``sound`` leaves the defect out and everything else as it is."""
     started = time.monotonic()
     defect = SOUND if sound else planted.defect
-    memory = Path("/dev/shm")  # noqa: S108  # a fresh directory of its own is made in it
-    within = memory if memory.is_dir() else None
-    with tempfile.TemporaryDirectory(prefix="mutant-", dir=within) as directory:
-        kinds = chosen(planted.faults)
-        world = World(seed, kinds, Path(directory), defect, settings=planted.settings)
-        try:
-            violations = _violations(world, planted)
-        finally:
-            world.close()
+    world = World(seed, chosen(planted.faults), defect, settings=planted.settings)
+    try:
+        violations = _violations(world, planted)
+    finally:
+        world.close()
     return Trial(seed, violations, time.monotonic() - started)
 
 

@@ -1,15 +1,16 @@
-"""One connection to a world's database, for all of its machines.
+"""A world's database: in memory, with one connection for all of its machines.
 
 In a world a batch of writes, and each read, is done within one turn: no two of them are ever under
-way at once, so that connections of their own would only read again, after each commit of another,
-the pages that they had. What several connections and processes do to one file is shown by the
-store's contract tests, kills and chaos.
+way at once, and a machine dies between two turns, when nothing is half written. So there is nothing
+that a file, or a second connection, could show here. What several connections and processes do to
+one file is shown by the store's contract tests, kills and chaos.
 """
 
 from __future__ import annotations
 
 import sqlite3
 import tempfile
+from contextlib import closing
 from functools import cache
 from pathlib import Path
 
@@ -17,7 +18,6 @@ from roadcall_payments.stores.sqlite.connection import Connecting
 from roadcall_payments.stores.sqlite.schema_version import migrate
 
 _STATEMENTS_CACHED = 512
-_CACHE_KIB_MAX = 262_144
 
 
 class _Shared(sqlite3.Connection):
@@ -32,19 +32,15 @@ class _Shared(sqlite3.Connection):
 
 
 class OneConnection:
-    """``db`` serves looks at what is stored, too. Close it with its world."""
+    """``db`` serves looks at what is stored, copies of it and its restoring, too. Close it with
+    its world."""
 
-    def __init__(self, path: Path) -> None:
-        path.write_bytes(_empty_database())
+    def __init__(self) -> None:
         self.db = sqlite3.connect(
-            path, isolation_level=None, cached_statements=_STATEMENTS_CACHED, factory=_Shared
+            ":memory:", isolation_level=None, cached_statements=_STATEMENTS_CACHED, factory=_Shared
         )
-        # Nobody pulls a plug: machines die between two turns, when nothing is half written.
-        self.db.execute("PRAGMA synchronous=OFF")
+        _empty_database().backup(self.db)
         self.db.execute("PRAGMA foreign_keys=ON")
-        # Every page that was read or written stays at hand.
-        self.db.execute(f"PRAGMA cache_size=-{_CACHE_KIB_MAX}")
-        self.db.execute("PRAGMA wal_autocheckpoint=4000")
 
     def connecting(self) -> Connecting:
         return Connecting(writer=self._given, reader=self._given)
@@ -57,9 +53,12 @@ class OneConnection:
 
 
 @cache
-def _empty_database() -> bytes:
-    """A file as the production code makes it."""
+def _empty_database() -> sqlite3.Connection:
+    """What the production code makes of a new file."""
+    empty = sqlite3.connect(":memory:")
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "empty.sqlite"
         migrate(path)
-        return path.read_bytes()
+        with closing(sqlite3.connect(path)) as made:
+            made.backup(empty)
+    return empty

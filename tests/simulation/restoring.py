@@ -10,9 +10,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Callable, Coroutine
-from contextlib import closing
 from datetime import datetime
-from pathlib import Path
 from typing import Final, TypeVar
 
 from roadcall_payments.bootstrap import Service
@@ -60,8 +58,7 @@ class _Restored:
         self._world = world
         self._payments = payments
         self._stories = stories
-        self._database = world.directory / "roadcall.sqlite"
-        self._backup = world.directory / "backup.sqlite"
+        self._backup = sqlite3.connect(":memory:")
         self.lost = LostSpan(world.now(), world.now())
 
     async def told(self) -> None:
@@ -72,7 +69,7 @@ class _Restored:
         while len(world.asked.jobs) < half // 2:  # noqa: ASYNC110  # it costs nothing
             await asyncio.sleep(10)
         since = world.now()
-        _copy(self._database, self._backup)
+        world.database.backup(self._backup)
         await asyncio.sleep(world.random.uniform(60, 6 * HOUR_S))
         before.cancel()
         await self._restore(since)
@@ -86,7 +83,8 @@ class _Restored:
         while world.network.held:  # noqa: ASYNC110  # what left a dead machine still arrives
             await asyncio.sleep(1)
         await asyncio.sleep(world.random.uniform(60, HOUR_S))
-        _copy(self._backup, self._database)
+        self._backup.backup(world.database)
+        self._backup.close()
         self.lost = LostSpan(since, world.now())
         self._forget(since)
         books_end = self._newest_fact()
@@ -99,8 +97,7 @@ class _Restored:
     def _forget(self, since: datetime) -> None:
         """What was told and published after the backup binds nobody."""
         world = self._world
-        with closing(sqlite3.connect(self._database)) as db:
-            heads = dict(db.execute("SELECT stream, seq FROM streams").fetchall())
+        heads = dict(world.database.execute("SELECT stream, seq FROM streams").fetchall())
         published = world.consumers.published
         published[:] = [event for event in published if event.seq <= heads.get(event.stream, 0)]
         for job in world.asked.jobs:
@@ -108,8 +105,7 @@ class _Restored:
             job.payment_ids[:] = [one for one in job.payment_ids if f"payment/{one}" in heads]
 
     def _newest_fact(self) -> datetime:
-        with closing(sqlite3.connect(self._database)) as db:
-            [newest] = db.execute("SELECT max(at) FROM journal").fetchone()
+        newest = self._world.database.execute("SELECT max(at) FROM journal").fetchone()[0]
         return from_micros(newest)
 
     async def _repair(self) -> None:
@@ -138,8 +134,3 @@ class _Restored:
                 return await self._world.any_process().call(act, CALL_TIMEOUT_S)
             except (NoAnswer, RoadcallError):
                 await asyncio.sleep(60)
-
-
-def _copy(source: Path, target: Path) -> None:
-    with closing(sqlite3.connect(source)) as old, closing(sqlite3.connect(target)) as new:
-        old.backup(new)

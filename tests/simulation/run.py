@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import gc
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from roadcall_payments.ports import Store
 from roadcall_payments.workflows.verification import Verification
@@ -31,8 +29,6 @@ History = Callable[[World, int, Stories], LostSpan | None]
 
 STORIES_MAX = 3
 NO_SETTINGS: Mapping[str, object] = {}
-# On Linux, memory's own file system: the database is written as in production, and fsync is free.
-_MEMORY = Path("/dev/shm")  # noqa: S108  # a fresh directory of its own is made in it
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,26 +65,24 @@ def run_world(
     started = time.process_time()
     # Nearly nothing here is garbage in circles, and looking for it takes a tenth of the time.
     gc.set_threshold(200_000, 50, 50)
-    within = _MEMORY if _MEMORY.is_dir() else None
-    with tempfile.TemporaryDirectory(prefix="simulation-", dir=within) as directory:
-        world = World(seed, kinds, Path(directory), defect, settings=settings)
-        try:
-            violations, lost = _lived(world, payments, stories, history)
-            violations += _audited(world, lost)
-            return Result(
-                seed,
-                payments,
-                world.digest(),
-                world.facts(),
-                _struck(world),
-                world.ends(),
-                violations,
-                _stories(world, violations),
-                time.process_time() - started,
-            )
-        finally:
-            world.close()
-            gc.collect()
+    world = World(seed, kinds, defect, settings=settings)
+    try:
+        violations, lost = _lived(world, payments, stories, history)
+        violations += _audited(world, lost)
+        return Result(
+            seed,
+            payments,
+            world.digest(),
+            world.facts(),
+            _struck(world),
+            world.ends(),
+            violations,
+            _stories(world, violations),
+            time.process_time() - started,
+        )
+    finally:
+        world.close()
+        gc.collect()
 
 
 def _lived(

@@ -72,8 +72,8 @@ def test_no_fault_strikes_after_the_end() -> None:
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    opened = World("small", chosen("none"), tmp_path)
+def world() -> Iterator[World]:
+    opened = World("small", chosen("none"))
     yield opened
     opened.close()
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import sqlite3
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextvars import Context
 from dataclasses import dataclass, field
@@ -47,6 +48,7 @@ POLL_S = (0.2, 4.0)
 AFTER_FAILURE_S = 5.0
 WEBHOOK_TIMEOUT_S = 20.0
 SHIFT_S = 365 * 86_400.0
+NO_FILE = Path("no file of a world")
 
 # Leased work comes back when its lease ends; what is parked waits for a person.
 _NEXT_DUE = (
@@ -57,11 +59,12 @@ _NEXT_DUE = (
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What one process is joined from."""
+    """What one process is joined from. ``database``: what the store keeps it in."""
 
     settings: Settings
     store: Store
     gateway: Gateway
+    database: sqlite3.Connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +84,10 @@ SOUND = Defect("none")
 
 @dataclass
 class World:
-    """``directory`` takes the database; memory's own file system is best. ``settings``: the
-    service's, by name, where they are not the world's own. Close it."""
+    """``settings``: the service's, by name, where they are not the world's own. Close it."""
 
     seed: str
     kinds: frozenset[Kind]
-    directory: Path
     defect: Defect = SOUND
     asked: Asked = field(default_factory=Asked)
     settings: Mapping[str, object] = field(default_factory=dict)
@@ -103,10 +104,9 @@ class World:
         self._ids_random = Random(f"{self.seed}/ids")
         self._tasks: set[asyncio.Task[Any]] = set()
         self._bell: asyncio.Future[None] | None = None
-        self._settings = _settings(self.directory, self.settings)
-        self._path = self._settings.sqlite_path
-        self._stored = OneConnection(self._path)
-        self._peek = self._stored.db
+        self._settings = _settings(self.settings)
+        self._stored = OneConnection()
+        self.database = self._stored.db
         self.machines = [
             Machine(f"machine {number}", self.loop, self.faults, self._wire)
             for number in range(1, MACHINES + 1)
@@ -164,7 +164,7 @@ class World:
             return made
 
         ids = SeededIds(process.clock, self._ids_random)
-        real = SqliteStore(self._path, BUSY_SECONDS_MAX, lane, self._stored.connecting())
+        real = SqliteStore(NO_FILE, BUSY_SECONDS_MAX, lane, self._stored.connecting())
         troubled = TroubledStore(real, self.faults, self._ring)
         gateway = StripeGateway(
             self.desk,
@@ -173,7 +173,8 @@ class World:
             GatewaySettings(base_address="http://stripe.example"),
             line,
         )
-        parts = self.defect.parts(Parts(self._settings, cast(Store, troubled), gateway))
+        store = cast(Store, troubled)
+        parts = self.defect.parts(Parts(self._settings, store, gateway, self.database))
         notifiers = dict.fromkeys(Channel, self.mailbox)
         joined = join(parts.settings, parts.store, parts.gateway, process.clock, ids, notifiers)
         joined.bus.subscribe(self.consumers.take)
@@ -212,7 +213,7 @@ class World:
             await asyncio.sleep(self.random.uniform(*POLL_S))
             self._bell = self.loop.create_future()
             due = sorted(
-                (from_micros(at), Queue(name)) for name, at in self._peek.execute(_NEXT_DUE)
+                (from_micros(at), Queue(name)) for name, at in self.database.execute(_NEXT_DUE)
             )
             now = self.now()
             for at, queue in due:
@@ -267,7 +268,7 @@ class World:
     def inspected(self, inspect: Callable[[Store], Coroutine[Any, Any, T]]) -> T:
         """What ``inspect`` finds in the database, through a store without faults."""
         connecting = self._stored.connecting()
-        opened = SqliteStore(self._path, BUSY_SECONDS_MAX, TurnLane, connecting)
+        opened = SqliteStore(NO_FILE, BUSY_SECONDS_MAX, TurnLane, connecting)
 
         async def look() -> T:
             try:
@@ -280,18 +281,19 @@ class World:
     def digest(self) -> str:
         """Of every fact: its stream, place and hash."""
         facts = hashlib.sha256()
-        for row in self._peek.execute("SELECT stream, seq, hash FROM journal ORDER BY stream, seq"):
+        every = "SELECT stream, seq, hash FROM journal ORDER BY stream, seq"
+        for row in self.database.execute(every):
             facts.update(repr(row).encode())
         return facts.hexdigest()
 
     def ends(self) -> dict[str, int]:
         """How many payments stand where."""
-        rows = self._peek.execute("SELECT status, count(*) FROM payments GROUP BY status")
+        rows = self.database.execute("SELECT status, count(*) FROM payments GROUP BY status")
         return {str(status): int(count) for status, count in rows}
 
     def open_payments(self) -> dict[str, str]:
         """By incident, the payment that has not come to an end."""
-        rows = self._peek.execute(
+        rows = self.database.execute(
             "SELECT incident_id, id FROM payments"
             " WHERE status NOT IN ('completed', 'cancelled', 'rejected') ORDER BY id"
         )
@@ -299,14 +301,14 @@ class World:
 
     def stripe_ids(self, stream: str) -> list[str]:
         """Stripe's objects that are the stream's."""
-        rows = self._peek.execute("SELECT key FROM refs WHERE stream = ?", (stream,))
+        rows = self.database.execute("SELECT key FROM refs WHERE stream = ?", (stream,))
         return [key.rpartition(":")[2] for (key,) in rows if key.startswith("stripe:")]
 
     def facts(self) -> int:
-        return int(self._peek.execute("SELECT count(*) FROM journal").fetchone()[0])
+        return int(self.database.execute("SELECT count(*) FROM journal").fetchone()[0])
 
 
-def _settings(directory: Path, more: Mapping[str, object]) -> Settings:
+def _settings(more: Mapping[str, object]) -> Settings:
     """Payers and approvals are given up after a day; ``more`` overrides."""
     given = {"payer_silence_days": 1, "approval_expiry_days": 1, "settlement": False, **more}
-    return Settings.model_validate({"data_dir": directory, **given})
+    return Settings.model_validate({"data_dir": NO_FILE, **given})

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import copy
 import shutil
+import sqlite3
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -81,14 +83,17 @@ class Remains:
 
 def small_world(directory: Path) -> Remains:
     """Let it happen, wait until it is quiet, and keep what is left."""
-    world = World("the auditor's own", frozenset(), directory)
+    world = World("the auditor's own", frozenset())
     try:
         people = _People(world)
         world.live(people.history())
         assert world.settle(SETTLES_WITHIN_S)
         assert not world.loop.problems, world.loop.problems
+        database = directory / "roadcall.sqlite"
+        with closing(sqlite3.connect(database)) as file:
+            world.database.backup(file)
         return Remains(
-            directory / "roadcall.sqlite",
+            database,
             world.stripe_state(),
             world.consumers.published,
             world.asked,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, cast
 
 from roadcall_payments.ports import Gateway, Store
@@ -65,14 +65,14 @@ class Wrong:
 
 def wrong_gateway(name: str, made: Callable[[Gateway], Wrong]) -> Defect:
     def parts(right: Parts) -> Parts:
-        return Parts(right.settings, right.store, cast(Gateway, made(right.gateway)))
+        return replace(right, gateway=cast(Gateway, made(right.gateway)))
 
     return Defect(name, parts=parts)
 
 
 def wrong_store(name: str, made: Callable[[Parts], Wrong]) -> Defect:
     def parts(right: Parts) -> Parts:
-        return Parts(right.settings, cast(Store, made(right)), right.gateway)
+        return replace(right, store=cast(Store, made(right)))
 
     return Defect(name, parts=parts)
 

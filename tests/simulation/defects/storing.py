@@ -7,7 +7,6 @@ import contextlib
 import itertools
 import sqlite3
 from collections.abc import Sequence
-from contextlib import closing
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, cast
@@ -119,15 +118,14 @@ class _OutboxLater(Wrong):
 
     def __init__(self, parts: Parts) -> None:
         super().__init__(parts.store)
-        self._path = parts.settings.sqlite_path
+        self._database = parts.database
 
     async def commit(self, batch: Sequence[Commit]) -> Sequence[CommitResult]:
         results: Sequence[CommitResult] = await self.right.commit(batch)
         await asyncio.sleep(0.5)
-        with closing(sqlite3.connect(self._path, isolation_level=None)) as db:
-            for commit, result in zip(batch, results, strict=True):
-                if isinstance(result, Committed):
-                    self._list(db, commit)
+        for commit, result in zip(batch, results, strict=True):
+            if isinstance(result, Committed):
+                self._list(self._database, commit)
         return results
 
     @staticmethod
