@@ -18,6 +18,7 @@ from tests.simulation.stories.at_the_dashboard import disputed, refunded_there, 
 from tests.simulation.stories.back_office_pays import back_office_pays
 from tests.simulation.stories.driver_pays import driver_pays
 from tests.simulation.stories.money_back import money_back
+from tests.simulation.stories.paid_daily import paid_daily
 from tests.simulation.stories.paid_out import paid_out
 from tests.simulation.stories.settled import settled, settled_and_disputed
 from tests.simulation.stories.short_of_funds import released, short_of_funds
@@ -42,6 +43,10 @@ MONEY_BACK: Final[Stories] = (
 PAID_OUT: Final[Stories] = (
     (PayerType.BACK_OFFICE, 0.7, paid_out),
     (PayerType.BACK_OFFICE, 0.3, taken_back),
+)
+PAID_DAILY: Final[Stories] = (
+    (PayerType.BACK_OFFICE, 0.8, paid_daily),
+    (PayerType.BACK_OFFICE, 0.2, paid_out),
 )
 FUNDED: Final[Stories] = ((PayerType.BACK_OFFICE, 1.0, short_of_funds),)
 SETTLED: Final[Stories] = (

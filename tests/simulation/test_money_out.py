@@ -1,11 +1,12 @@
-"""Payouts under every fault at once: each made once, followed past its end, and booked so."""
+"""Payouts under every fault at once, asked for and daily ones: each made once, followed past its
+end, and booked so."""
 
 from __future__ import annotations
 
 import pytest
 
 from tests.simulation.faults import Kind
-from tests.simulation.history import PAID_OUT
+from tests.simulation.history import PAID_DAILY, PAID_OUT, Stories
 from tests.simulation.run import run_world
 
 # What people do at the dashboard is told by a webhook alone.
@@ -13,7 +14,7 @@ FAULTS = frozenset(Kind) - {Kind.WEBHOOK_DROP}
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("seed", ["money-out-1"])
-def test_payouts_are_sound_under_every_fault(seed: str) -> None:
-    result = run_world(seed, 80, FAULTS, stories=PAID_OUT)
+@pytest.mark.parametrize(("seed", "stories"), [("money-out-1", PAID_OUT), ("daily-1", PAID_DAILY)])
+def test_payouts_are_sound_under_every_fault(seed: str, stories: Stories) -> None:
+    result = run_world(seed, 80, FAULTS, stories=stories)
     assert result.sound, "\n".join([*map(str, result.violations), *result.stories])
