@@ -22,8 +22,8 @@ def of_a_debt(fact: d.DebtFact) -> str:
             return f"{fact.transfer_key} failed: the {amount(fact.amount)} are owed as before"
         case d.SetOffExceededDebt():
             return (
-                f"{fact.transfer_key} went out after all, and took {amount(fact.amount)} more "
-                "than was owed: to be given back by a person"
+                f"{fact.transfer_key} went out less by {amount(fact.amount)} more than was owed: "
+                f"it goes out with payment {fact.payment_id}"
             )
         case d.VendorDebtReduced():
             return f"Owes {amount(fact.amount)} less: {fact.debt_id} came to nothing"

@@ -39,6 +39,11 @@ def of_a_settlement(fact: s.SettlementFact) -> str:
             return f"Taken back from the vendor: {amount(fact.amount)}, {cause}"
         case s.SettlementReversalFailed():
             return f"Not taken back: {fact.message} The vendor owes {amount(fact.debt)}"
+        case s.SetOffReduced():
+            return (
+                f"{amount(fact.amount)} of the {amount(fact.set_off)} set off was not owed: it "
+                "goes to the vendor"
+            )
         case s.SettlementDebtUndone():
             return f"The vendor owes {amount(fact.amount)} less: {fact.cause_id} came to nothing"
 

@@ -7,6 +7,7 @@ transfers can never set off one debt.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -30,7 +31,8 @@ SETTLED_KEPT_MAX = 50
 @dataclass(frozen=True, slots=True)
 class Debt:
     """``id`` is the refund's or dispute's that caused it. Amounts are minor units of
-    ``amount.currency``; of ``outstanding_cents``, ``reserved_cents`` are with open transfers."""
+    ``amount.currency``. Open transfers will set off ``reserved_cents`` of ``outstanding_cents``:
+    more than that, where somebody took the money back at Stripe meanwhile."""
 
     id: str
     cause: d.DebtCause
@@ -72,8 +74,6 @@ class Debts:
 
     owed: tuple[Debt, ...] = ()
     reservations: tuple[Reservation, ...] = ()
-    # What late transfers took beyond the debts: a person pays it back.
-    exceeded: tuple[d.SetOffExceededDebt, ...] = ()
 
     def debt(self, debt_id: str) -> Debt | None:
         return next((one for one in self.owed if one.id == debt_id), None)
@@ -157,23 +157,41 @@ def settle(
 ) -> Facts:
     """The transfer went out, less ``taken``: its debts are paid by as much.
 
-    A transfer whose failure was believed has no reservation any more (M16): it pays what is owed
-    now, and what exceeds that is a person's to give back.
+    One whose failure was believed has no reservation any more (M16), and what it reserved somebody
+    may have taken back at Stripe: it pays what is owed now, and what exceeds that is the vendor's.
     """
     if not taken.amount_cents:
         return ()
-    held = debts.reservation(key)
-    if held is not None:
-        return (d.DebtSetOff(key, payment_id, held.amount, held.shares),)
+    paid = _still_owed(debts, key)
+    left = Money(taken.amount_cents - sum(paid.values()), taken.currency)
     whole = SetOffTerms(BASIS_POINTS)
-    one_more = Money(taken.amount_cents + whole.step_cents, taken.currency)
-    late = set_off(debts, one_more, identity, whole)
+    one_more = Money(left.amount_cents + whole.step_cents, left.currency)
+    after = _with_shares(_without_reservation(debts, key), _shares(paid), set_off=1)
+    for share in set_off(after, one_more, identity, whole).shares:
+        paid[share.debt_id] += share.amount_cents
+    amount = Money(sum(paid.values()), taken.currency)
     facts: list[d.DebtFact] = []
-    if late.shares:
-        facts.append(d.DebtSetOff(key, payment_id, late.amount, late.shares))
-    if late.amount != taken:
-        facts.append(d.SetOffExceededDebt(key, payment_id, taken - late.amount))
+    if paid:
+        facts.append(d.DebtSetOff(key, payment_id, amount, _shares(paid)))
+    if amount != taken:
+        facts.append(d.SetOffExceededDebt(key, payment_id, taken - amount))
     return tuple(facts)
+
+
+def _still_owed(debts: Debts, key: str) -> Counter[str]:
+    """By debt, what the transfer has reserved of it and is owed yet."""
+    held = debts.reservation(key)
+    paid: Counter[str] = Counter()
+    for share in held.shares if held else ():
+        owed = debts.debt(share.debt_id)
+        cents = min(share.amount_cents, owed.outstanding_cents) if owed else 0
+        if cents:
+            paid[share.debt_id] = cents
+    return paid
+
+
+def _shares(paid: Counter[str]) -> tuple[d.DebtShare, ...]:
+    return tuple(d.DebtShare(debt_id, cents) for debt_id, cents in paid.items())
 
 
 def release(debts: Debts, key: str) -> Facts:
@@ -247,7 +265,8 @@ def apply(debts: Debts, fact: d.DebtFact, at: datetime) -> Debts:
         case d.DebtReleased():
             return _without_reservation(debts, fact.transfer_key)
         case d.SetOffExceededDebt():
-            return replace(debts, exceeded=(*debts.exceeded, fact))
+            # What it took too much goes out by its payment (SetOffReduced).
+            return _without_reservation(debts, fact.transfer_key)
         case d.VendorDebtReduced():
             return _trimmed(_changed(debts, fact.debt_id, reduced=fact.amount.amount_cents))
         case d.VendorDebtForgiven():
@@ -311,14 +330,17 @@ def _changed(
         reduced_cents=before.reduced_cents + reduced,
         forgiven_cents=before.forgiven_cents + forgiven,
     )
-    if after.reserved_cents < 0 or after.free_cents < 0:
+    reserved_twice = reserved > 0 and after.free_cents < 0
+    if after.reserved_cents < 0 or after.outstanding_cents < 0 or reserved_twice:
         raise BrokenInvariant(f"More than all of the debt {debt_id} would be paid.")
     return replace(debts, owed=tuple(after if one is before else one for one in debts.owed))
 
 
 def _trimmed(debts: Debts) -> Debts:
-    """Without the oldest of those that are paid in full, past what the state keeps (M28)."""
-    settled = [one.id for one in debts.owed if not one.outstanding_cents]
+    """Without the oldest of those that are paid in full, past what the state keeps (M28); a
+    transfer under way may still have reserved one that was collected at Stripe."""
+    ended = (one for one in debts.owed if not one.outstanding_cents)
+    settled = [one.id for one in ended if not one.reserved_cents]
     if len(settled) <= SETTLED_KEPT_MAX:
         return debts
     dropped = set(settled[: len(settled) - SETTLED_KEPT_MAX])

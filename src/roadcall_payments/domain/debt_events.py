@@ -73,8 +73,9 @@ class DebtReleased:
 
 @dataclass(frozen=True, slots=True)
 class SetOffExceededDebt:
-    """A transfer given up as lost had gone out after all, and its debts were paid meanwhile: the
-    vendor got ``amount`` too little, and a person has to pay it."""
+    """A transfer went out less by ``amount`` than it had to: it had been given up as lost and its
+    debts were paid meanwhile, or somebody took back at Stripe what it had reserved. The amount goes
+    to the vendor after all: ``SetOffReduced`` in the payment's stream, in the same commit."""
 
     transfer_key: str
     payment_id: str

@@ -109,6 +109,7 @@ TRANSITIONS: Mapping[type[e.PaymentFact], Mapping[Status | None, Status]] = {
     s.SettlementReversed: _AFTERWARDS,
     s.SettlementReversalFailed: _AFTERWARDS,
     s.SettlementDebtUndone: _AFTERWARDS,
+    s.SetOffReduced: _AFTERWARDS,
 }
 
 

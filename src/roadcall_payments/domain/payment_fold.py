@@ -304,6 +304,9 @@ def _settling(p: Payment, fact: s.SettlementFact, at: datetime) -> Payment:
     before = p.settlement
     if before is None and isinstance(fact, s.SettlementAdopted):
         before = Settlement()
+    if before is None and isinstance(fact, s.SetOffReduced):
+        sent = p.amount - fact.set_off
+        before = settlement.of_back_office(sent, fact.set_off, p.destination or "", at)
     if before is None:
         raise BrokenInvariant(f"{type(fact).__name__} follows for a payment that we do not settle.")
     p = replace(p, settlement=settlement.apply(before, fact, at))

@@ -13,6 +13,7 @@ from itertools import takewhile
 
 from roadcall_payments.domain import settlement_events as s
 from roadcall_payments.domain.errors import BrokenInvariant
+from roadcall_payments.domain.money import Money
 from roadcall_payments.domain.stripe_objects import StripeRequest
 
 
@@ -154,6 +155,7 @@ _OF_TRANSFERS: Mapping[type[s.SettlementFact], Mapping[Step | None, Step]] = {
     # From failed: it was given up as absent, and Stripe has it after all (M16).
     s.SettlementCompleted: {_OPEN: _COMPLETED, _FAILED: _COMPLETED},
     s.SettlementFailed: {_OPEN: _FAILED},
+    s.SetOffReduced: {_COMPLETED: _COMPLETED},
 }
 _OF_TAKE_BACKS: Mapping[type[s.SettlementFact], Mapping[Step | None, Step]] = {
     s.SettlementReversalStarted: {_NEW: _OPEN},
@@ -190,7 +192,8 @@ def _with_transfer(
     | s.SettlementWithheld
     | s.SettlementUnknown
     | s.SettlementCompleted
-    | s.SettlementFailed,
+    | s.SettlementFailed
+    | s.SetOffReduced,
     at: datetime,
 ) -> Settlement:
     known = next((one for one in settlement.transfers if one.number == fact.number), None)
@@ -232,7 +235,7 @@ def _begun(
 
 def _moved_on(
     known: ShareTransfer,
-    fact: s.SettlementUnknown | s.SettlementCompleted | s.SettlementFailed,
+    fact: s.SettlementUnknown | s.SettlementCompleted | s.SettlementFailed | s.SetOffReduced,
     at: datetime,
 ) -> ShareTransfer:
     match fact:
@@ -243,6 +246,28 @@ def _moved_on(
             return replace(known, transfer=fact.transfer_id, unknown=None, failure=None)
         case s.SettlementFailed():
             return replace(known, unknown=None, failure=StepFailure(fact.code, fact.message))
+        case s.SetOffReduced():
+            left = known.set_off_cents - fact.amount.amount_cents
+            return replace(known, set_off_cents=left)
+
+
+def of_back_office(sent: Money, set_off: Money, destination: str, at: datetime) -> Settlement:
+    """Of a back-office payment whose transfer set off too much: the rest goes out as a share does.
+
+    What was ``sent`` is no share: it is reversed, and booked, as the payment's own transfer.
+    """
+    own = ShareTransfer(
+        number=0,
+        amount_cents=sent.amount_cents,
+        fee_cents=0,
+        set_off_cents=set_off.amount_cents,
+        destination=destination,
+        started_at=at,
+        updated_at=at,
+        request=None,
+        status=_COMPLETED,
+    )
+    return Settlement(transfers=(own,))
 
 
 def _with_take_back(

@@ -33,9 +33,9 @@ def reversed_by_hand(
     after: Payment, facts: Sequence[Fact], debts: Debts
 ) -> tuple[VendorDebtReduced, ...]:
     """What somebody took back at Stripe of a share whose debts still stand pays these, so that no
-    later transfer sets them off as well. ``after``: the payment with ``facts``.
+    transfer sets them off as well. ``after``: the payment with ``facts``.
 
-    What a transfer under way has reserved stays reserved (M22).
+    A transfer under way that has reserved some of it finds less owed when it ends (M22).
     """
     if after.settlement is None:
         return ()
@@ -48,7 +48,7 @@ def reversed_by_hand(
     reduced: list[VendorDebtReduced] = []
     for one in after.settlement.take_backs:
         debt = debts.debt(debt_id(one.cause_id, one.number)) if one.debt_cents else None
-        cents = min(debt.free_cents, left) if debt else 0
+        cents = min(debt.outstanding_cents, left) if debt else 0
         if debt is not None and cents > 0:
             reduced.append(VendorDebtReduced(debt.id, Money(cents, debt.amount.currency)))
             left -= cents

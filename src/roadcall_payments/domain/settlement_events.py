@@ -199,6 +199,17 @@ class SettlementDebtUndone:
     amount: Money
 
 
+@dataclass(frozen=True, slots=True)
+class SetOffReduced:
+    """Of ``set_off``, which a transfer went out less by, ``amount`` was not owed: it is the
+    vendor's, and goes out by a transfer of its own. ``number`` is the share's; 0: the back-office
+    transfer's."""
+
+    number: int
+    set_off: Money
+    amount: Money
+
+
 SettlementFact = (
     SettlementDeferred
     | SettlementStarted
@@ -212,4 +223,5 @@ SettlementFact = (
     | SettlementReversed
     | SettlementReversalFailed
     | SettlementDebtUndone
+    | SetOffReduced
 )

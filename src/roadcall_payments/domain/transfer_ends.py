@@ -14,6 +14,7 @@ from roadcall_payments.domain import commands, debt
 from roadcall_payments.domain import events as e
 from roadcall_payments.domain import settlement_events as s
 from roadcall_payments.domain.debt import Debts
+from roadcall_payments.domain.debt_events import SetOffExceededDebt
 from roadcall_payments.domain.money import Money
 from roadcall_payments.domain.payment import Payment
 from roadcall_payments.domain.stripe_objects import Operation, StripeIdentity
@@ -22,12 +23,13 @@ from roadcall_payments.domain.stripe_objects import Operation, StripeIdentity
 @dataclass(frozen=True, slots=True)
 class TransferEnd:
     """The transfer ``key`` has ended. ``set_off``: what it went out less by, from ``identity``'s
-    account; None: it did not go out."""
+    account; None: it did not go out. ``number`` as in SetOffReduced."""
 
     key: str
     payment_id: str
     set_off: Money | None = None
     identity: StripeIdentity | None = None
+    number: int = 0
 
 
 def ends_of(payment: Payment, facts: Sequence[e.Fact]) -> tuple[TransferEnd, ...]:
@@ -43,7 +45,7 @@ def ends_of(payment: Payment, facts: Sequence[e.Fact]) -> tuple[TransferEnd, ...
             case s.SettlementCompleted() if fact.set_off.amount_cents:
                 identity = StripeIdentity(fact.account, fact.livemode)
                 key = _share_key(payment, facts, fact.number)
-                ends.append(TransferEnd(key, payment.id, fact.set_off, identity))
+                ends.append(TransferEnd(key, payment.id, fact.set_off, identity, fact.number))
             case s.SettlementFailed() if fact.set_off.amount_cents:
                 ends.append(TransferEnd(_share_key(payment, facts, fact.number), payment.id))
     return tuple(ends)
@@ -61,6 +63,19 @@ def debt_facts(debts: Debts, ends: Sequence[TransferEnd], at: datetime) -> debt.
             debts = debt.apply(debts, fact, at)
         facts += news
     return tuple(facts)
+
+
+def reduced(
+    ends: Sequence[TransferEnd], debts: Sequence[e.DebtFact]
+) -> tuple[s.SetOffReduced, ...]:
+    """What of these set-offs goes out to the vendor after all, for the payment's own stream:
+    ``debts`` are the facts that the ends made of its debts."""
+    exceeded = {one.transfer_key: one for one in debts if isinstance(one, SetOffExceededDebt)}
+    return tuple(
+        s.SetOffReduced(end.number, end.set_off, exceeded[end.key].amount)
+        for end in ends
+        if end.set_off is not None and end.key in exceeded
+    )
 
 
 def _completed(payment: Payment, done: e.PaymentCompleted) -> list[TransferEnd]:

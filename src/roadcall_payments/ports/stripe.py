@@ -175,7 +175,7 @@ class Gateway(Protocol):
         parts: ShareParts,
         *,
         key: str,
-        charge: str,
+        charge: str | None,
         identity: StripeIdentity,
     ) -> StripeRequest: ...
     def reversal_request(

@@ -100,7 +100,7 @@ class DerivedRequests:
         parts: ShareParts,
         *,
         key: str,
-        charge: str,
+        charge: str | None,
         identity: StripeIdentity,
     ) -> StripeRequest:
         return requests.settlement_request(

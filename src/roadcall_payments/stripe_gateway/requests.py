@@ -175,9 +175,10 @@ def account_request(
 
 
 def settlement_request(
-    payment: Payment, parts: ShareParts, *, key: str, charge: str, identity: StripeIdentity
+    payment: Payment, parts: ShareParts, *, key: str, charge: str | None, identity: StripeIdentity
 ) -> StripeRequest:
-    """Move a share out of the payment's own ``charge``, whose funds it waits for.
+    """Move a share out of the payment's own ``charge``, whose funds it waits for; None: out of the
+    platform's balance.
 
     The metadata tell of all that a restore could lose (M18).
     """
@@ -194,11 +195,12 @@ def settlement_request(
         "amount": to_stripe(parts.amount),
         "currency": parts.amount.currency,
         "destination": parts.destination,
-        "source_transaction": charge,
         "transfer_group": payment.id,
         "metadata": metadata,
         "expand": [_EXPAND_OWN],
     }
+    if charge is not None:
+        params["source_transaction"] = charge
     return _request(Operation.CREATE_TRANSFER, "/v1/transfers", params, key=key, identity=identity)
 
 

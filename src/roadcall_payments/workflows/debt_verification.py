@@ -67,20 +67,19 @@ class DebtSums:
 
 def _is_at_rest(payment: Payment) -> bool:
     """Whether its vendor has of it all that it is to have, and nothing more."""
-    if payment.payer_type is PayerType.BACK_OFFICE or payment.status is not Status.COMPLETED:
+    if payment.status is not Status.COMPLETED:
         return True
     settlement = payment.settlement
     if settlement is None:
-        # Who settles elsewhere pays its vendors elsewhere: the books only ever owe them more.
-        return False
+        # Who settles elsewhere pays its vendors elsewhere: the books only ever owe them more. A
+        # back-office payment owes its vendor nothing but a set-off that was too much.
+        return payment.payer_type is PayerType.BACK_OFFICE
     return settlement.at_rest and overpaid_cents(payment, settlement) == 0
 
 
 def _owed_to(debts: Debts) -> Mapping[str, int]:
-    """What the debts alone make of the payable: what is owed to us, and what we kept too much."""
+    """What the debts alone make of the payable: what is owed to us."""
     sums: Counter[str] = Counter()
     for one in debts.owed:
         sums[one.amount.currency] -= one.outstanding_cents
-    for exceeded in debts.exceeded:
-        sums[exceeded.amount.currency] += exceeded.amount.amount_cents
     return sums

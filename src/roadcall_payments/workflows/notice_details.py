@@ -101,6 +101,8 @@ def _of_payment(fact: e.Fact, payment: Payment | None) -> NoticeDetails:
             return replace(sent, object_id=fact.transfer_id)
         case s.SettlementDeferred():
             return replace(details, code=fact.reason, message=fact.detail)
+        case s.SetOffReduced():
+            return replace(details, amount=fact.amount, set_off=fact.set_off)
         case s.SettlementFailed():
             return replace(details, amount=fact.amount, code=fact.code, message=fact.message)
         case e.RefundRequested() | e.RefundObserved() | e.RefundSucceeded():

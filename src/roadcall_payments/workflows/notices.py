@@ -127,6 +127,7 @@ _CONCERNING: Mapping[type[e.Fact], tuple[_Planned, ...]] = {
     s.SettlementReversed: (_Planned(_VENDOR, "settlement_reversed"),),
     s.SettlementDeferred: (_Planned("back_office", "settlement_waits"),),
     s.SettlementFailed: (_Planned("back_office", "settlement_waits"),),
+    s.SetOffReduced: (_Planned("back_office", "set_off_reduced"),),
     e.PayoutInTransit: (_Planned(_VENDOR, "payout_on_its_way"),),
     e.PayoutPaid: (_Planned(_VENDOR, "payout_paid"),),
     e.PayoutFailed: (
@@ -178,6 +179,7 @@ EVENT_NAMES = (
     "SettlementReversed",
     "SettlementDeferred",
     "SettlementFailed",
+    "SetOffReduced",
     "PayoutInTransit",
     "PayoutPaid",
     "PayoutFailed",

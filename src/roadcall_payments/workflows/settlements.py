@@ -66,10 +66,11 @@ class SettlementPolicy:
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """Where a share goes, the charge that it comes out of, and by whose key."""
+    """Where a share goes, the charge that it comes out of, and by whose key. None: it is not of a
+    driver's payment, and comes out of the platform's balance."""
 
     account: str
-    charge: str
+    charge: str | None
     identity: StripeIdentity
 
 
@@ -143,7 +144,7 @@ class Settlements:
         def request(parts: settling.ShareParts) -> StripeRequest:
             key = settling.transfer_key(payment, parts.restores)
             return self._gateway.settlement_request(
-                payment, parts, key=key, charge=charge or "", identity=identity
+                payment, parts, key=key, charge=charge, identity=identity
             )
 
         written = await self._write(
@@ -187,7 +188,7 @@ class Settlements:
         account = vendor.stripe_account if vendor else None
         if vendor is None or account is None:
             return await self._deferred(payment, NO_ACCOUNT, "The vendor has no account on file.")
-        if charge is None:
+        if charge is None and payment.payer_type is PayerType.DRIVER_IC:
             return await self._deferred(payment, NO_CHARGE, "Stripe shows no charge of it.")
         try:
             await self._reading.must_receive(payment.vendor_id, account)
@@ -259,13 +260,16 @@ class Settlements:
         if payment.settlement is not None and payment.settlement.terms is not None:
             return payment.settlement.terms
         multiple = self._gateway.multiple_of(payment.amount.currency)
+        if payment.payer_type is PayerType.BACK_OFFICE:
+            return FeeTerms(_cents(payment, 0), False, multiple)
         agreed = vendor.fee if vendor else None
         fee = (agreed or self._policy.fee).fee_of(payment.amount, multiple)
         return FeeTerms(fee, self._policy.returns_fee, multiple)
 
     async def _charge(self, payment: Payment) -> str | None:
-        """The success may have come without its charge's id: the PaymentIntent knows it."""
-        if payment.charge is not None:
+        """The success may have come without its charge's id: the PaymentIntent knows it. None also
+        for a back-office payment, which has none."""
+        if payment.charge is not None or payment.payer_type is PayerType.BACK_OFFICE:
             return payment.charge
         return (await self._gateway.payment_intent(intent_of(payment))).latest_charge
 

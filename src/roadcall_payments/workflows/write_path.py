@@ -48,6 +48,7 @@ from roadcall_payments.domain.errors import (
     StoreUnavailable,
 )
 from roadcall_payments.domain.people import Actor
+from roadcall_payments.domain.settlement_events import SetOffReduced
 from roadcall_payments.journal import Head, JournalEntry, seal
 from roadcall_payments.ports import Clock, Ids, Loaded, Store
 from roadcall_payments.workflows.due import due_at
@@ -184,7 +185,10 @@ class WritePath:
             loaded = loaded or await self.store.load(stream)
             facts = tuple(decide(_state(loaded)))
             own: _Decided[S] = self._decided(stream, loaded, facts, actor)
-            debts = await self._debts_after(own, actor)
+            debts, reduced = await self._debts_after(own, actor)
+            if reduced:
+                facts = (*facts, *reduced)
+                own = self._decided(stream, loaded, facts, actor)
             if await self._is_written((own, *debts), inbox, opens, answers, texts):
                 return Written(own.reached, own.seq, facts)
             loaded = None
@@ -226,28 +230,32 @@ class WritePath:
         if isinstance(result, Conflict):
             raise AlreadyTaken(result)
 
-    async def _debts_after(self, own: _Decided[State], actor: Actor) -> tuple[_Decided[State], ...]:
+    async def _debts_after(
+        self, own: _Decided[State], actor: Actor
+    ) -> tuple[tuple[_Decided[State], ...], tuple[SetOffReduced, ...]]:
         """A transfer's end settles in the same commit what it had reserved of debts, and what of
-        a share cannot be taken back becomes one (M22)."""
+        a share cannot be taken back becomes one (M22). Second, for ``own``: what was set off
+        beyond the debts."""
         if not isinstance(own.before, payment.Payment):
-            return ()
+            return (), ()
         ends = transfer_ends.ends_of(own.before, own.facts)
         incurred = settlement_debts.incurred(own.before, own.facts)
         came_back = settlement_debts.may_reduce(own.before, own.facts)
         if not ends and not incurred and not came_back:
-            return ()
+            return (), ()
         stream = stream_of("vendor", own.before.vendor_id)
         loaded = await self.store.load(stream)
         before: vendor.Vendor | None = _state(loaded)
         if before is None:
             raise BrokenInvariant(f"{stream} has a debt, and is not there.")
         now = self.clock.now()
-        facts = (*transfer_ends.debt_facts(before.debts, ends, now), *incurred)
+        ended = transfer_ends.debt_facts(before.debts, ends, now)
+        facts: debt.Facts = (*ended, *incurred)
         if came_back and isinstance(own.after, payment.Payment):
             debts = reduce(lambda debts, fact: debt.apply(debts, fact, now), facts, before.debts)
             facts += settlement_debts.reversed_by_hand(own.after, own.facts, debts)
         decided: _Decided[State] = self._decided(stream, loaded, facts, actor)
-        return (decided,)
+        return (decided,), transfer_ends.reduced(ends, ended)
 
     async def _is_written(
         self,

@@ -224,7 +224,7 @@ _POSTS_NOTHING = frozenset(
     "DisputeOpened DisputeChanged EvidenceDeadlineNeared "
     "SettlementDeferred SettlementStarted SettlementAdopted SettlementUnknown SettlementFailed "
     "SettlementReversalStarted SettlementReversalUnknown SettlementReversalFailed "
-    "SettlementDebtUndone "
+    "SettlementDebtUndone SetOffReduced "
     "TransferQueued TransferReleased "
     "VendorRegistered VendorChanged AccountRequested AccountOutcomeUnknown AccountRefused "
     "VendorAccountOpened AccountStatusChanged AccountDisconnected BankAccountChanged "

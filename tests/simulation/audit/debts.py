@@ -44,6 +44,7 @@ class Reservation:
     at: datetime
     end: str = "reserved"
     released_at: datetime | None = None
+    paid: int = 0
 
 
 @dataclass(slots=True)
@@ -67,7 +68,9 @@ class DebtBook:
             return
         debt.reserved += reserved
         debt.ended += ended
-        if debt.reserved + debt.ended > debt.incurred or debt.reserved < 0:
+        # What somebody took back at Stripe may have been reserved: then its transfer finds less.
+        reserved_twice = reserved > 0 and debt.reserved + debt.ended > debt.incurred
+        if reserved_twice or debt.ended > debt.incurred or debt.reserved < 0:
             self.violated(f"of debt {debt_id}, {debt.incurred}, more than all is set off")
 
 
@@ -100,6 +103,9 @@ def audit_debts(
             yield Violation("M22", start.payment_id, f"{said}, at {held.at} and {start.at}")
         elif held.end != _ENDS[start.status]:
             said = f"{start.key} is {start.status}, and its set-off {held.end}"
+            yield Violation("M22", start.payment_id, said)
+        elif held.end == "set off" and held.paid != held.amount:
+            said = f"{start.key} is less by {held.amount}, and {held.paid} was set off by it"
             yield Violation("M22", start.payment_id, said)
         elif held.released_at not in (None, start.failed_at):
             said = f"{start.key} gave its set-off free before it had failed"
@@ -154,12 +160,16 @@ def _set_off(book: DebtBook, fact: Fact) -> None:
         return
     if held.end == "set off":
         book.violated(f"{done.transfer_key} set off twice")
-    back = -1 if held.end == "reserved" else 0
-    if back and shares != held.shares:
-        book.violated(f"{done.transfer_key} set off {shares}, reserved was {held.shares}")
-    held.end = "set off"
+    _ended(book, held)
+    held.paid += done.amount.amount_cents
     for debt_id, cents in shares.items():
-        book.take(debt_id, reserved=back * cents, ended=cents)
+        book.take(debt_id, ended=cents)
+
+
+def _ended(book: DebtBook, held: Reservation) -> None:
+    for debt_id, cents in held.shares.items() if held.end == "reserved" else ():
+        book.take(debt_id, reserved=-cents)
+    held.end = "set off"
 
 
 def _released(book: DebtBook, fact: Fact) -> None:
@@ -174,10 +184,13 @@ def _released(book: DebtBook, fact: Fact) -> None:
 
 
 def _exceeded(book: DebtBook, fact: Fact) -> None:
-    """A transfer that was taken for lost went out after all, and its debts were paid (M16)."""
-    held = book.reservations.get(fact.read(facts.SetOffPart).transfer_key)
+    """A transfer that was taken for lost went out after all, and its debts were paid (M16); or
+    somebody took back at Stripe what it had reserved."""
+    exceeded = fact.read(facts.SetOffPart)
+    held = book.reservations.get(exceeded.transfer_key)
     if held is not None:
-        held.end = "set off"
+        _ended(book, held)
+        held.paid += exceeded.amount.amount_cents
 
 
 def _lessened(book: DebtBook, fact: Fact) -> None:

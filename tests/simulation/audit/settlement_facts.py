@@ -105,6 +105,14 @@ class DebtUndone(msgspec.Struct, frozen=True):
     amount: Amount
 
 
+class Reduced(msgspec.Struct, frozen=True):
+    """SetOffReduced: ``amount`` of ``set_off`` was not owed, and is the vendor's."""
+
+    number: int
+    set_off: Amount
+    amount: Amount
+
+
 class Deferred(msgspec.Struct, frozen=True):
     reason: str
 

@@ -36,6 +36,7 @@ class Share:
     status: str = "open"
     transfer: str | None = None
     failed_at: datetime | None = None
+    not_owed: int = 0
 
 
 @dataclass(slots=True)
@@ -88,7 +89,7 @@ class Settlement:
     @property
     def had(self) -> int:
         """What the vendor has of its share, by the journal."""
-        got = sum(one.cents + one.set_off for one in self.done)
+        got = sum(one.cents + one.set_off - one.not_owed for one in self.done)
         came_back = sum(one.amount.amount_cents for one in self.reversed)
         return got - came_back - sum(self.debts.values()) + self.undone
 
@@ -216,6 +217,19 @@ def _completed(reading: _Reading, fact: Fact) -> None:
     share.status, share.transfer = "completed", done.transfer_id
 
 
+def _reduced(reading: _Reading, fact: Fact) -> None:
+    """A back-office transfer is no share: what it set off too much goes out like one."""
+    reduced, shares = fact.read(facts.Reduced), reading.settlement.shares
+    whole = reduced.set_off.amount_cents
+    if reduced.number == 0:
+        sent = reading.decided.amount_cents - whole
+        shares[0] = Share(0, None, fact.at, sent, 0, whole, None, None, status="completed")
+    share = shares[reduced.number]
+    share.not_owed += reduced.amount.amount_cents
+    if share.status != "completed" or whole != share.set_off or share.not_owed > whole:
+        reading.wrong("M22", f"{share.not_owed} of a set-off of {share.set_off} was not owed")
+
+
 def _failed(reading: _Reading, fact: Fact) -> None:
     share = reading.settlement.shares[fact.read(facts.ShareEnded).number]
     share.status, share.failed_at = "failed", fact.at
@@ -285,6 +299,7 @@ _NOTES: Mapping[str, Note] = {
     "SettlementWithheld": _started,
     "SettlementCompleted": _completed,
     "SettlementFailed": _failed,
+    "SetOffReduced": _reduced,
     "SettlementDeferred": _deferred,
     "SettlementReversalStarted": _take_back_started,
     "SettlementReversalFailed": _not_taken_back,
