@@ -104,6 +104,17 @@ def payout_day_ref(vendor_id: str, currency: str, day: str) -> str:
     return f"payout_day:{len(vendor_id)}:{vendor_id}:{currency}:{day}"
 
 
+def former_account_prefix(account: str) -> str:
+    """What the keys of the vendors begin with that had this account once."""
+    return f"former_account:{account}:"
+
+
+def former_account_ref(account: str, until: datetime, vendor_id: str) -> str:
+    """The key under which a vendor is found by an account that was its until then."""
+    micros = int(until.timestamp() * 1_000_000)
+    return f"{former_account_prefix(account)}{micros:020d}:{vendor_id}"
+
+
 def payouts_prefix(account: str) -> str:
     """What the listing keys of one account's payouts begin with."""
     return f"payout_of:{account}:"

@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 
 from roadcall_payments.domain.money import Money
+from roadcall_payments.domain.people import Actor, Role
 from roadcall_payments.domain.stripe_objects import Operation, PayoutStatus, StripeFailure
 from roadcall_payments.ports import Refused, Unknown, UnknownReason
 from tests.api import harness as h
 from tests.api.harness import Api, Reply
+from tests.fakes.gateway import GOOD_SIGNATURE
 
 ACCOUNT = "acct_1"
 ASKED = {"amountCents": 4_000, "currency": "usd"}
@@ -116,3 +118,19 @@ async def test_payouts_are_listed_newest_first_page_by_page(api: Api) -> None:
             "invalid_input",
             query.partition("=")[0],
         )
+
+
+async def test_a_payout_of_before_the_vendor_is_shown_to_it_and_to_no_other(api: Api) -> None:
+    vendor, account = Actor("eve", Role.VENDOR, vendor_id="v_early"), "acct_early"
+    made = api.gateway.pay_out(account, Money(2_500, "usd"))
+    body = api.gateway.event("evt_early", "payout.created", made, account)
+    await api.service.webhook_inbox.take(body, GOOD_SIGNATURE)
+    before = await api.call("GET", f"/payouts/{made.id}", vendor)
+    assert (before.status, before.json["code"]) == (404, "not_found")
+    record = {"contacts": {"name": "Early Towing"}, "stripeAccountId": account}
+    await api.call("PUT", "/vendors/v_early", h.ADMIN, record)
+    for path in (f"/payouts/{made.id}", f"/payouts/{made.id}/remittance"):
+        assert (await api.call("GET", path, vendor)).status == 200
+    read = await api.call("GET", f"/payouts/{made.id}", vendor)
+    assert read.json["vendorId"] == "v_early"
+    assert (await api.call("GET", f"/payouts/{made.id}", h.OTHER_VENDOR)).status == 404

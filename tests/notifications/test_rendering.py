@@ -78,7 +78,7 @@ DETAILS = NoticeDetails(
     fee=Money(1_280, "usd"),
     set_off=Money(300, "usd"),
     funds=(NoticeFunds(Money(100, "usd"), Money(0, "usd"), Money(300, "usd")),),
-    statement=Statement("ve_1", "acct_1", NOVEMBER, DECEMBER, DECEMBER, 5_000, ()),
+    statement=Statement("ve_1", "acct_1", ("acct_1",), NOVEMBER, DECEMBER, DECEMBER, 5_000, ()),
 )
 
 

@@ -10,6 +10,7 @@ from roadcall_payments.domain.errors import StripeUnavailable
 from roadcall_payments.domain.money import Money
 from roadcall_payments.domain.payout import Payout, PayoutStatus
 from roadcall_payments.domain.stripe_objects import PayoutStatus as Theirs
+from roadcall_payments.ports import Channel
 from tests.fakes.gateway import Read
 from tests.workflows.office import ACCOUNT, ADMIN, Office
 from tests.workflows.payout_reading import (
@@ -168,3 +169,24 @@ async def test_a_look_that_stripe_does_not_answer_is_made_again_soon(office: Off
     office.stripe.down = None
     await office.attend(timedelta(minutes=2))
     assert (await payout_of(office, payout.id)).status is PayoutStatus.FAILED
+
+
+async def test_payouts_from_before_the_vendor_are_the_vendors_once_it_has_the_account(
+    office: Office,
+) -> None:
+    made = office.stripe.pay_out(ACCOUNT, Money(2_500, "usd"))
+    body = office.stripe.event("evt_1", "payout.created", made, ACCOUNT)
+    await office.service.webhook_inbox.take(body, "t=1,v1=good")
+    vendor_id, another = await office.vendor(), await office.vendor("acct_another")
+    statement = office.service.payout_statement
+    owned = await statement.owned(await payout_of(office, made.id))
+    assert owned.vendor_id == vendor_id
+    assert [one.id for one in (await statement.payouts(vendor_id, None, 10)).items] == [made.id]
+    assert (await statement.payouts(another, None, 10)).items == ()
+    for status in (Theirs.IN_TRANSIT, Theirs.PAID):
+        shown = office.stripe.payout_becomes(made.id, status)
+        body = office.stripe.event(f"evt_{status}", "payout.updated", shown, ACCOUNT)
+        await office.service.webhook_inbox.take(body, "t=1,v1=good")
+    await office.service.worker.work_off()
+    told = [one.content.subject for one in office.sent(Channel.EMAIL)]
+    assert told == ["$25.00 is on its way to your bank", "$25.00 has been paid to your bank"]

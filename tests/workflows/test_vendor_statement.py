@@ -190,3 +190,66 @@ async def test_a_month_that_holds_too_much_or_has_not_begun_has_no_statement(
     with pytest.raises(StatusForbids) as refused:
         await short.statement(vendor_id, None)
     assert refused.value.code == "statement_too_long"
+
+
+async def moved_to(office: Office, vendor_id: str, account: str) -> None:
+    office.clock.advance(60)
+    record = VendorRecord(account, "en-US", Contacts("Tow & Go", None, None, None))
+    await office.service.vendors.put(ADMIN, vendor_id, record)
+
+
+async def test_a_statement_is_of_all_accounts_that_the_vendor_had(office: Office) -> None:
+    vendor_id = await office.vendor()
+    await paid_for(office, vendor_id, Money(5_000, "usd"))
+    await moved_to(office, vendor_id, "acct_new")
+    await paid_for(office, vendor_id, Money(3_000, "usd"))
+    office.clock.advance(60)
+    left = office.stripe.pay_out(ACCOUNT, Money(4_000, "usd"), created=office.clock.now())
+    shown = office.stripe.payout_becomes(left.id, PayoutStatus.PAID)
+    body = office.stripe.event("evt_paid", "payout.paid", shown, ACCOUNT)
+    await office.service.webhook_inbox.take(body, "t=1,v1=good")
+    told = await statement(office, vendor_id)
+    (account,) = told.accounts
+    assert [(one.stripe_account, one.net.amount_cents) for one in account.lines] == [
+        (ACCOUNT, 5_000),
+        ("acct_new", 3_000),
+        (ACCOUNT, -4_000),
+    ]
+    assert (account.opening.amount_cents, account.closing.amount_cents) == (0, 4_000)
+    assert (told.stripe_account, told.stripe_accounts) == ("acct_new", ("acct_new", ACCOUNT))
+    assert f"the balances are of acct_new, {ACCOUNT} together" in await words(office, vendor_id)
+    payouts = office.service.payout_statement
+    first = await payouts.payouts(vendor_id, None, 10)
+    rest = await payouts.payouts(vendor_id, first.next_cursor, 10)
+    assert [one.id for one in (*first.items, *rest.items)] == [left.id]
+    assert rest.next_cursor is None
+
+
+async def test_what_another_vendor_does_with_an_account_is_in_its_own_statement(
+    office: Office,
+) -> None:
+    vendor_id, second = await office.vendor(), await office.vendor("acct_second")
+    month = office.clock.now().strftime("%Y-%m")
+    await paid_for(office, vendor_id, Money(5_000, "usd"))
+    await moved_to(office, vendor_id, "acct_new")
+    before = await statement(office, vendor_id)
+    await moved_to(office, second, ACCOUNT)
+    await paid_for(office, second, Money(2_000, "usd"))
+    after = await statement(office, vendor_id)
+    assert [one.lines for one in after.accounts] == [one.lines for one in before.accounts]
+    assert after.accounts[0].closing == Money(5_000, "usd")
+    (taken,) = (await statement(office, second)).accounts
+    assert sum(one.net.amount_cents for one in taken.lines) == 7_000
+    office.clock.advance(MONTH)
+    assert (await statement(office, vendor_id)).accounts == ()
+    assert (await statement(office, vendor_id, month)).accounts == after.accounts
+
+
+async def test_an_account_that_comes_back_is_counted_once(office: Office) -> None:
+    vendor_id = await office.vendor()
+    await paid_for(office, vendor_id, Money(5_000, "usd"))
+    for account in ("acct_new", ACCOUNT, "acct_third", ACCOUNT):
+        await moved_to(office, vendor_id, account)
+    told = await statement(office, vendor_id)
+    assert told.stripe_accounts == (ACCOUNT,)
+    assert told.accounts[0].closing == Money(5_000, "usd")

@@ -24,6 +24,7 @@ from roadcall_payments.worker import Pace, RetryRules, Worker
 from roadcall_payments.workflows.account_reading import AccountReading
 from roadcall_payments.workflows.notices import EVENT_NAMES, Audience, Notices
 from roadcall_payments.workflows.outbox_relay import OutboxRelay
+from roadcall_payments.workflows.payout_reading import PayoutReading
 from roadcall_payments.workflows.payout_statement import PayoutStatement
 from roadcall_payments.workflows.remittance import Remittances
 from roadcall_payments.workflows.vendors import Contacts, VendorRecord, Vendors
@@ -116,7 +117,9 @@ async def open_town(tmp_path: Path) -> AsyncIterator[Town]:
     vendors = Vendors(write_path, store, ids, reading)
     channels = {channel: RecordingNotifier() for channel in Channel}
     templates, stripe = FileTemplates(), FakeGateway()
-    statement = PayoutStatement(stripe, Remittances(store, stripe), vendors, templates)
+    payout_reading = PayoutReading(write_path, store, stripe)
+    remittances = Remittances(store, stripe)
+    statement = PayoutStatement(stripe, payout_reading, remittances, vendors, templates)
     notices = Notices(store, clock, vendors, AUDIENCE, templates, channels, statement)
     heard: list[OutgoingEvent] = []
     bus = InProcessBus()

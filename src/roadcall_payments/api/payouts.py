@@ -210,7 +210,7 @@ async def cancel(
 
 async def _payout_for(service: Service, caller: Actor, payout_id: str) -> Payout:
     """The payout, if it is any of the caller's business. Raises NotFound."""
-    payout = await service.payouts.get(payout_id)
+    payout = await service.payout_statement.owned(await service.payouts.get(payout_id))
     access.require_payout(caller, Action.READ_PAYOUT, payout.vendor_id, payout_id)
     return payout
 

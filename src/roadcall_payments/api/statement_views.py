@@ -69,6 +69,7 @@ class StatementLineView(View):
 
     kind: LineKind
     at: Instant
+    stripe_account_id: str | None
     net_cents: int
     earned_cents: int
     fee_cents: int
@@ -129,6 +130,7 @@ class StatementView(View):
         {
             "vendorId": "v_7",
             "stripeAccountId": "acct_1A2b3C4d5E6f7G8h",
+            "stripeAccountIds": ["acct_1A2b3C4d5E6f7G8h"],
             "since": "2026-11-01T00:00:00.000000Z",
             "until": "2026-12-01T00:00:00.000000Z",
             "asOf": EXAMPLE_AT,
@@ -150,6 +152,7 @@ class StatementView(View):
                         {
                             "kind": "transfer",
                             "at": EXAMPLE_AT,
+                            "stripeAccountId": "acct_1A2b3C4d5E6f7G8h",
                             "netCents": 6250,
                             "earnedCents": 12500,
                             "feeCents": 0,
@@ -186,7 +189,11 @@ class StatementView(View):
     )
 
     vendor_id: str
-    stripe_account_id: str | None
+    stripe_account_id: str | None = Field(description="On file at the end.")
+    stripe_account_ids: list[str] = Field(
+        description="All that the balances and lines are of: former ones too, while they hold or "
+        "move money."
+    )
     since: Instant
     until: Instant
     as_of: Instant = Field(description="Earlier than `until` while the month is not over.")
@@ -199,6 +206,7 @@ def statement_view(told: StatementTold) -> StatementView:
     return StatementView(
         vendor_id=statement.vendor_id,
         stripe_account_id=statement.stripe_account,
+        stripe_account_ids=list(statement.stripe_accounts),
         since=statement.since,
         until=statement.until,
         as_of=statement.as_of,
@@ -260,6 +268,7 @@ def _line(line: StatementLine) -> StatementLineView:
     return StatementLineView(
         kind=line.kind,
         at=line.at,
+        stripe_account_id=line.stripe_account,
         net_cents=line.net.amount_cents,
         earned_cents=line.earned.amount_cents,
         fee_cents=line.fee.amount_cents,

@@ -28,8 +28,9 @@ class LineKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class StatementLine:
-    """``net`` is what the balance moved by, signed. Of what was earned, ``earned`` is the part
-    of the job's amount that this is of: ``net`` with our ``fee`` and the ``set_off``."""
+    """``net`` is what the balance of ``stripe_account`` moved by, signed. Of what was earned,
+    ``earned`` is the part of the job's amount that this is of: ``net`` with our ``fee`` and the
+    ``set_off``."""
 
     kind: LineKind
     at: datetime
@@ -37,6 +38,7 @@ class StatementLine:
     earned: Money
     fee: Money
     set_off: Money
+    stripe_account: str | None = None
     payment_id: str | None = None
     incident_id: str | None = None
     cause: d.DebtCause | None = None
@@ -93,11 +95,13 @@ class Account:
 class Statement:
     """Of ``since`` to ``until``, UTC; ``as_of`` is earlier than ``until`` while that is to come.
 
-    ``set_off_cap_bps``: how much of one transfer pays debts, in basis points.
+    ``stripe_account`` is on file at the end; ``stripe_accounts`` are all that the balances are of,
+    it first. ``set_off_cap_bps``: how much of one transfer pays debts, in basis points.
     """
 
     vendor_id: str
     stripe_account: str | None
+    stripe_accounts: tuple[str, ...]
     since: datetime
     until: datetime
     as_of: datetime

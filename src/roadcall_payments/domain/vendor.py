@@ -17,6 +17,8 @@ from roadcall_payments.domain.stripe_objects import AccountStatus, BankAccount, 
 FORMER_CONTACTS_KEPT = timedelta(days=30)
 # Past this the oldest stay, so that many changes in a row push nobody out (M28).
 FORMER_CONTACTS_MAX = 10
+# Of accounts that were replaced, the last so many are kept (M28).
+FORMER_ACCOUNTS_MAX = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,14 @@ class ConnectedAccount:
 
 
 @dataclass(frozen=True, slots=True)
+class FormerAccount:
+    """A connected account that was on file until another one replaced it, at ``until``."""
+
+    id: str
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Vendor:
     """``contacts`` refers to the erasable text with name, e-mail and phone (M29)."""
 
@@ -77,6 +87,8 @@ class Vendor:
     connected: ConnectedAccount | None = None
     opening: AccountOpening | None = None
     former_contacts: tuple[FormerContacts, ...] = ()
+    # The oldest first; what is left in them is paid out, taken back and told as before.
+    former_accounts: tuple[FormerAccount, ...] = ()
     debts: debt.Debts = debt.NONE
     pays_daily: bool = False
     # The last day whose daily payouts were seen to, or on which the schedule was set.
@@ -87,6 +99,18 @@ class Vendor:
 
 def apply(vendor: Vendor | None, fact: v.VendorFact | DebtFact, at: datetime) -> Vendor:
     """The vendor after ``fact``. Pure."""
+    after = _applied(vendor, fact, at)
+    replaced = vendor.stripe_account if vendor else None
+    if vendor is None or replaced == after.stripe_account:
+        return after
+    # One that comes back is present again, and no former one.
+    kept = tuple(one for one in vendor.former_accounts if one.id != after.stripe_account)
+    if replaced is not None:
+        kept = (*kept, FormerAccount(replaced, at))
+    return replace(after, former_accounts=kept[-FORMER_ACCOUNTS_MAX:])
+
+
+def _applied(vendor: Vendor | None, fact: v.VendorFact | DebtFact, at: datetime) -> Vendor:
     if isinstance(fact, v.VendorRegistered):
         if vendor is not None:
             raise BrokenInvariant("A vendor is registered once.")

@@ -26,6 +26,7 @@ def statement_in_words(statement: Statement, reader: Locale) -> _Row:
         "as_of": format_date(statement.as_of, "long", locale=reader),
         "over": statement.as_of == statement.until,
         "cap": _percent(statement.set_off_cap_bps, reader),
+        "of_accounts": list(statement.stripe_accounts),
         "accounts": [_account(one, reader) for one in statement.accounts],
     }
 

@@ -224,7 +224,10 @@ class Notices:
         if not planned:
             return
         loaded = await self._store.load(event.stream)
-        details = details_of(fact, loaded.state if loaded else None)
+        state = loaded.state if loaded else None
+        if isinstance(state, Payout):
+            state = await self._statement.owned(state)
+        details = details_of(fact, state)
         params = msgspec.json.encode(details).decode()
         now = self._clock.now()
         rows = [

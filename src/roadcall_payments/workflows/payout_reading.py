@@ -6,7 +6,15 @@ is booked all the same, under Stripe's id (M16): the vendor's schedule at Stripe
 
 from __future__ import annotations
 
-from roadcall_payments.commit import InboxInsert, InboxUpdate, stream_of, stripe_ref
+from dataclasses import replace
+
+from roadcall_payments.commit import (
+    InboxInsert,
+    InboxUpdate,
+    former_account_prefix,
+    stream_of,
+    stripe_ref,
+)
 from roadcall_payments.domain import payouts_seen
 from roadcall_payments.domain.events import Source
 from roadcall_payments.domain.payout import Payout
@@ -63,9 +71,20 @@ class PayoutReading:
         return loaded.state if loaded and isinstance(loaded.state, Payout) else None
 
     async def vendor_of(self, account: str, livemode: bool) -> str | None:
-        """Whose account it is, where a vendor's record names it."""
+        """Whose account it is, where a vendor's record names it, or was the last to do so."""
         stream = await self._store.resolve(stripe_ref(account, livemode, account))
+        if stream is None:
+            former = await self._store.listed(former_account_prefix(account), None, 1)
+            stream = next(iter(former.items), None)
         return stream.partition("/")[2] if stream else None
+
+    async def owned(self, payout: Payout) -> Payout:
+        """With the vendor whose account it left by now, where none was known when we first heard
+        of it: the account was registered later."""
+        if payout.vendor_id is not None:
+            return payout
+        vendor_id = await self.vendor_of(payout.account, bool(payout.livemode))
+        return replace(payout, vendor_id=vendor_id)
 
     async def see(
         self, stream: str, seen: Seen, inbox: InboxInsert | InboxUpdate | None = None

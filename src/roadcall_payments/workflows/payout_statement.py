@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from roadcall_payments.domain.errors import NotFound
+from roadcall_payments.domain.errors import InvalidInput, NotFound
 from roadcall_payments.domain.money import Money
 from roadcall_payments.domain.paying_out import available_in
 from roadcall_payments.domain.payout import Payout
 from roadcall_payments.domain.remittance import Remittance
 from roadcall_payments.domain.stripe_objects import BalanceFunds
+from roadcall_payments.domain.vendor import Vendor
 from roadcall_payments.ports import (
     Channel,
     Gateway,
@@ -21,6 +22,7 @@ from roadcall_payments.ports import (
     NoticeTemplates,
     Page,
 )
+from roadcall_payments.workflows.payout_reading import PayoutReading
 from roadcall_payments.workflows.remittance import Remittances
 from roadcall_payments.workflows.vendors import Vendors
 
@@ -50,23 +52,34 @@ class PayoutStatement:
     def __init__(
         self,
         gateway: Gateway,
+        reading: PayoutReading,
         remittances: Remittances,
         vendors: Vendors,
         templates: NoticeTemplates,
     ) -> None:
         self._gateway = gateway
+        self._reading = reading
         self._remittances = remittances
         self._vendors = vendors
         self._templates = templates
 
     async def payouts(self, vendor_id: str, cursor: str | None, limit: int) -> Page[Payout]:
-        """The vendor's, the newest first. Raises NotFound, InvalidInput("cursor")."""
-        account = (await self._vendors.get(vendor_id)).stripe_account
-        if account is None:
+        """The vendor's, account by account, the present one first, each account's newest first.
+
+        Raises NotFound, InvalidInput("cursor").
+        """
+        accounts = accounts_of(await self._vendors.get(vendor_id))
+        if not accounts:
             return Page((), None)
-        page = await self._remittances.payouts(account, cursor, limit)
-        own = tuple(one for one in page.items if one.vendor_id in (None, vendor_id))
-        return Page(own, page.next_cursor)
+        account, place = _place(cursor, accounts)
+        page = await self._remittances.payouts(account, place, limit)
+        listed = [await self.owned(one) for one in page.items]
+        own = tuple(one for one in listed if one.vendor_id == vendor_id)
+        return Page(own, _next_place(account, page.next_cursor, accounts))
+
+    async def owned(self, payout: Payout) -> Payout:
+        """With its vendor, also where its account was registered only after the payout."""
+        return await self._reading.owned(payout)
 
     async def balance(self, vendor_id: str) -> VendorBalance:
         """As Stripe has it now. Raises NotFound, AccountTaken, StripeUnavailable,
@@ -107,6 +120,29 @@ class PayoutStatement:
             return (await self._vendors.get(vendor_id)).locale
         except NotFound:
             return _ENGLISH
+
+
+def accounts_of(vendor: Vendor) -> tuple[str, ...]:
+    """All that the vendor had, the present one first."""
+    former = tuple(one.id for one in reversed(vendor.former_accounts))
+    return (vendor.stripe_account, *former) if vendor.stripe_account else former
+
+
+def _place(cursor: str | None, accounts: Sequence[str]) -> tuple[str, str | None]:
+    """Which account's list goes on, and where in it."""
+    if cursor is None:
+        return accounts[0], None
+    account, _, place = cursor.partition(".")
+    if account not in accounts:
+        raise InvalidInput("cursor", "It is no cursor of this list: start again without one.")
+    return account, place or None
+
+
+def _next_place(account: str, place: str | None, accounts: Sequence[str]) -> str | None:
+    if place is not None:
+        return f"{account}.{place}"
+    later = accounts[accounts.index(account) + 1 :]
+    return f"{later[0]}." if later else None
 
 
 def with_jobs(details: NoticeDetails, remittance: Remittance) -> NoticeDetails:

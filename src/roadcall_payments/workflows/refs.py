@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from roadcall_payments.commit import (
     RefAdded,
     State,
+    former_account_ref,
     funds_turn_ref,
     job_ref,
     listed_payout_ref,
@@ -40,6 +41,9 @@ def refs_added(stream: str, facts: Sequence[e.Fact], after: State) -> tuple[RefA
             case e.VendorAccountOpened() | e.AccountStatusChanged() if isinstance(after, Vendor):
                 # Its events lead to the vendor, and it is no other vendor's.
                 keys.append(stripe_ref(fact.account, fact.livemode, fact.account))
+                keys += _former_account(after)
+            case e.VendorChanged() if isinstance(after, Vendor):
+                keys += _former_account(after)
             case e.LostMovementFound():
                 keys.append(stripe_ref(fact.account, fact.livemode, fact.object_id))
             case p.PayoutRequested() | p.PayoutObserved() if isinstance(after, Payout):
@@ -63,6 +67,11 @@ def refs_added(stream: str, facts: Sequence[e.Fact], after: State) -> tuple[RefA
             case _:
                 continue
     return tuple(RefAdded(key, stream) for key in dict.fromkeys(keys))
+
+
+def _former_account(vendor: Vendor) -> list[str]:
+    """The last account that another one replaced: what leaves it is this vendor's still."""
+    return [former_account_ref(one.id, one.until, vendor.id) for one in vendor.former_accounts[-1:]]
 
 
 def _payout_keys(payout: Payout) -> list[str]:

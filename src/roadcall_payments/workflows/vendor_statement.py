@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from roadcall_payments.commit import stream_of
+from roadcall_payments.commit import stream_of, stripe_ref
 from roadcall_payments.domain import events as e
 from roadcall_payments.domain import statement as st
 from roadcall_payments.domain.debt import NONE, Debts
@@ -53,6 +53,15 @@ class _History:
     moved: tuple[st.DebtLine, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class _Book:
+    """One account's part of the month: its lines, and its balances at the end by currency."""
+
+    account: str
+    lines: Sequence[BookLine]
+    closing: Sequence[Money]
+
+
 class VendorStatements:
     def __init__(
         self,
@@ -79,15 +88,15 @@ class VendorStatements:
         vendor = history.vendor
         if vendor is None:
             raise NotFound(f"There is no vendor {vendor_id}.")
-        lines: Sequence[st.StatementLine] = ()
-        closing: Sequence[Money] = ()
-        if vendor.stripe_account is not None:
-            found, closing = await self._balance(vendor.stripe_account, since, until)
-            lines = [await self._line(vendor_id, one) for one in found]
+        books = await self._books(vendor, since, until)
+        found = sorted((line for book in books for line in book.lines), key=lambda one: one.at)
+        lines = [await self._line(vendor_id, one) for one in found]
+        closing = [money for book in books for money in book.closing]
         moved = [await self._with_job(one) for one in history.moved]
         told = st.Statement(
             vendor_id=vendor_id,
             stripe_account=vendor.stripe_account,
+            stripe_accounts=tuple(book.account for book in books),
             since=since,
             until=until,
             as_of=min(now, until),
@@ -124,11 +133,34 @@ class VendorStatements:
         loaded = await self._store.load(stream)
         if loaded is None or not isinstance(loaded.state, Vendor):
             return _History()
-        return _History(replace(loaded.state, debts=NONE, stripe_account=None))
+        empty = replace(loaded.state, debts=NONE, stripe_account=None, former_accounts=())
+        return _History(empty)
 
-    async def _balance(
-        self, account: str, since: datetime, until: datetime
-    ) -> tuple[Sequence[BookLine], Sequence[Money]]:
+    async def _books(self, vendor: Vendor, since: datetime, until: datetime) -> Sequence[_Book]:
+        """Of each account that the vendor had, the present one first; of former ones those that
+        held money or moved it in the month."""
+        books: list[_Book] = []
+        if vendor.stripe_account is not None:
+            books.append(await self._book(vendor.stripe_account, since, until))
+        for former in reversed(vendor.former_accounts):
+            # What another vendor does with it since it took it over is none of this one's.
+            anothers = await self._is_of_another(former.id, vendor.id)
+            if anothers and former.until <= since:
+                continue
+            end = min(until, former.until) if anothers else until
+            book = await self._book(former.id, since, end)
+            if book.lines or any(one.amount_cents for one in book.closing):
+                books.append(book)
+        if sum(len(book.lines) for book in books) > self._lines_max:
+            raise _too_long()
+        return books
+
+    async def _is_of_another(self, account: str, vendor_id: str) -> bool:
+        refs = (stripe_ref(account, livemode, account) for livemode in (True, False))
+        holders = [await self._store.resolve(ref) for ref in refs]
+        return any(one not in (None, stream_of("vendor", vendor_id)) for one in holders)
+
+    async def _book(self, account: str, since: datetime, until: datetime) -> _Book:
         """The month's lines, and the balance at its end: the present one without later lines."""
         for _ in range(READS_MAX):
             before = await self._held(account)
@@ -136,17 +168,17 @@ class VendorStatements:
             later: Counter[str] = Counter()
             seen = 0
             async for line in self._lines(account, since):
-                if line.at < until:
-                    found.append(line)
-                else:
+                if line.at >= until:
                     later[line.posting.currency] += line.posting.amount_cents
+                else:
+                    found.append(line)
                 seen += 1
                 if len(found) > self._lines_max or seen > LATER_LINES_MAX:
                     raise _too_long()
             if before == await self._held(account):
                 closing = [Money(cents - later[one], one) for one, cents in before.items()]
                 missing = [Money(-cents, one) for one, cents in later.items() if one not in before]
-                return found, [*closing, *missing]
+                return _Book(account, found, (*closing, *missing))
         raise StoreUnavailable("The balance moves while it is read: ask again.", retry_after_s=1)
 
     async def _held(self, account: str) -> dict[str, int]:
@@ -168,6 +200,7 @@ class VendorStatements:
         net = Money(line.posting.amount_cents, line.posting.currency)
         stream_id = line.stream.partition("/")[2]
         told = st.line_of(vendor_id, entry.fact, stream_id, net, line.at)
+        told = replace(told, stripe_account=line.posting.book)
         payment = await self._payment(told.payment_id)
         if payment is None:
             return told
