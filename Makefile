@@ -7,6 +7,9 @@ PORT ?= 8000
 SANDBOX_PORT ?= 12111
 DATA_DIR ?= var
 
+# Tests and commands start Python a few hundred times: each compiles our code again without it.
+export PYTHONDONTWRITEBYTECODE :=
+
 VENV := .venv
 PY := $(VENV)/bin/python
 PIP_INSTALL := $(PY) -m pip --disable-pip-version-check --no-input install -qq
@@ -69,9 +72,10 @@ check: setup ## formatter, linter, strict type checker, architecture test
 	@$(PY) -m mypy
 	@$(PY) -m pytest --quiet tests/test_architecture.py
 
+# In the order of tests/conftest.py: xdist's own would leave the longest files to the end.
 .PHONY: test
 test: setup ## every test, the fast ones first
-	@$(PY) -m pytest --numprocesses 2 --dist loadfile
+	@$(PY) -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: simulate
 simulate: setup ## payments under every fault at once, audited (PAYMENTS=, SEED=, FAULTS=); docs/simulation.md

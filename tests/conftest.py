@@ -13,9 +13,21 @@ from tests.postgres_server import PostgresServer, running_postgres
 
 TESTS = Path(__file__).parent
 
-# From milliseconds to minutes; a folder not named here comes before the last.
-FAST_FIRST = ("domain", "ledger", "workflows", "contracts", "sandbox", "adapters")
-SLOWEST = "simulation"
+# A plain mistake shows in these within seconds.
+FAST_FIRST = ("domain", "ledger", "workflows")
+# Then what takes longest, longest first, so that what is short fills the end: two workers that
+# take file after file end together.
+LONGEST = (
+    "simulation",
+    "flows/test_restore.py",
+    "flows/test_operations.py",
+    "flows/test_crashes.py",
+    "cli/test_processes.py",
+    "flows/test_database_outages.py",
+    "chaos",
+    "contracts/test_postgres_store.py",
+    "flows",
+)
 
 if "ROADCALL_TEST_LIVE" not in os.environ:  # set by `make test-live` alone
     loopback_only.install()
@@ -56,12 +68,12 @@ def postgres() -> Iterator[PostgresServer]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The fast tests first, so that a plain mistake shows in seconds."""
-    items.sort(key=_slowness)
+    items.sort(key=_turn)
 
 
-def _slowness(item: pytest.Item) -> int:
-    folder = item.path.relative_to(TESTS).parts[0]
-    if folder == SLOWEST:
-        return len(FAST_FIRST) + 1
-    return FAST_FIRST.index(folder) if folder in FAST_FIRST else len(FAST_FIRST)
+def _turn(item: pytest.Item) -> int:
+    path = item.path.relative_to(TESTS)
+    for turn, place in enumerate((*FAST_FIRST, *LONGEST)):
+        if path.is_relative_to(place):
+            return turn
+    return len(FAST_FIRST) + len(LONGEST)

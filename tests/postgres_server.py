@@ -13,7 +13,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -24,6 +23,7 @@ from pathlib import Path
 from typing import TypedDict
 
 from tests.external_tools import missing
+from tests.ports import free_port
 
 USER = "postgres"
 PASSWORD = "pw-that-no-log-may-show"
@@ -135,7 +135,7 @@ class PostgresServer:
         if self._identity:
             os.chown(self.folder, self._identity["user"], self._identity["group"])
         self.installation = _within_reach(installation or chosen(), self.folder, self._identity)
-        self.port = _free_port() if tcp else None
+        self.port = free_port() if tcp else None
         self._settings = {**_SETTINGS, **(settings or {})}
         self._process: subprocess.Popen[bytes] | None = None
         self._names = itertools.count(1)
@@ -302,10 +302,3 @@ def _can_run(found: Installation, identity: _Identity) -> bool:
         return subprocess.run(command, capture_output=True, check=False, **identity).returncode == 0
     except PermissionError:
         return False
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -9,7 +9,8 @@ from functools import partial
 from random import Random
 
 from tests.chaos.listening_worker import MODULE
-from tests.flows.stack import ServerProcess, Stack, call, free_port, wait_for
+from tests.flows.stack import ServerProcess, Stack, call, wait_for
+from tests.ports import free_port
 
 STARTS_WITHIN_S = 120.0
 # What a killed worker held comes back after it.

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from roadcall_payments.cli.listening import free_port
 from tests.cli.conftest import Typed
+from tests.ports import free_port
 
 PATIENCE_S = 60
 COMMAND = [sys.executable, "-m", "roadcall_payments.cli.main"]

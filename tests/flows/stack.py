@@ -9,7 +9,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -29,6 +28,7 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 from roadcall_payments.api.local_issuer import LocalIssuer
 from roadcall_payments.domain.people import Actor, Role
 from tests.flows.databases import Database, sqlite_in
+from tests.ports import free_port
 
 Json = Mapping[str, "JsonValue"]
 JsonValue = str | int | float | bool | None | Sequence["JsonValue"] | Json
@@ -40,13 +40,6 @@ API_KEY = "sk_test_flows"
 SANDBOX_READY = "/_sandbox/clock"
 SERVICE_READY = "/health/ready"
 WAIT_S = 60
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def wait_for(what: str, look: Callable[[], T | None], timeout_s: float = WAIT_S) -> T:

@@ -23,7 +23,8 @@ from tests.flows.books import assert_books_agree, verify
 from tests.flows.databases import PostgresDatabase
 from tests.flows.deliveries import inbox, wait_delivered
 from tests.flows.load import Load, under_load
-from tests.flows.stack import ServerProcess, Stack, free_port, running_stack, wait_for
+from tests.flows.stack import ServerProcess, Stack, running_stack, wait_for
+from tests.ports import free_port
 from tests.postgres_server import PostgresServer, running_postgres
 
 OWNER = "roadcall_owner:owner-secret"

@@ -15,7 +15,8 @@ from aiosmtpd.controller import Controller
 from roadcall_payments.domain.people import Role
 from tests.flows import payments
 from tests.flows.books import assert_books_agree, command, verify
-from tests.flows.stack import API_KEY, Reply, Stack, call, free_port, running_stack, wait_for
+from tests.flows.stack import API_KEY, Reply, Stack, call, running_stack, wait_for
+from tests.ports import free_port
 
 ROTATED_KEY = "sk_test_flows_rotated"
 

@@ -13,7 +13,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from tests.flows import payments
-from tests.flows.stack import call, free_port, running_stack, wait_for
+from tests.flows.stack import call, running_stack, wait_for
+from tests.ports import free_port
 
 
 class Collector:

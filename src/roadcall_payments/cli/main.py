@@ -2,27 +2,61 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from importlib import import_module
+
 import click
 
-from roadcall_payments.cli.backup import backup, restore
-from roadcall_payments.cli.checkpoint import checkpoint
-from roadcall_payments.cli.doctor import doctor
-from roadcall_payments.cli.hold import hold, release, repair_drift
-from roadcall_payments.cli.migrate import migrate
-from roadcall_payments.cli.movements import pause, resume
-from roadcall_payments.cli.payments import find, timeline
-from roadcall_payments.cli.queues import dead_letters, inbox
-from roadcall_payments.cli.serve import serve, worker
-from roadcall_payments.cli.settings import settings
-from roadcall_payments.cli.settle import settle
-from roadcall_payments.cli.token import token
-from roadcall_payments.cli.transfer_queue import queue
-from roadcall_payments.cli.verify import verify
-from roadcall_payments.cli.walkthrough.commands import demo, run
+from roadcall_payments.domain.errors import BrokenInvariant
 from roadcall_payments.telemetry import configure_logging
+
+# Each command's file in this folder; what it is called there is its name, with underscores.
+FILES: Mapping[str, str] = {
+    "run": "walkthrough.commands",
+    "demo": "walkthrough.commands",
+    "serve": "serve",
+    "worker": "serve",
+    "migrate": "migrate",
+    "timeline": "payments",
+    "find": "payments",
+    "verify": "verify",
+    "checkpoint": "checkpoint",
+    "queue": "transfer_queue",
+    "inbox": "queues",
+    "dead-letters": "queues",
+    "pause": "movements",
+    "resume": "movements",
+    "settle": "settle",
+    "backup": "backup",
+    "restore": "backup",
+    "hold": "hold",
+    "repair-drift": "hold",
+    "release": "hold",
+    "token": "token",
+    "doctor": "doctor",
+    "settings": "settings",
+}
+
+
+class OnDemand(click.Group):
+    """Imports a command's file when the command is asked for: most of what a start takes is the
+    API's, and few commands need it."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(FILES)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in FILES:
+            return None
+        file = import_module(f"roadcall_payments.cli.{FILES[cmd_name]}")
+        found = getattr(file, cmd_name.replace("-", "_"))
+        if not isinstance(found, click.Command):
+            raise BrokenInvariant(f"{file.__name__} has no command {cmd_name}")
+        return found
 
 
 @click.group(
+    cls=OnDemand,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Settings come from the environment: roadcall-payments settings",
 )
@@ -31,34 +65,6 @@ def cli() -> None:
     """Roadcall Payments: approved money moves once, and every cent is explained."""
     # A command's output is for people; only what went wrong is logged beside it.
     configure_logging("WARNING")
-
-
-for command in (
-    run,
-    demo,
-    serve,
-    worker,
-    migrate,
-    timeline,
-    find,
-    verify,
-    checkpoint,
-    queue,
-    inbox,
-    dead_letters,
-    pause,
-    resume,
-    settle,
-    backup,
-    restore,
-    hold,
-    repair_drift,
-    release,
-    token,
-    doctor,
-    settings,
-):
-    cli.add_command(command)
 
 
 def main() -> None:
