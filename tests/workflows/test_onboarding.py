@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from roadcall_payments.ports import Refused, Unknown, UnknownReason
 from roadcall_payments.workflows.vendors import VendorRecord
 from tests.fakes.connected_accounts import ABLE
 from tests.workflows.office import ACCOUNT, ADMIN, Office, open_office
+from tests.workflows.test_drift_repair import backed_up, repaired, restored
 from tests.workflows.vendor_desk import OLD, VendorDesk
 
 CREATE = Operation.CREATE_ACCOUNT
@@ -210,6 +212,53 @@ async def test_nothing_is_written_while_stripe_or_a_restore_forbids_it(
         await office.service.onboarding.page(ADMIN, "ve_tow")
     assert await desk.facts() == before
     assert office.stripe.sent == []
+
+
+@pytest.mark.parametrize("asked_before", [False, True])
+async def test_m18_an_account_that_a_restore_lost_is_adopted_and_no_second_one_opened(
+    office: Office, desk: VendorDesk, tmp_path: Path, asked_before: bool
+) -> None:
+    if asked_before:
+        # The backup knows that it was asked for, and not that Stripe opened it.
+        office.stripe.script(CREATE, TIMEOUT)
+        await office.service.onboarding.page(ADMIN, "ve_tow")
+    backup = backed_up(tmp_path)
+    if asked_before:
+        office.stripe.opened_account(office.stripe.sent[0])
+    else:
+        await office.service.onboarding.page(ADMIN, "ve_tow")
+    opened = office.stripe.accounts_shown["acct_1Opened1"]
+    office.stripe.accounts_shown["acct_theirs"] = replace(opened, id="acct_theirs", metadata={})
+    lost = replace(opened, id="acct_lost", metadata={**opened.metadata, "vendorId": "ve_lost"})
+    office.stripe.accounts_shown[lost.id] = lost
+    posts = len(office.stripe.sent)
+    async with restored(office, tmp_path, backup) as later:
+        report = await repaired(later)
+        assert [one.object_id for one in report.adopted] == [opened.id]
+        (warning,) = report.warnings
+        assert "acct_lost was opened for vendor ve_lost, which is not in the books" in warning
+        assert (await later.service.vendors.get("ve_tow")).stripe_account == opened.id
+        assert (await repaired(later)).adopted == [], "once"
+        await later.service.restore_guard.release(ADMIN)
+        assert await later.service.verification.verify(lambda _: None) == []
+        assert len(later.stripe.sent) == posts
+
+
+async def test_m18_an_account_beside_the_one_on_file_is_a_persons_case(
+    office: Office, desk: VendorDesk, tmp_path: Path
+) -> None:
+    await office.service.onboarding.page(ADMIN, "ve_tow")
+    backup = backed_up(tmp_path)
+    opened = office.stripe.accounts_shown["acct_1Opened1"]
+    office.stripe.accounts_shown["acct_second"] = replace(opened, id="acct_second")
+    async with restored(office, tmp_path, backup) as later:
+        report = await repaired(later)
+        assert (report.passed, report.adopted) == (True, [])
+        (warning,) = report.warnings
+        assert "acct_second" in warning
+        assert "acct_1Opened1" in warning
+        later.stripe.connect = False
+        assert (await repaired(later)).warnings == []
 
 
 async def test_what_cannot_be_asked_is_refused(office: Office, desk: VendorDesk) -> None:

@@ -166,15 +166,27 @@ def account_opened(
     )
 
 
+def vendor_of(account: Account) -> str | None:
+    """The vendor that a service like ours opened the account for; None for all others."""
+    told = account.metadata
+    return told.get("vendorId") if told.get("purpose") == PURPOSE else None
+
+
+def account_found(vendor: Vendor, account: Account, livemode: bool) -> Facts:
+    """Stripe has an account of the vendor's that a restore lost, perhaps with the request for it
+    (M18); nothing where the record names one."""
+    if vendor.stripe_account is not None or vendor_of(account) != vendor.id:
+        return ()
+    return (
+        v.VendorAccountOpened(account.id, livemode, Source.LOOKUP),
+        v.AccountStatusChanged(account.id, livemode, kept_of(account.status), Source.LOOKUP),
+    )
+
+
 def is_its_account(vendor: Vendor, account: Account) -> bool:
     """Whether an account found at Stripe is the one that the vendor's open request made (M13)."""
-    opening = vendor.opening
-    told = account.metadata
-    return (
-        opening is not None
-        and vendor.stripe_account is None
-        and (told.get("purpose"), told.get("vendorId")) == (PURPOSE, vendor.id)
-    )
+    unnamed = vendor.opening is not None and vendor.stripe_account is None
+    return unnamed and vendor_of(account) == vendor.id
 
 
 def account_refused(

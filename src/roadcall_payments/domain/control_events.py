@@ -33,7 +33,8 @@ class MovementsHeld:
 class DriftRepaired:
     """All that Stripe did between ``since`` and ``until`` is in the books.
 
-    ``adopted``: payments that went on by what was found; ``strays``: movements booked to suspense.
+    ``adopted``: payments and accounts that went on by what was found; ``strays``: movements booked
+    to suspense.
     """
 
     by: str

@@ -26,6 +26,7 @@ from roadcall_payments.domain.people import Actor
 from roadcall_payments.domain.refund import RefundStatus
 from roadcall_payments.domain.stray import stray_of
 from roadcall_payments.domain.stripe_objects import (
+    Account,
     IntentStatus,
     Operation,
     PaymentIntent,
@@ -35,6 +36,7 @@ from roadcall_payments.domain.stripe_objects import (
 )
 from roadcall_payments.ports import CreatedWindow, Gateway, PaymentQuery, Store
 from roadcall_payments.workflows.created_lists import EVENTS_KEPT, listed
+from roadcall_payments.workflows.lost_accounts import LostAccounts
 from roadcall_payments.workflows.movement import Movement
 from roadcall_payments.workflows.movements_switch import MovementsSwitch
 from roadcall_payments.workflows.refund_movement import RefundMovement
@@ -108,6 +110,7 @@ class DriftRepair:
         self._inbox = inbox
         self._suspense = suspense
         self._switch = switch
+        self._accounts = LostAccounts(write_path)
 
     async def repair(self, actor: Actor) -> DriftReport:
         """Adopt and book what Stripe did since the hold's ``since``; note that it passed.
@@ -126,6 +129,9 @@ class DriftRepair:
             await self._take(actor, intent, identity, report)
         for transfer in await listed(self._gateway.transfers_created, window):
             await self._take(actor, transfer, identity, report)
+        if await self._gateway.connect_enabled():
+            for account in await listed(self._gateway.accounts, window):
+                await self._take_account(account, identity, report)
         await self._look_at_open_payments(identity, report)
         await self._look_at_waiting_refunds(identity, report)
         await self._replay_events(window, report)
@@ -184,6 +190,17 @@ class DriftRepair:
         after = await self._settlements.adopt(payment, found)
         if after != payment:
             report.adopted.append(Line(found.id, payment.id, _change(payment, after)))
+
+    async def _take_account(
+        self, found: Account, identity: StripeIdentity, report: DriftReport
+    ) -> None:
+        taken = await self._accounts.take(found, identity)
+        report.objects += taken is not None
+        if taken is not None and taken.words is not None:
+            if taken.adopted:
+                report.adopted.append(Line(found.id, None, taken.words))
+            else:
+                report.warnings.append(taken.words)
 
     async def _adopt(
         self,
