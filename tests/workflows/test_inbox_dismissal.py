@@ -8,9 +8,16 @@ from pathlib import Path
 import pytest
 
 from roadcall_payments.commit import InboxStatus
-from roadcall_payments.domain.errors import InvalidInput, NotFound, StatusForbids
+from roadcall_payments.domain.errors import (
+    CredentialsRejected,
+    InvalidInput,
+    NotFound,
+    StatusForbids,
+    StripeUnavailable,
+    TransientError,
+)
 from roadcall_payments.domain.events import InboxEventDismissed, PayerType
-from roadcall_payments.domain.stripe_objects import StripeEvent
+from roadcall_payments.domain.stripe_objects import RefundStatus, StripeEvent
 from roadcall_payments.workflows.movements_switch import MOVEMENTS
 from tests.fakes.gateway import GOOD_SIGNATURE
 from tests.fakes.money_back import CREATED
@@ -100,3 +107,28 @@ async def test_m18_a_hold_is_lifted_over_what_was_put_aside_and_over_nothing_els
         await later.service.restore_guard.release(ADMIN)
         await later.service.payments.process(DISPATCHER, payment_id, None)
         assert len(later.stripe.made_transfers) == 1
+
+
+@pytest.mark.parametrize(
+    "down", [StripeUnavailable("Stripe does not answer."), CredentialsRejected("No key.")]
+)
+async def test_what_could_not_be_tried_is_not_put_aside_but_on_purpose(
+    office: Office, down: TransientError
+) -> None:
+    """The refund is the payment's, and only Stripe can say what became of it."""
+    payment_id = await office.completed()
+    [intent] = office.stripe.intents
+    refund = office.stripe.refund(intent, 2_000, status=RefundStatus.PENDING)
+    office.stripe.lists_down = down
+    await office.told("evt_1", "refund.created", refund)
+    with pytest.raises(StripeUnavailable, match="could not be tried") as refused:
+        await dismiss(office, "evt_1")
+    assert refused.value.retry_after_s == 60
+    assert await status_of(office, "evt_1") is InboxStatus.WAITING
+    aside = await office.service.inbox_dismissal.dismiss(
+        ADMIN, "evt_1", "the account is closed", untried=True
+    )
+    assert aside.status is InboxStatus.DISMISSED
+    office.stripe.lists_down = None
+    await office.told("evt_2", "refund.updated", refund)
+    assert (await office.payment(payment_id)).refunds != ()

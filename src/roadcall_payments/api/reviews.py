@@ -151,6 +151,9 @@ class DismissBody(RequestBody):
     model_config = with_example({"reason": "Made by the shop on the same account."})
 
     reason: Text
+    untried: bool = Field(
+        False, description="Also where Stripe cannot be asked now whether it can be applied."
+    )
 
 
 @router.post(
@@ -165,10 +168,13 @@ class DismissBody(RequestBody):
 async def dismiss(
     event_id: EventId, body: DismissBody, service: Wired, caller: Caller
 ) -> InboxEventView:
-    """It is tried once more first. The journal keeps who put it aside, and why; what it told of is
-    not in the books, and it keeps no hold after a restore. An event that waits for nothing is shown
-    as it is."""
-    return _event(await service.inbox_dismissal.dismiss(caller, event_id, body.reason))
+    """It is tried once more first, and refused while Stripe cannot be asked. The journal keeps who
+    put it aside, and why; what it told of is not in the books, and it keeps no hold after a
+    restore. An event that waits for nothing is shown as it is."""
+    dismissed = await service.inbox_dismissal.dismiss(
+        caller, event_id, body.reason, untried=body.untried
+    )
+    return _event(dismissed)
 
 
 def _event(event: InboxEvent) -> InboxEventView:

@@ -74,14 +74,18 @@ def inbox_retry(event_ids: tuple[str, ...]) -> None:
 )
 @click.argument("event_id", metavar="EVENT")
 @click.option("--reason", required=True, help="Why it need not be in the books; kept for good.")
-def inbox_dismiss(event_id: str, reason: str) -> None:
+@click.option("--untried", is_flag=True, help="Also where Stripe cannot be asked about it now.")
+def inbox_dismiss(event_id: str, reason: str, untried: bool) -> None:
     """Put aside an event that can never be applied, so that it waits for nobody any more.
 
-    It is tried once more first. The journal keeps who put it aside, and why; what it told of is
-    not in the books. Exit status 1 when it was not put aside, since it is applied or kept.
+    It is tried once more first, and refused while Stripe cannot be asked. The journal keeps who
+    put it aside, and why; what it told of is not in the books. Exit status 1 when it was not put
+    aside, since it is applied or kept.
     """
     event = with_service(
-        lambda service: service.inbox_dismissal.dismiss(operator(), event_id, reason)
+        lambda service: service.inbox_dismissal.dismiss(
+            operator(), event_id, reason, untried=untried
+        )
     )
     click.echo(f"{event.event_id} {event.status}: {event.reason or 'nothing is left to do'}")
     if event.status is not InboxStatus.DISMISSED:

@@ -7,7 +7,7 @@ of is then not in the books: that is what the person vouches for, by name, in th
 from __future__ import annotations
 
 from roadcall_payments.commit import InboxEvent, InboxStatus, InboxUpdate, Unique
-from roadcall_payments.domain.errors import NotFound
+from roadcall_payments.domain.errors import NotFound, StripeUnavailable
 from roadcall_payments.domain.events import InboxEventDismissed
 from roadcall_payments.domain.people import Actor
 from roadcall_payments.ports import Store
@@ -16,6 +16,7 @@ from roadcall_payments.workflows.webhook_inbox import WebhookInbox
 from roadcall_payments.workflows.write_path import AlreadyTaken
 
 UNAPPLIED = (InboxStatus.WAITING, InboxStatus.REVIEW)
+RETRY_AFTER_S = 60
 
 
 class InboxDismissal:
@@ -24,17 +25,29 @@ class InboxDismissal:
         self._inbox = inbox
         self._switch = switch
 
-    async def dismiss(self, actor: Actor, event_id: str, reason: str) -> InboxEvent:
+    async def dismiss(
+        self, actor: Actor, event_id: str, reason: str, *, untried: bool = False
+    ) -> InboxEvent:
         """The event as it stands afterwards: dismissed, or applied or kept where the last try
         went well after all. One that waits for nothing is left as it is.
 
-        Raises InvalidInput without a reason, and NotFound.
+        ``untried``: also where the last try could not be made, so that nobody knows whether it can
+        be applied.
+
+        Raises InvalidInput without a reason, and NotFound; StripeUnavailable where the last try
+        met a failure that may pass by itself.
         """
         reason = said(reason, "Say why the event is put aside")
-        await self._inbox.retry_now(event_id)
+        kept_by = await self._inbox.try_now(event_id)
         kept = await self._event(event_id)
         if kept.status not in UNAPPLIED:
             return kept
+        if kept_by is not None and not untried:
+            raise StripeUnavailable(
+                f"The event could not be tried, and may well be applied later: {kept_by.message} "
+                "It goes on by itself: wait, or put it aside as untried.",
+                retry_after_s=kept_by.retry_after_s or RETRY_AFTER_S,
+            ) from kept_by
         failure = kept.reason or ""
         fact = InboxEventDismissed(str(actor), event_id, kept.type, reason, failure)
         row = InboxUpdate(event_id, InboxStatus.DISMISSED, reason, kept.attempts, kept.stream)

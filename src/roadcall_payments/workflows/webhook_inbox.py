@@ -6,12 +6,15 @@ tried again a bounded number of times; then a person decides (M19).
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from roadcall_payments.commit import InboxStatus, Unique, stream_of, stripe_ref
 from roadcall_payments.domain import outcomes, reversals_seen
 from roadcall_payments.domain.errors import (
     NotFound,
     RoadcallError,
     StoreUnavailable,
+    TransientError,
 )
 from roadcall_payments.domain.events import Source
 from roadcall_payments.domain.payment import Payment
@@ -48,6 +51,14 @@ from roadcall_payments.workflows.write_path import AlreadyTaken, WritePath
 
 REASON_CHARS_MAX = 500
 FUNDS_CAME = "balance.available"
+
+
+@dataclass(frozen=True, slots=True)
+class _Tried:
+    """Whether there was anything to try; ``kept_by``: a failure that may pass by itself."""
+
+    tried: bool
+    kept_by: TransientError | None = None
 
 
 class WebhookInbox:
@@ -115,29 +126,33 @@ class WebhookInbox:
 
     async def retry_now(self, event_id: str) -> bool:
         """A person's retry; False when the event waits for nothing."""
-        return await self._again(event_id)
+        return (await self._again(event_id)).tried
 
-    async def _again(self, event_id: str) -> bool:
+    async def try_now(self, event_id: str) -> TransientError | None:
+        """The same; what kept it from being applied, where that may pass by itself."""
+        return (await self._again(event_id)).kept_by
+
+    async def _again(self, event_id: str) -> _Tried:
         kept = await self._store.inbox_event(event_id)
         if kept is None or kept.status not in (InboxStatus.WAITING, InboxStatus.REVIEW):
-            return False
+            return _Tried(False)
         event = self._gateway.stored_event(kept.body)
         attempts = kept.attempts + 1
         delivery = Delivery(event, kept.body, kept.received_at, attempts, fresh=False)
         try:
-            await self._deliver(delivery)
+            return _Tried(True, await self._deliver(delivery))
         except AlreadyTaken as taken:
             # Another worker settled it meanwhile.
             if taken.unique is not Unique.INBOX:
                 raise
-            return False
-        return True
+            return _Tried(False)
 
-    async def _deliver(self, delivery: Delivery) -> None:
-        """Apply or keep; a failure while applying commits the inbox row alone (M19)."""
+    async def _deliver(self, delivery: Delivery) -> TransientError | None:
+        """Apply or keep; a failure while applying commits the inbox row alone (M19), and is given
+        back where it may pass by itself."""
         looks_first = delivery.fresh and not _applies_by_itself(delivery.event)
         if looks_first and await self._store.inbox_event(delivery.event.id) is not None:
-            return
+            return None
         try:
             await self._apply(delivery)
         except StoreUnavailable:
@@ -150,10 +165,12 @@ class WebhookInbox:
             await self._deliveries.wait(delivery, str(reason))
         except RoadcallError as failure:
             await self._deliveries.wait(delivery, f"{failure.code}: {failure.message}")
+            return failure if isinstance(failure, TransientError) else None
         except Exception as fault:  # noqa: BLE001 # M19: whatever it is, it is ours to keep
             await self._deliveries.wait(
                 delivery, f"{type(fault).__name__}: {fault}"[:REASON_CHARS_MAX]
             )
+        return None
 
     async def _apply(self, delivery: Delivery) -> None:
         event = delivery.event
