@@ -102,6 +102,10 @@ class FakeGateway(DerivedRequests, MoneyBack, Transfers, BankPayouts, ConnectedA
     def script(self, operation: Operation, *outcomes: Scripted) -> None:
         self._scripted[operation].extend(outcomes)
 
+    def allow(self, operation: Operation) -> None:
+        """Forget what was scripted for its next calls."""
+        self._scripted[operation].clear()
+
     def during(self, call: Operation | Read, action: Meanwhile) -> None:
         """Between Stripe's acting on the next such call and its answer's arrival.
 

@@ -15,6 +15,7 @@ from roadcall_payments.domain.stripe_objects import (
     Operation,
     RefundStatus,
 )
+from roadcall_payments.ports import Unknown, UnknownReason
 from tests.workflows.office import ACCOUNT, ADMIN, Office, open_office
 from tests.workflows.settlement_reading import (
     REVERSAL,
@@ -319,4 +320,28 @@ async def test_m17_a_share_that_somebody_reversed_with_the_refund_is_not_reverse
     await office.told("evt_1", "transfer.reversed", by_hand)
     await office.attend()
     assert await books(office, payment_id) == {"fees": 1_280, "earnings": SHARE - 5_000}
+    assert await is_sound(office)
+
+
+async def test_m28_a_reversal_that_never_reaches_stripe_is_tried_less_and_less_often(
+    office: Office,
+) -> None:
+    """The key has no right to reverse transfers, for a month."""
+    payment_id = await settled(office)
+    forbidden = Unknown(UnknownReason.PERMISSION, "HTTP 403")
+    office.stripe.script(REVERSAL, *[forbidden] * 1_000)
+    refund_id = await office.refunded(payment_id, 5_000)
+    for _ in range(60):
+        await office.attend(timedelta(hours=12))
+    keys = dict.fromkeys(sent(office, REVERSAL))
+    assert list(keys)[:2] == [f"reversal_{refund_id}", f"reversal_{refund_id}_2"]
+    assert 6 <= len(keys) <= 10, "each gives up after a day: it would have been near thirty"
+    assert (await office.payment(payment_id)).anomalies == ("reversal_never_received",)
+    assert await debts(office, payment_id) == {}
+
+    office.stripe.allow(REVERSAL)
+    await office.attend(timedelta(days=7))
+    await office.attend(timedelta(days=7))
+    assert len(office.stripe.made_reversals) == 1
+    assert (await books(office, payment_id))["earnings"] == SHARE - 5_000
     assert await is_sound(office)

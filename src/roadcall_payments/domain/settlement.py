@@ -16,6 +16,9 @@ from roadcall_payments.domain.errors import BrokenInvariant
 from roadcall_payments.domain.money import Money
 from roadcall_payments.domain.stripe_objects import StripeRequest
 
+# Our code for a reversal that never reached Stripe.
+REVERSAL_VOIDED = "settlement_reversal_voided"
+
 
 class Step(StrEnum):
     """Of one transfer or one reversal. ``failed`` may still be proved wrong by Stripe (M16)."""
@@ -82,6 +85,11 @@ class TakeBack:
     failure: StepFailure | None = None
 
     @property
+    def is_void(self) -> bool:
+        """It never reached Stripe, and is tried again under its next key."""
+        return self.failure is not None and self.failure.code == REVERSAL_VOIDED
+
+    @property
     def taken_cents(self) -> int:
         """What its cause has brought, or may yet bring: a refusal the debt alone."""
         return self.debt_cents if self.status is Step.FAILED else self.amount_cents
@@ -126,6 +134,12 @@ class Settlement:
         """How many of its transfers in a row, up to now, came to nothing."""
         ended = (one for one in reversed(self.transfers) if one.status is not Step.OPEN)
         return sum(1 for _ in takewhile(lambda one: one.status is Step.FAILED, ended))
+
+    def voided(self, cause_id: str) -> int:
+        """How many tries in a row to take back for a cause, up to now, never reached Stripe."""
+        own = (one for one in reversed(self.take_backs) if one.cause_id == cause_id)
+        ended = (one for one in own if one.status is not Step.OPEN)
+        return sum(1 for _ in takewhile(lambda one: one.is_void, ended))
 
     @property
     def settled_cents(self) -> int:

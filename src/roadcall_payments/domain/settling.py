@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from roadcall_payments.domain import events as e
@@ -35,7 +35,7 @@ PURPOSE_REVERSAL = "settlement_reversal"
 # Ours, for what was never transferred.
 NOTHING_TO_REVERSE = "nothing_to_reverse"
 
-# A share that is refused again and again rests up to 128 times as long as after the first (M28).
+# What comes to nothing again and again rests up to 128 times as long as after the first (M28).
 REST_DOUBLINGS_MAX: Final = 7
 
 
@@ -52,8 +52,9 @@ def due_at(payment: Payment, patience: Patience) -> datetime | None:
         if call.absences:
             return second_look(call.absences[-1], call.started_at)
         return call.updated_at + patience.stripe
-    if take_back_due(payment) is not None:
-        return payment.updated_at
+    owed_back = take_back_due(payment)
+    if owed_back is not None:
+        return _taken_back_at(settlement, owed_back, patience) or payment.updated_at
     if share_due_as_agreed(payment) is None:
         return None
     return _rests_until(settlement, patience) or payment.updated_at
@@ -74,8 +75,22 @@ def _rests_until(settlement: Settlement, patience: Patience) -> datetime | None:
     refusals = settlement.refusals
     if refusals == 0:
         return None
-    times: int = 2 ** min(refusals - 1, REST_DOUBLINGS_MAX)
-    return settlement.transfers[-1].updated_at + times * patience.settlement_again
+    return settlement.transfers[-1].updated_at + _rest(refusals, patience)
+
+
+def _taken_back_at(settlement: Settlement, due: TakeBackDue, patience: Patience) -> datetime | None:
+    """A reversal that never reaches Stripe, for want of a permission perhaps, is tried less and
+    less often too. None where nothing keeps it."""
+    voided = settlement.voided(due.cause_id)
+    if voided == 0:
+        return None
+    last = max(one.updated_at for one in settlement.take_backs if one.cause_id == due.cause_id)
+    return last + _rest(voided, patience)
+
+
+def _rest(failures: int, patience: Patience) -> timedelta:
+    times: int = 2 ** min(failures - 1, REST_DOUBLINGS_MAX)
+    return times * patience.settlement_again
 
 
 def must_not_be_under_way(payment: Payment) -> None:

@@ -14,7 +14,7 @@ from roadcall_payments.domain import settlement_events as s
 from roadcall_payments.domain.money import Money
 from roadcall_payments.domain.outcomes import anomaly
 from roadcall_payments.domain.payment import Payment
-from roadcall_payments.domain.settlement import Settlement, TakeBack
+from roadcall_payments.domain.settlement import REVERSAL_VOIDED, Settlement, TakeBack
 from roadcall_payments.domain.settling import PURPOSE_REVERSAL, is_void
 from roadcall_payments.domain.stripe_objects import (
     Reversal,
@@ -31,8 +31,10 @@ Facts = tuple[e.PaymentFact, ...]
 # Each is an entry, four postings and its share of the rows beside (M28).
 REVERSALS_A_COMMIT = 10
 
-# Ours, for a call that never reached Stripe.
-REVERSAL_VOIDED = "settlement_reversal_voided"
+# The anomaly of a share that is to come back, and whose reversal never reaches Stripe; told at the
+# third of them in a row.
+VOIDED_AGAIN = "reversal_never_received"
+VOIDS_TOLD_AT = 3
 
 # The anomaly of a vendor that has more than its share, for no reason that the books know.
 OVERPAID = "vendor_overpaid"
@@ -143,8 +145,17 @@ def reversal_absent(payment: Payment, cause_id: str, number: int, now: datetime)
     if is_void(own, now):
         # No refusal: it is tried again, under its next key.
         gone = StripeFailure(REVERSAL_VOIDED, "It never reached Stripe, and nothing came back.")
-        return (_not_reversed(payment, own, 0, gone, e.Source.LOOKUP, None),)
+        voided = _not_reversed(payment, own, 0, gone, e.Source.LOOKUP, None)
+        return (voided, *_voided_again(payment, cause_id))
     return (s.SettlementReversalUnknown(cause_id, number, "absent", absent=True),)
+
+
+def _voided_again(payment: Payment, cause_id: str) -> Facts:
+    times = 1 + (payment.settlement.voided(cause_id) if payment.settlement else 0)
+    if times < VOIDS_TOLD_AT:
+        return ()
+    detail = f"what is to come back for {cause_id} never reached Stripe, {times} times in a row"
+    return anomaly(payment, VOIDED_AGAIN, detail, None)
 
 
 def _not_reversed(
