@@ -19,7 +19,11 @@ CENTS = st.sampled_from([1, 2, 3, 999, 1_000, 12_500, 99_999_999])
 STEPS = st.sampled_from(["job", "job", "job", "payout", "payout", "comes back", "fails at once"])
 # Between two steps: often none at all, as with a clock of few digits.
 PAUSES = st.sampled_from([0, 1, 60])
+# Until when Stripe holds a job's money back, from when it came; None: not at all.
+HOLDS = st.sampled_from([None, None, 0, 30, 3_600, 86_400])
 ENDS = st.sampled_from([PayoutStatus.FAILED, PayoutStatus.CANCELLED])
+
+HOUR = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +48,9 @@ def histories(draw: st.DrawFn) -> History:
         at += timedelta(seconds=draw(PAUSES))
         out = [index for index, one in enumerate(payouts) if one.status is PayoutStatus.PAID]
         if step == "job":
-            inflows.append(Inflow(f"pay_{number}", draw(CENTS), at))
+            hold_s = draw(HOLDS)
+            held = None if hold_s is None else at + timedelta(seconds=hold_s)
+            inflows.append(Inflow(f"pay_{number}", draw(CENTS), at, held))
             balance += inflows[-1].cents
         elif step == "comes back" and out:
             # A moment later than all before: of two things at one instant none is the first.
@@ -178,3 +184,38 @@ def test_what_was_taken_back_while_it_was_away_does_not_leave_again(kept: int, b
     second = paid("po_2", kept + back, NOON + timedelta(hours=4))
     told = first_in_first_out(second, inflows, [came_back, second])
     assert summed(told) == {"pay_1": kept, "pay_2": back}
+
+
+@given(st.lists(st.tuples(CENTS, st.booleans()), min_size=2, max_size=8), st.data())
+def test_what_is_available_leaves_before_what_is_held_back(
+    jobs: list[tuple[int, bool]], data: st.DataObject
+) -> None:
+    late = NOON + timedelta(days=2)
+    inflows = tuple(
+        Inflow(f"pay_{number}", cents, NOON + timedelta(seconds=number), late if held else None)
+        for number, (cents, held) in enumerate(jobs)
+    )
+    available = sum(cents for cents, held in jobs if not held)
+    payout = paid("po_1", data.draw(st.integers(1, sum(cents for cents, _ in jobs))), NOON + HOUR)
+    sums = summed(first_in_first_out(payout, inflows, [payout]))
+    held_back = {one.payment_id for one in inflows if one.available_on}
+    of_held = sum(cents for payment_id, cents in sums.items() if payment_id in held_back)
+    assert of_held == max(payout.amount.amount_cents - available, 0)
+    assert None not in sums
+
+
+@given(CENTS, CENTS)
+def test_what_is_taken_back_of_a_job_that_is_held_back_lowers_that_job_alone(
+    kept: int, back: int
+) -> None:
+    late = NOON + timedelta(days=2)
+    inflows = (
+        Inflow("pay_held", kept + back, NOON, late),
+        Inflow("pay_other", kept, NOON),
+        Inflow("pay_held", -back, NOON + timedelta(minutes=1), late),
+    )
+    first = paid("po_1", kept, NOON + HOUR)
+    second = paid("po_2", kept, late + HOUR)
+    payouts = [first, second]
+    assert summed(first_in_first_out(first, inflows, payouts)) == {"pay_other": kept}
+    assert summed(first_in_first_out(second, inflows, payouts)) == {"pay_held": kept}

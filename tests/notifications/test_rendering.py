@@ -132,7 +132,7 @@ def test_a_job_is_told_with_what_was_kept_of_it_and_each_on_a_line_of_its_own() 
     mail = TEMPLATES.render("payout_paid", Channel.EMAIL, "en", two)
     said = (
         "Job in_1: $40.00, a part of it. Earned $100.00, our fee $5.00, "
-        "set off against a debt $2.00."
+        "kept for what you owed us $2.00."
     )
     assert mail.text.count(said) == 2
     assert "taken back" not in mail.text

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from pathlib import Path
+
+import pytest
 
 from roadcall_payments.domain.events import PayerType
 from roadcall_payments.domain.money import Money
+from roadcall_payments.domain.payment import Payment
 from roadcall_payments.domain.payout import Payout
 from roadcall_payments.domain.stripe_objects import BalanceTransaction, CarriedLine
 from roadcall_payments.domain.stripe_objects import PayoutStatus as Theirs
 from roadcall_payments.ports import Channel
+from roadcall_payments.workflows.vendors import Contacts, VendorRecord
 from tests.fakes.gateway import GOOD_SIGNATURE
 from tests.fakes.money_back import CREATED
 from tests.workflows.office import ACCOUNT, ADMIN, APPROVER, DISPATCHER, Office, open_office
-from tests.workflows.payout_reading import bank_told, payout_of
+from tests.workflows.payout_reading import PAYOUT, TIMEOUT, bank_told, payout_of
 
 
 async def earned(office: Office, vendor_id: str, cents: int, currency: str = "usd") -> str:
@@ -53,6 +58,85 @@ async def test_what_came_first_is_paid_out_first_and_a_job_may_be_split(office: 
     assert await carried(office, second) == [(jobs[1], 2_000), (jobs[2], 2_000), (late, 1_000)]
     advice = await office.service.payout_statement.advice(first)
     assert [job.partly for job in advice.remittance.jobs] == [False, True]
+
+
+def lines_of(office: Office, payment: Payment, available_on: datetime) -> BalanceTransaction:
+    """Stripe's line for the payment's charge, whose money it holds back till then."""
+    fee, now = Money(0, payment.amount.currency), office.clock.now()
+    return BalanceTransaction(
+        f"txn_{payment.charge}",
+        "charge",
+        payment.charge,
+        payment.amount,
+        fee,
+        payment.amount,
+        now,
+        available_on,
+    )
+
+
+async def test_a_job_whose_money_stripe_still_holds_back_is_in_no_payout_yet(
+    tmp_path: Path,
+) -> None:
+    async with open_office(tmp_path, settlement=True) as office:
+        vendor_id = await office.vendor()
+        held = await office.completed(vendor_id=vendor_id)
+        free = office.clock.now() + timedelta(days=2)
+        office.stripe.balance_lines.append(lines_of(office, await office.payment(held), free))
+        for _ in range(3):
+            await office.attend(timedelta(minutes=1))
+        assert (await office.payment(held)).charge_available_on == free
+        at_once = await earned(office, vendor_id, 5_000)
+        first = await paid_out(office, vendor_id, 5_000)
+        assert await carried(office, first) == [(at_once, 5_000)]
+        office.stripe.fund(ACCOUNT, Money(0, "usd"), pending_cents=12_500)
+        balance = await office.service.payout_statement.balance(vendor_id)
+        assert balance.funds[0].pending_until == free
+        assert "$125.00 becomes available by March 4, 2026" in balance.words
+        office.clock.advance(3 * 86_400)
+        second = await paid_out(office, vendor_id, 12_500)
+        assert await carried(office, second) == [(held, 12_500)]
+        await office.service.worker.work_off()
+        (mail,) = [one for one in office.sent(Channel.EMAIL) if "share" in one.content.text]
+        assert "It is available from March 4, 2026. Your next payout after that" in (
+            mail.content.text
+        )
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        (None, "$40.00 is on its way to your bank; it should arrive on March 4, 2026."),
+        (Theirs.PAID, "$40.00 was paid to your bank on March 4, 2026."),
+        (Theirs.FAILED, "is in your Stripe balance. Reason: The bank account has been closed."),
+        (Theirs.CANCELED, "was cancelled: the money stayed in your Stripe balance."),
+    ],
+)
+async def test_the_advice_says_where_the_money_is(
+    office: Office, status: Theirs | None, said: str
+) -> None:
+    payout = await paid_out(office, await office.vendor(), 4_000)
+    if status is not None:
+        code = "account_closed" if status is Theirs.FAILED else None
+        await bank_told(office, payout, status, code)
+    advice = await office.service.payout_statement.advice(await payout_of(office, payout.id))
+    assert said in advice.words
+
+
+async def test_a_payout_that_stripe_may_not_have_is_not_told_as_on_its_way(office: Office) -> None:
+    office.stripe.script(PAYOUT, TIMEOUT)
+    payout = await paid_out(office, await office.vendor(), 4_000)
+    advice = await office.service.payout_statement.advice(payout)
+    assert "whether it is on its way is not known yet" in advice.words
+
+
+async def test_a_balance_below_zero_and_a_daily_vendors_are_told_as_such(office: Office) -> None:
+    office.stripe.fund(ACCOUNT, Money(-2_500, "usd"))
+    record = VendorRecord(ACCOUNT, "en-US", Contacts("Tow & Go", None, None, None), pays_daily=True)
+    await office.service.vendors.put(ADMIN, "ve_daily", record)
+    balance = await office.service.payout_statement.balance("ve_daily")
+    assert "Your Stripe balance is $25.00 below zero" in balance.words
+    assert "goes to your bank by itself, every day" in balance.words
 
 
 async def test_what_was_taken_back_is_told_with_its_job(office: Office) -> None:

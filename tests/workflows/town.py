@@ -118,7 +118,7 @@ async def open_town(tmp_path: Path) -> AsyncIterator[Town]:
     channels = {channel: RecordingNotifier() for channel in Channel}
     templates, stripe = FileTemplates(), FakeGateway()
     payout_reading = PayoutReading(write_path, store, stripe)
-    remittances = Remittances(store, stripe)
+    remittances = Remittances(store, stripe, clock)
     statement = PayoutStatement(stripe, payout_reading, remittances, vendors, templates)
     notices = Notices(store, clock, vendors, AUDIENCE, templates, channels, statement)
     heard: list[OutgoingEvent] = []

@@ -95,6 +95,9 @@ class FundsView(View):
     currency: str
     available_cents: int
     pending_cents: int = Field(description="Becomes available by itself.")
+    pending_until: Instant | None = Field(
+        description="When all of it is available; null where nothing is pending, or not known."
+    )
     on_the_way_cents: int = Field(description="Left the balance, not yet at the bank.")
 
 
@@ -108,6 +111,7 @@ class VendorBalanceView(View):
                     "currency": "usd",
                     "availableCents": 4000,
                     "pendingCents": 0,
+                    "pendingUntil": None,
                     "onTheWayCents": 12500,
                 }
             ],
@@ -190,6 +194,7 @@ def balance_view(balance: VendorBalance, caller: Actor) -> VendorBalanceView:
                 currency=one.available.currency,
                 available_cents=one.available.amount_cents,
                 pending_cents=one.pending.amount_cents,
+                pending_until=one.pending_until,
                 on_the_way_cents=one.on_the_way.amount_cents,
             )
             for one in balance.funds

@@ -223,6 +223,8 @@ class Payment:
     failure: Failure | None = None
     rejection: e.TextRef | None = None
     completed_at: datetime | None = None
+    # When Stripe makes the charge's money available, and with it the vendor's share of it.
+    charge_available_on: datetime | None = None
     amount_refunded_cents: int = 0
     amount_reversed_cents: int = 0
     reversals: tuple[str, ...] = ()

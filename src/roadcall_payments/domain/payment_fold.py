@@ -85,8 +85,11 @@ def _evolved(p: Payment, fact: e.PaymentFact, at: datetime) -> Payment:
         case e.TransferReversed():
             return _reversed(p, fact)
         case e.BalanceTransactionBooked():
+            of_charge = fact.object_id == p.charge
+            available_on = fact.transaction.available_on if of_charge else p.charge_available_on
             return replace(
                 p,
+                charge_available_on=available_on,
                 booked=(*p.booked, fact.transaction.id),
                 unbooked=tuple(u for u in p.unbooked if u != Unbooked(fact.object_id, fact.moved)),
             )

@@ -1,8 +1,8 @@
 """Which jobs a payout carried to the bank, and what became of each on the way. Pure.
 
 Of an automatic payout Stripe says which lines it took. Of a manual one nobody does, so a rule must:
-first in, first out. What reached the balance first leaves it first; what a payout that came back
-had carried is first in line again.
+first in, first out. What became available first leaves first; what a payout that came back had
+carried is first in line again.
 """
 
 from __future__ import annotations
@@ -23,11 +23,18 @@ from roadcall_payments.domain.settlement import Step
 @dataclass(frozen=True, slots=True)
 class Inflow:
     """What reached the account's balance at ``at``, or left it again (negative), for a payment;
-    None for money that no payment of ours explains."""
+    None for money that no payment of ours explains. ``available_on``: until when Stripe holds it
+    back; None where it was available at once."""
 
     payment_id: str | None
     cents: int
     at: datetime
+    available_on: datetime | None = None
+
+    @property
+    def usable_at(self) -> datetime:
+        """From when on a payout takes it."""
+        return max(self.at, self.available_on or self.at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,19 +83,23 @@ def first_in_first_out(
     """What ``payout`` carried, of all that reached the balance before it; ``payouts`` are the
     account's in that currency, itself among them. Parts of no payment say so.
 
-    Told from what had happened when it was made, so later events never change it.
+    A payout takes what is available; only for more than that, as an instant one may, what is
+    still to become so. Told from what had happened when it was made, so later events never change
+    it.
     """
     queue: deque[Part] = deque()
+    waiting = deque(sorted(inflows, key=lambda one: one.usable_at))
     carried: dict[str, list[Part]] = {}
-    for _, kind, one in sorted(_steps(inflows, payouts), key=lambda step: step[:2]):
-        if isinstance(one, Inflow):
-            _line_up(queue, Part(one.payment_id, one.cents))
-        elif kind is not _Kind.TAKEN:
+    for at, kind, one in sorted(_steps(payouts), key=lambda step: step[:2]):
+        while waiting and waiting[0].usable_at <= at:
+            _line_up(queue, _part(waiting.popleft()))
+        if kind is not _Kind.TAKEN:
             again = (*carried.get(one.id, ()), *queue)
             queue.clear()
             for part in again:
                 _line_up(queue, part)
         else:
+            _hasten(queue, waiting, at, one.amount.amount_cents)
             carried[one.id] = _taken(queue, one.amount.amount_cents)
             if one.id == payout.id:
                 break
@@ -96,20 +107,15 @@ def first_in_first_out(
 
 
 class _Kind(IntEnum):
-    """Of what happens at one instant, in this order."""
+    """Of what happens at one instant, after what becomes available then, in this order."""
 
-    INFLOW = 0
     RETURNED = 1
     TAKEN = 2
     # What was over the moment it was made, by a clock that may also have gone backwards.
     RETURNED_AT_ONCE = 3
 
 
-def _steps(
-    inflows: Sequence[Inflow], payouts: Sequence[Payout]
-) -> Iterator[tuple[datetime, _Kind, Inflow | Payout]]:
-    for inflow in inflows:
-        yield inflow.at, _Kind.INFLOW, inflow
+def _steps(payouts: Sequence[Payout]) -> Iterator[tuple[datetime, _Kind, Payout]]:
     for payout in payouts:
         made, ended = made_at(payout), payout.updated_at
         yield made, _Kind.TAKEN, payout
@@ -119,6 +125,21 @@ def _steps(
 
 def _returned(made: datetime, ended: datetime) -> _Kind:
     return _Kind.RETURNED if ended > made else _Kind.RETURNED_AT_ONCE
+
+
+def _part(inflow: Inflow) -> Part:
+    return Part(inflow.payment_id, inflow.cents)
+
+
+def _hasten(queue: deque[Part], waiting: deque[Inflow], at: datetime, cents: int) -> None:
+    """Line up what is there but not available yet, until ``cents`` are covered."""
+    missing = cents - sum(part.cents for part in queue)
+    for inflow in [one for one in waiting if one.at <= at]:
+        if missing <= 0:
+            return
+        waiting.remove(inflow)
+        _line_up(queue, _part(inflow))
+        missing -= inflow.cents
 
 
 def made_at(payout: Payout) -> datetime:

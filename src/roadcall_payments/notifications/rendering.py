@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, fields
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 
@@ -97,19 +98,37 @@ def _values(details: NoticeDetails, reader: Locale) -> dict[str, object]:
     plain = {name: _plain(value) for name, value in asdict(details).items()}
     amount = format_amount(details.amount, reader) if details.amount else None
     due = format_instant(details.due, reader) if details.due else None
-    arrives = format_date(details.arrives, "long", locale=reader) if details.arrives else None
+    arrives = _day(details.arrives, reader)
     return {
         **plain,
         "amount": amount,
         "due": due,
         "arrives": arrives,
+        "available_on": _day(details.available_on, reader),
         "payout_reason": payout_reason(details.code, details.message, reader.language),
         "jobs": [_amounts_in_words(job, reader) for job in details.jobs],
         "other": _in_words(details.other, reader) if details.other else None,
         "fee": _in_words(details.fee, reader) if details.fee else None,
         "set_off": _in_words(details.set_off, reader) if details.set_off else None,
-        "funds": [_amounts_in_words(funds, reader) for funds in details.funds],
+        "funds": [_funds_in_words(funds, reader) for funds in details.funds],
         "statement": statement_in_words(details.statement, reader) if details.statement else None,
+    }
+
+
+def _day(at: datetime | None, reader: Locale) -> str | None:
+    return format_date(at, "long", locale=reader) if at else None
+
+
+def _funds_in_words(funds: NoticeFunds, reader: Locale) -> dict[str, object]:
+    """``behind``: by how much the balance is less than nothing."""
+    available = funds.available
+    behind = Money(-available.amount_cents, available.currency)
+    short = available.amount_cents < 0
+    return {
+        **_amounts_in_words(funds, reader),
+        "available": None if short else _in_words(available, reader),
+        "behind": _in_words(behind, reader) if short else None,
+        "pending_until": _day(funds.pending_until, reader),
     }
 
 

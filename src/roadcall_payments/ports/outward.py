@@ -58,11 +58,13 @@ class NoticeJob:
 
 @dataclass(frozen=True, slots=True)
 class NoticeFunds:
-    """A balance in one currency."""
+    """A balance in one currency. ``pending_until``: when all that is pending is available; None
+    where that is not known. ``available`` is negative where more was taken back than was there."""
 
     available: Money
     pending: Money
     on_the_way: Money
+    pending_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,11 @@ class NoticeDetails:
     inquiry: bool = False
     borne_by: str | None = None
     arrives: datetime | None = None
+    # Of a payout, as it stands; of a balance, whether it is paid out once a day by itself.
+    payout_status: str | None = None
+    pays_daily: bool = False
+    # Of a vendor's share: from when on a payout can take it.
+    available_on: datetime | None = None
     # Of a vendor's share: what we kept of the payment, and what paid the vendor's debt.
     fee: Money | None = None
     set_off: Money | None = None

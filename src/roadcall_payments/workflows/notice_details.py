@@ -98,7 +98,8 @@ def _of_payment(fact: e.Fact, payment: Payment | None) -> NoticeDetails:
         case s.SettlementCompleted():
             amount, fee, set_off = fact.amount, fact.fee, fact.set_off
             sent = replace(details, amount=amount, fee=fee, set_off=set_off)
-            return replace(sent, object_id=fact.transfer_id)
+            available_on = payment.charge_available_on if payment else None
+            return replace(sent, object_id=fact.transfer_id, available_on=available_on)
         case s.SettlementDeferred():
             return replace(details, code=fact.reason, message=fact.detail)
         case s.SetOffReduced():

@@ -52,7 +52,7 @@ def join_payouts(
     reading = PayoutReading(write_path, store, gateway)
     movement = PayoutMovement(write_path, gateway, reading, switch, clock, rules.budget_s)
     payouts = Payouts(write_path, store, gateway, movement, switch, vendors, ids, rules.minimum)
-    remittances = Remittances(store, gateway)
+    remittances = Remittances(store, gateway, clock)
     statement = PayoutStatement(gateway, reading, remittances, vendors, templates)
     schedule = PayoutSchedule(write_path, gateway, payouts, switch, rules.minimum, rules.hour_utc)
     monthly = VendorStatements(store, clock, templates, rules.set_off_cap_bps)

@@ -91,17 +91,31 @@ class PayoutStatement:
             shown = await self._gateway.balance(vendor.stripe_account)
             page = await self.payouts(vendor_id, None, LOOKED_THROUGH)
             going = tuple(one for one in page.items if one.on_the_way)
-            funds = _by_currency(shown, going)
-        details = NoticeDetails(funds=tuple(funds), arrives=_next_arrival(going))
+            funds = [
+                await self._with_day(vendor.stripe_account, one)
+                for one in _by_currency(shown, going)
+            ]
+        details = NoticeDetails(
+            funds=tuple(funds), arrives=_next_arrival(going), pays_daily=vendor.pays_daily
+        )
         words = self._templates.render("vendor_balance", Channel.EMAIL, vendor.locale, details)
         return VendorBalance(tuple(funds), going, words.text)
+
+    async def _with_day(self, account: str, funds: NoticeFunds) -> NoticeFunds:
+        if funds.pending.amount_cents <= 0:
+            return funds
+        by = await self._remittances.available_by(account, funds.pending.currency)
+        return replace(funds, pending_until=by)
 
     async def advice(self, payout: Payout) -> Advice:
         """Raises StripeUnavailable and CredentialsRejected for an automatic payout."""
         remittance = await self._remittances.advice(payout)
         details = NoticeDetails(
             amount=payout.amount,
+            code=payout.failure_code,
+            message=payout.failure_message,
             arrives=payout.arrival,
+            payout_status=payout.status,
             object_id=payout.stripe_payout or payout.id,
         )
         details = with_jobs(details, remittance)

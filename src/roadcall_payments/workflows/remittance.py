@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
+from datetime import datetime, timedelta
 
 from roadcall_payments.commit import payouts_prefix, stream_kind, stream_of, stripe_ref
 from roadcall_payments.domain import remittance
@@ -11,7 +12,7 @@ from roadcall_payments.domain.money import Money
 from roadcall_payments.domain.payment import Payment
 from roadcall_payments.domain.payout import Payout
 from roadcall_payments.domain.remittance import Inflow, Part, Remittance, RemittedJob
-from roadcall_payments.ports import BookLine, Gateway, LineQuery, Page, Store
+from roadcall_payments.ports import BookLine, Clock, Gateway, LineQuery, Page, Store
 
 LINES_PAGE = 500
 # Beyond these an account's history is not walked for one advice (M28).
@@ -19,13 +20,18 @@ LINES_MAX = 20_000
 PAYOUTS_PAGE = 100
 PAYOUTS_MAX = 2_000
 JOBS_MAX = 500
+# A share is available when its charge is: Stripe's word on ``source_transaction``.
+_WAITS_FOR_CHARGE = frozenset({"SettlementCompleted", "SettlementReversed"})
+# Stripe holds a charge's money back for a month at most, by country and risk.
+HELD_BACK_MAX = timedelta(days=35)
 # Of Stripe's lines: the payout's own, which says nothing of what it carried.
 _OWN_LINE = "payout"
 
 
 class Remittances:
-    def __init__(self, store: Store, gateway: Gateway) -> None:
+    def __init__(self, store: Store, gateway: Gateway, clock: Clock) -> None:
         self._store = store
+        self._clock = clock
         self._gateway = gateway
 
     async def advice(self, payout: Payout) -> Remittance:
@@ -47,6 +53,26 @@ class Remittances:
         page = await self._store.listed(payouts_prefix(account), cursor, limit)
         found = [await self._payout(stream) for stream in page.items]
         return Page(tuple(one for one in found if one is not None), page.next_cursor)
+
+    async def available_by(self, account: str, currency: str) -> datetime | None:
+        """When Stripe makes the last of it available that the account has of that currency; None
+        where the books know of nothing that waits, or of too much."""
+        now = self._clock.now()
+        query = LineQuery(
+            account,
+            account="stripe_balance",
+            currency=currency,
+            since=now - HELD_BACK_MAX,
+            limit=LINES_PAGE,
+        )
+        last, seen = None, 0
+        async for line in self._lines(query):
+            usable_at = (await self._inflow(line)).usable_at
+            last = max(filter(None, (last, usable_at if usable_at > now else None)), default=None)
+            seen += 1
+            if seen > LINES_MAX:
+                return None
+        return last
 
     async def _parts(self, payout: Payout) -> Sequence[Part] | None:
         """None where the account's history is too long to walk."""
@@ -74,16 +100,6 @@ class Remittances:
 
     async def _inflows(self, payout: Payout) -> Sequence[Inflow] | None:
         found: list[Inflow] = []
-        async for line in self._lines(payout):
-            # A payout's own lines are told by the payouts themselves, from their making.
-            if stream_kind(line.stream) != "payout":
-                cents = line.posting.amount_cents
-                found.append(Inflow(_payment_id(line.stream), cents, line.at))
-            if len(found) > LINES_MAX:
-                return None
-        return found
-
-    async def _lines(self, payout: Payout) -> AsyncIterator[BookLine]:
         query = LineQuery(
             payout.account,
             account="stripe_balance",
@@ -91,6 +107,22 @@ class Remittances:
             until=remittance.made_at(payout),
             limit=LINES_PAGE,
         )
+        async for line in self._lines(query):
+            # A payout's own lines are told by the payouts themselves, from their making.
+            if stream_kind(line.stream) != "payout":
+                found.append(await self._inflow(line))
+            if len(found) > LINES_MAX:
+                return None
+        return found
+
+    async def _inflow(self, line: BookLine) -> Inflow:
+        payment_id, available_on = _payment_id(line.stream), None
+        if line.type in _WAITS_FOR_CHARGE:
+            payment = await self._payment(payment_id)
+            available_on = payment.charge_available_on if payment else None
+        return Inflow(payment_id, line.posting.amount_cents, line.at, available_on)
+
+    async def _lines(self, query: LineQuery) -> AsyncIterator[BookLine]:
         while True:
             page = await self._store.lines(query)
             for line in page.items:
