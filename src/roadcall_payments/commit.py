@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 
 import msgspec
 
@@ -19,6 +20,8 @@ from roadcall_payments.journal import JournalEntry
 
 STREAMS_MAX = 3
 ITEMS_MAX = 90
+# Of recently read streams; some kilobytes each.
+STATES_KEPT = 512
 
 State = Payment | Vendor | Payout | Stray | Movements
 
@@ -46,8 +49,13 @@ def encode_state(state: State) -> bytes:
     return _encoder.encode(state)
 
 
+@lru_cache(maxsize=STATES_KEPT)
 def decode_state(stream: str, data: bytes) -> State:
-    """The state of ``stream`` back from its stored JSON."""
+    """The state of ``stream`` back from its stored JSON.
+
+    One request looks at a payment several times, and mostly finds it as it was: states never
+    change, so the same bytes are the same record.
+    """
     return _decoders[stream_kind(stream)].decode(data)
 
 

@@ -189,7 +189,7 @@ class FakeGateway(DerivedRequests, MoneyBack, Transfers, BankPayouts, ConnectedA
 
     async def payment_intents(self, created: CreatedWindow) -> Sequence[PaymentIntent]:
         self._must_be_up()
-        return list(self.intents.values())
+        return [replace(one, balance_transaction=None) for one in self.intents.values()]
 
     async def transfer(self, transfer_id: str) -> Transfer:
         self._must_be_up()

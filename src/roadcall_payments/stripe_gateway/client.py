@@ -205,10 +205,7 @@ class StripeGateway(DerivedRequests):
             "payment_intent.list",
             "/v1/payment_intents",
             mapping.read_payment_intents,
-            params={
-                **created_within(created),
-                "expand": ["data.latest_charge.balance_transaction"],
-            },
+            params=created_within(created),
         )
 
     async def transfer(self, transfer_id: str) -> Transfer:

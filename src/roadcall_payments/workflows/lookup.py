@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from roadcall_payments.domain import outcomes
-from roadcall_payments.domain.errors import CredentialsRejected
+from roadcall_payments.domain.errors import CredentialsRejected, NotFound, StripeUnavailable
 from roadcall_payments.domain.events import PayerType
 from roadcall_payments.domain.payment import Payment
 from roadcall_payments.domain.stripe_objects import IntentStatus, PaymentIntent, Transfer
@@ -35,6 +35,11 @@ class Lookup:
         else:
             window = CreatedWindow(payment.processing_since - _SKEW, self._clock.now() + _SKEW)
             listed = await self._gateway.payment_intents(window)
+        ours = [
+            await self._with_its_line(found)
+            for found in listed
+            if outcomes.is_ours(payment, found, account)
+        ]
         # Asked after the list: a key that was replaced meanwhile would have shown an empty list of
         # another account, and absence there proves nothing (M8, M18).
         identity = await self._gateway.identity()
@@ -42,8 +47,20 @@ class Lookup:
             raise CredentialsRejected(
                 "The service's key is of another Stripe account or mode than the payment's (M18)."
             )
-        ours = [found for found in listed if outcomes.is_ours(payment, found, account)]
         return sorted(ours, key=_canceled)
+
+    async def _with_its_line(self, found: PaymentIntent | Transfer) -> PaymentIntent | Transfer:
+        """A PaymentIntent that was paid, fetched with Stripe's line for its charge. The list, most
+        of which is strangers, comes without."""
+        if not isinstance(found, PaymentIntent) or found.status is not IntentStatus.SUCCEEDED:
+            return found
+        if found.balance_transaction is not None:
+            return found
+        try:
+            return await self._gateway.payment_intent(found.id)
+        except NotFound as gone:
+            # Nothing is deleted there: the key was replaced by another account's (M18).
+            raise StripeUnavailable(f"Stripe listed {found.id}, and finds it no more.") from gone
 
 
 def _canceled(found: PaymentIntent | Transfer) -> bool:

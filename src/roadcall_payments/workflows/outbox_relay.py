@@ -63,6 +63,9 @@ def outgoing(entry: JournalEntry) -> OutgoingEvent:
 
 
 def _published(value: object) -> JsonValue:
+    # First what most fields are: this runs for every field of every fact.
+    if value is None or (isinstance(value, str | int) and not isinstance(value, Enum)):
+        return value
     match value:
         case StripeRequest():
             # What was sent stays in the journal: parameters name payment methods and people.
@@ -73,8 +76,6 @@ def _published(value: object) -> JsonValue:
             return instant(value)
         case Enum():
             return _published(value.value)
-        case None | bool() | int() | str():
-            return value
         case tuple():
             return [_published(item) for item in value]
     if not dataclasses.is_dataclass(value):
