@@ -33,7 +33,7 @@ def check_size(source: Source) -> Iterator[Violation]:
             f"{lines} lines; at most {FILE_LINES_MAX}",
             "Split it by what its parts are about, or add it to LONG_FILES with a reason.",
         )
-    for name, node in source.functions():
+    for name, node in source.functions:
         length = (node.end_lineno or node.lineno) - node.lineno + 1
         if length > FUNCTION_LINES_MAX:
             yield Violation(
@@ -49,7 +49,7 @@ def check_size(source: Source) -> Iterator[Violation]:
 def check_names(source: Source) -> Iterator[Violation]:
     """No name that could hold anything."""
     names = [(1, part) for part in PurePosixPath(source.path).with_suffix("").parts]
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         match node:
             case (
                 ast.ClassDef(name=name)
@@ -72,7 +72,7 @@ def check_floats(source: Source) -> Iterator[Violation]:
     """No float near money: not called, not written, not annotated."""
     if source.package != "roadcall_payments" or source.unit not in _NO_FLOATS:
         return
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         match node:
             case ast.Name(id="float"):
                 problem = "float is named"
@@ -93,7 +93,7 @@ def check_clock_and_randomness(source: Source) -> Iterator[Violation]:
     """Time and ids come in as arguments, so that a decision can be repeated."""
     if source.package != "roadcall_payments" or source.unit not in _NO_CLOCK:
         return
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         match node:
             case ast.Call() if called_name(node) in _CLOCK_READS | _RANDOM_IDS:
                 name = called_name(node)
@@ -116,7 +116,7 @@ def check_broad_excepts(source: Source) -> Iterator[Violation]:
     """Every failure is classified; a blind except stands at a process's outermost edge only."""
     if not source.is_product:
         return
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         match node:
             case ast.ExceptHandler(type=caught) if caught is None or _is_broad(caught):
                 pass
@@ -140,6 +140,8 @@ def check_broad_excepts(source: Source) -> Iterator[Violation]:
 
 def check_silenced_checks(source: Source) -> Iterator[Violation]:
     """A silenced type or lint check names its code and its reason."""
+    if not _SILENCER.search(source.text):
+        return
     for token in tokenize.generate_tokens(io.StringIO(source.text).readline):
         if token.type != tokenize.COMMENT:
             continue

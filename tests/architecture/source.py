@@ -1,7 +1,7 @@
 """A source file as the rules see it, and what a rule says of it."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -53,6 +53,11 @@ class Source:
     def tree(self) -> ast.Module:
         return ast.parse(self.text, self.path)
 
+    @cached_property
+    def nodes(self) -> Sequence[ast.AST]:
+        """The whole tree, walked once for all rules."""
+        return list(ast.walk(self.tree))
+
     @property
     def is_product(self) -> bool:
         """In src/, not in tests/."""
@@ -75,7 +80,7 @@ class Source:
         return self.module[1] if len(self.module) > 1 else "__init__"
 
     def imports(self) -> Iterator[Import]:
-        for node in ast.walk(self.tree):
+        for node in self.nodes:
             match node:
                 case ast.Import(names=names):
                     for alias in names:
@@ -90,15 +95,16 @@ class Source:
                 }:
                     yield Import(name, node.lineno)
 
-    def functions(self) -> Iterator[tuple[str, AnyFunction]]:
+    @cached_property
+    def functions(self) -> Sequence[tuple[str, AnyFunction]]:
         """Every function with its qualified name (`Class.method`, `outer.inner`)."""
-        yield from _functions_in(self.tree, "")
+        return list(_functions_in(self.tree, ""))
 
     def function_at(self, line: int) -> str:
         """The qualified name of the innermost function around the line; "" at module level."""
         around = [
             (node.lineno, name)
-            for name, node in self.functions()
+            for name, node in self.functions
             if node.lineno <= line <= (node.end_lineno or node.lineno)
         ]
         return max(around)[1] if around else ""

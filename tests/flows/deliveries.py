@@ -94,8 +94,11 @@ def deliveries_of(stack: Stack, event_id: str) -> list[Object]:
     return found
 
 
-def published(stack: Stack, status: str) -> int:
-    """How many events that bring a payment to ``status`` the bus has carried, by its meter."""
+def published_so_far(stack: Stack, status: str) -> int:
+    """How many events that bring a payment to ``status`` the bus has carried, by its meter, once
+    it has carried all that is committed."""
+    waiting = "SELECT COUNT(*) FROM work WHERE queue = 'outbox'"
+    wait_for("an empty outbox", lambda: stack.database.query(waiting) == [(0,)])
     page = call("GET", stack.service.url + "/metrics").body["_raw"]
     assert isinstance(page, str)
     wanted = f'roadcall_payments_total{{status="{status}"}} '

@@ -53,8 +53,9 @@ def test_a_transfer_waits_for_funds_and_goes_once_they_are_there(stack: Stack) -
     assert payments.transfers_of(stack, payment_id) == []
     undo = stack.form("POST", f"/v1/transfers/{drain}/reversals")
     assert undo.status == 200, undo
-    again = payments.process(stack, payment_id)
-    assert again.text("payment", "status") == "completed", again
+    # Stripe's word that funds are there may have been quicker.
+    assert payments.process(stack, payment_id).status in (200, 202, 409)
+    stack.wait_status(payment_id, "completed")
     assert len(payments.transfers_of(stack, payment_id)) == 1
 
 
@@ -89,7 +90,7 @@ def test_m2_cancel_racing_success_ends_in_one_truth(stack: Stack) -> None:
 
 def test_m2_cancelling_what_was_paid_unheard_says_so_and_completes(stack: Stack) -> None:
     payment_id, intent_id = payments.opened(stack, payments.vendor(stack))
-    stack.fault(kind="webhook_delay", event="payment_intent.succeeded", seconds=6, count=1)
+    stack.fault(kind="webhook_drop", event="payment_intent.succeeded", count=1)
     stack.form("POST", f"/v1/payment_intents/{intent_id}/confirm", "payment_method=pm_card_visa")
     refused = stack.api("POST", f"/payments/{payment_id}/cancel", {})
     assert (refused.status, refused.body["code"]) == (409, "not_cancelled")
@@ -115,8 +116,11 @@ def test_two_hundred_concurrent_processes_move_money_once(stack: Stack) -> None:
 
     with ThreadPoolExecutor(200) as pool:
         replies = list(pool.map(process, range(200)))
-    statuses = sorted(reply.status for reply in replies)
-    assert statuses == [200] + [409] * 199
+    # 202: Stripe's answer took longer than a call waits.
+    first, *others = sorted(reply.status for reply in replies)
+    assert first in (200, 202)
+    assert others == [409] * 199
+    stack.wait_status(payment_id, "completed")
     assert len(payments.transfers_of(stack, payment_id)) == 1
     assert stack.facts(payment_id).count("ProcessingStarted") == 1
 

@@ -12,8 +12,6 @@ from http.client import HTTPConnection
 from typing import Any
 from urllib.parse import urlsplit
 
-START_TIMEOUT_S = 20
-
 
 @dataclass(frozen=True, slots=True)
 class SandboxProcess:
@@ -33,7 +31,7 @@ class SandboxProcess:
 
     def _call(self, method: str, path: str, body: str | None, headers: dict[str, str]) -> Any:
         address = urlsplit(self.url)
-        connection = HTTPConnection(address.hostname or "", address.port or 0, timeout=10)
+        connection = HTTPConnection(address.hostname or "", address.port or 0, timeout=60)
         try:
             connection.request(method, path, body, headers)
             response = connection.getresponse()

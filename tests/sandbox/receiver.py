@@ -10,7 +10,7 @@ from typing import Any
 
 from stripe import WebhookSignature
 
-WAIT_S = 10.0
+WAIT_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class WebhookReceiver:
             return self.statuses.pop(0) if self.statuses else 200
 
     def wait_until(self, condition: Callable[[], bool]) -> None:
-        """Wait for what arrives to meet the condition; fails the test after ten seconds."""
+        """Wait for what arrives to meet the condition; fails the test after a minute."""
         with self._changed:
             assert self._changed.wait_for(condition, WAIT_S), f"arrived: {self.types}"
 

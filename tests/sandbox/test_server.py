@@ -127,7 +127,7 @@ def test_an_occupied_port_is_a_clear_error(sandbox: SandboxProcess) -> None:
         [sys.executable, "-m", "stripe_sandbox", "--port", port],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
     )
     assert done.returncode == 1
     assert f"cannot listen on 127.0.0.1:{port}" in done.stderr
@@ -137,7 +137,7 @@ def test_a_second_sandbox_on_the_same_file_is_a_clear_error(tmp_path: Path) -> N
     state = str(tmp_path / "state.sqlite")
     with running_sandbox("--state", state):
         command = [sys.executable, "-m", "stripe_sandbox", "--port", "0", "--state", state]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.returncode == 1
     assert "is another sandbox running on it?" in done.stderr
 
@@ -175,7 +175,7 @@ def test_a_fault_strikes_once_on_its_side_of_the_effect(
 
 
 def test_a_held_answer_keeps_its_key_in_flight(sandbox: SandboxProcess) -> None:
-    fault = {"kind": "delay_after", "route": "POST /v1/payment_intents", "count": 1, "seconds": 1}
+    fault = {"kind": "delay_after", "route": "POST /v1/payment_intents", "count": 1, "seconds": 3}
     control(sandbox, "POST", "faults", fault)
     api = client(sandbox).v1
 
@@ -218,7 +218,7 @@ def test_webhooks_are_signed_and_retried_until_they_are_taken(
 
 def reported(sandbox: SandboxProcess) -> Any:
     """The deliveries, once none of them is pending."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while control(sandbox, "GET", "deliveries?state=pending")["deliveries"]:
         assert time.monotonic() < deadline, "a delivery is still pending"
         time.sleep(0.01)
