@@ -40,7 +40,7 @@ class SettlementSettings(BaseSettings):
         ge=0,
         le=BASIS_POINTS,
         description="How much of one transfer may pay the vendor's debts, in basis points; "
-        "something is always left to transfer.",
+        "something is always left to transfer. A vendor's record may say otherwise.",
     )
     funds_reserve_cents: dict[str, Annotated[int, Field(ge=0)]] = Field(
         {"*": 0},

@@ -84,3 +84,17 @@ async def test_a_vendor_reads_its_statement_and_what_was_forgiven(api: Api) -> N
     for month in ("2025-13", "now", "2099-12"):
         reply = await api.get(f"/vendors/v_owing/statement?month={month}", VERA)
         assert (reply.status, reply.code) == (400, "invalid_input")
+
+
+async def test_a_cap_of_its_own_stays_until_the_record_leaves_it_out(api: Api) -> None:
+    record = {"contacts": {"name": "Laramie Towing"}}
+    for cap in (2_500, 0, None):
+        named = {} if cap is None else {"debtCapBps": cap}
+        put = await api.call("PUT", "/vendors/v_capped", h.ADMIN, record | named)
+        assert put.json["debtCapBps"] == cap
+        assert (await api.get("/vendors/v_capped", h.AUDITOR)).json["debtCapBps"] == cap
+    entries = await api.service.store.journal(stream_of("vendor", "v_capped"))
+    assert [entry.type for entry in entries][-3:] == ["DebtCapAgreed"] * 3
+    for wrong in (10_001, -1, 2.5, "2500"):
+        refused = await api.call("PUT", "/vendors/v_odd", h.ADMIN, record | {"debtCapBps": wrong})
+        assert (refused.status, refused.json["field"]) == (400, "debtCapBps")

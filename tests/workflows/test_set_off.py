@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
 from roadcall_payments.commit import stream_of
 from roadcall_payments.domain import debt_events as d
 from roadcall_payments.domain import events as e
+from roadcall_payments.domain.errors import InvalidInput
 from roadcall_payments.domain.money import Money
 from roadcall_payments.domain.payment import Status
 from roadcall_payments.domain.people import WORKER
 from roadcall_payments.domain.stripe_objects import Operation, StripeFailure
 from roadcall_payments.domain.vendor import Vendor
 from roadcall_payments.ports import Channel, Queue, Refused
+from roadcall_payments.workflows.vendors import Contacts, VendorRecord
 from roadcall_payments.workflows.write_path import WritePath, Written
 from tests.fakes.gateway import IDENTITY
-from tests.workflows.office import APPROVER, DISPATCHER, Office
+from tests.workflows.office import ADMIN, APPROVER, DISPATCHER, Office, open_office
 
+CONTACTS = Contacts("Tow & Go", None, None, None)
 BACK_OFFICE = e.PayerType.BACK_OFFICE
 TRANSFER = Operation.CREATE_TRANSFER
 SOON = timedelta(seconds=31)
@@ -170,3 +174,36 @@ async def test_the_vendor_is_told_what_went_out_and_what_was_kept(office: Office
     mail = office.sent(Channel.EMAIL)[-1].content
     assert mail.subject == "We have sent $60.00 to your Stripe account"
     assert "we kept $40.00 for what you owe us" in mail.text
+
+
+@pytest.mark.parametrize(("cap_bps", "taken"), [(0, 0), (2_500, 2_500), (10_000, 9_999)])
+async def test_a_vendors_own_cap_counts_for_transfers_and_is_on_its_statement(
+    office: Office, cap_bps: int, taken: int
+) -> None:
+    vendor_id = await office.vendor()
+    record = VendorRecord("acct_capped", "en-US", CONTACTS, debt_cap_bps=cap_bps)
+    await office.service.vendors.put(ADMIN, vendor_id, record)
+    await owes(office, vendor_id, Money(50_000, "usd"))
+    payment_id = await ready(office, vendor_id, Money(10_000, "usd"))
+    await office.service.payments.process(DISPATCHER, payment_id, None)
+    (transfer,) = office.stripe.made_transfers.values()
+    assert transfer.amount.amount_cents == 10_000 - taken
+    told = await office.service.vendor_statements.statement(vendor_id, None)
+    assert told.statement.set_off_cap_bps == cap_bps
+
+
+async def test_a_vendors_own_cap_counts_for_shares(tmp_path: Path) -> None:
+    async with open_office(tmp_path, settlement=True) as office:
+        vendor_id = await office.vendor()
+        record = VendorRecord("acct_capped", "en-US", CONTACTS, debt_cap_bps=1_000)
+        await office.service.vendors.put(ADMIN, vendor_id, record)
+        await owes(office, vendor_id, Money(50_000, "usd"))
+        await office.completed(vendor_id=vendor_id)
+        await office.attend()
+        (share,) = office.stripe.made_transfers.values()
+        assert share.amount.amount_cents == 12_500 - 1_250
+        for odd in (-1, 10_001):
+            odd_record = VendorRecord(None, "en-US", CONTACTS, debt_cap_bps=odd)
+            with pytest.raises(InvalidInput) as refused:
+                await office.service.vendors.put(ADMIN, vendor_id, odd_record)
+            assert refused.value.field == "debtCapBps"

@@ -110,6 +110,7 @@ class VendorView(View):
                 "asOf": EXAMPLE_AT,
             },
             "platformFee": None,
+            "debtCapBps": None,
             "payoutSchedule": "manual",
             "createdAt": EXAMPLE_AT,
             "updatedAt": EXAMPLE_AT,
@@ -126,6 +127,10 @@ class VendorView(View):
     account: ConnectedAccountView | None
     platform_fee: PlatformFeeView | None = Field(
         description="Kept of its driver payments; null: the usual."
+    )
+    debt_cap_bps: int | None = Field(
+        description="How much of one transfer may pay its debts, in hundredths of a percent; null: "
+        "the usual."
     )
     payout_schedule: Literal["manual", "daily"]
     created_at: Instant
@@ -192,6 +197,7 @@ def vendor_view(vendor: Vendor, contacts: Contacts | None) -> VendorView:
         account=_account_view(vendor),
         platform_fee=vendor.fee
         and PlatformFeeView(bps=vendor.fee.bps, fixed_cents=vendor.fee.fixed_cents),
+        debt_cap_bps=vendor.debt_cap_bps,
         payout_schedule="daily" if vendor.pays_daily else "manual",
         created_at=vendor.created_at,
         updated_at=vendor.updated_at,

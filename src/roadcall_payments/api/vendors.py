@@ -74,6 +74,13 @@ class VendorBody(RequestBody):
     platform_fee: PlatformFeeBody | None = Field(
         None, description="Kept of the vendor's driver payments; left out: the usual."
     )
+    debt_cap_bps: int | None = Field(
+        None,
+        ge=0,
+        le=BASIS_POINTS,
+        description="How much of one transfer may pay the vendor's debts, in hundredths of a "
+        "percent; left out: the usual. 0: they are collected in other ways.",
+    )
     payout_schedule: Literal["manual", "daily"] = Field(
         "manual", description="Whether its balance is paid out once a day by itself."
     )
@@ -110,6 +117,7 @@ async def put(vendor_id: VendorId, body: VendorBody, service: Wired, caller: Cal
         contacts=Contacts(contacts.name, contacts.email, contacts.phone, contacts.push_token),
         fee=FeePolicy(fee.bps, fee.fixed_cents) if fee else None,
         pays_daily=body.payout_schedule == "daily",
+        debt_cap_bps=body.debt_cap_bps,
     )
     return await _view(service, await service.vendors.put(caller, vendor_id, record))
 

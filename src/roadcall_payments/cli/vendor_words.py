@@ -20,6 +20,8 @@ def of_a_vendor(fact: v.VendorFact) -> str:
             return f"Changed: paid to {fact.stripe_account or 'no account yet'}, {fact.locale}"
         case v.VendorFeeAgreed():
             return _fee(fact)
+        case v.DebtCapAgreed():
+            return _cap(fact)
         case v.PayoutScheduleSet():
             return "Paid out once a day" if fact.daily else "Paid out when somebody asks for it"
         case v.PayoutDayClosed():
@@ -50,6 +52,12 @@ def _fee(fact: v.VendorFeeAgreed) -> str:
         return "Our usual fee applies"
     percent = Decimal(fact.bps).scaleb(-2)
     return f"Our fee: {percent} % and {fact.fixed_cents or 0} minor units a driver's payment"
+
+
+def _cap(fact: v.DebtCapAgreed) -> str:
+    if fact.bps is None:
+        return "Our usual part of a transfer pays its debts"
+    return f"At most {Decimal(fact.bps).scaleb(-2)} % of a transfer pays its debts"
 
 
 def _opening(

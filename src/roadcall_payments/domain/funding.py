@@ -25,7 +25,8 @@ _DOUBLINGS_MAX = 6
 @dataclass(frozen=True, slots=True)
 class TransferTerms:
     """``reserve_cents``: by currency (``*``: every other) what of the balance is never
-    transferred. ``debt_cap_bps``: how much of a transfer may pay its vendor's debts."""
+    transferred. ``debt_cap_bps``: how much of a transfer may pay its vendor's debts,
+    where the vendor has no cap of its own."""
 
     reserve_cents: Mapping[str, int]
     debt_cap_bps: int

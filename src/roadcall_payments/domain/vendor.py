@@ -95,6 +95,11 @@ class Vendor:
     payout_day: str | None = None
     # None: our usual one.
     fee: FeePolicy | None = None
+    debt_cap_bps: int | None = None
+
+    def debt_cap(self, usual_bps: int) -> int:
+        """How much of one transfer may pay its debts, in basis points (M22)."""
+        return usual_bps if self.debt_cap_bps is None else self.debt_cap_bps
 
 
 def apply(vendor: Vendor | None, fact: v.VendorFact | DebtFact, at: datetime) -> Vendor:
@@ -123,6 +128,8 @@ def _applied(vendor: Vendor | None, fact: v.VendorFact | DebtFact, at: datetime)
         usual = fact.bps is None or fact.fixed_cents is None
         fee = None if usual else FeePolicy(fact.bps or 0, fact.fixed_cents or 0)
         return replace(vendor, fee=fee, updated_at=at)
+    if isinstance(fact, v.DebtCapAgreed):
+        return replace(vendor, debt_cap_bps=fact.bps, updated_at=at)
     if isinstance(fact, v.PayoutScheduleSet):
         # The first daily payout is the next day's.
         today = at.date().isoformat()

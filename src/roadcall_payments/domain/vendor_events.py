@@ -39,6 +39,15 @@ class VendorFeeAgreed:
 
 
 @dataclass(frozen=True, slots=True)
+class DebtCapAgreed:
+    """How much of one transfer may pay this vendor's debts, in basis points (M22). None: what is
+    usual."""
+
+    bps: int | None
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
 class PayoutScheduleSet:
     """``daily``: its balance is paid out once a day by itself; else on demand alone."""
 
@@ -152,4 +161,6 @@ AccountFact = (
 )
 
 ScheduleFact = PayoutScheduleSet | PayoutDayClosed
-VendorFact = VendorRegistered | VendorChanged | VendorFeeAgreed | ScheduleFact | AccountFact
+VendorFact = (
+    VendorRegistered | VendorChanged | VendorFeeAgreed | DebtCapAgreed | ScheduleFact | AccountFact
+)

@@ -17,7 +17,7 @@ from roadcall_payments.domain import (
     shares_seen,
     take_backs_seen,
 )
-from roadcall_payments.domain.debt import Debts, SetOffTerms
+from roadcall_payments.domain.debt import SetOffTerms
 from roadcall_payments.domain.errors import AccountTaken, VendorCannotReceive
 from roadcall_payments.domain.events import PayerType, Source
 from roadcall_payments.domain.money import Money
@@ -57,7 +57,8 @@ CONNECT_DISABLED = "connect_disabled"
 @dataclass(frozen=True, slots=True)
 class SettlementPolicy:
     """``fee``: for vendors without one of their own. ``returns_fee``: refunds give it back in
-    proportion. ``set_off_cap_bps``: how much of one share may pay debts (M22)."""
+    proportion. ``set_off_cap_bps``: how much of one share may pay debts (M22), where the
+    vendor has no cap of its own."""
 
     fee: FeePolicy
     returns_fee: bool
@@ -204,7 +205,7 @@ class Settlements:
             due = share_due(current, terms) if current else None
             if current is None or due is None or known is None or known.stripe_account != account:
                 return (), ()
-            return self._decided(current, known.debts, due, terms, source)
+            return self._decided(current, known, due, terms, source)
 
         started = await self._write_both(payment, decide)
         return await self._carried(started)
@@ -218,7 +219,7 @@ class Settlements:
     def _decided(
         self,
         payment: Payment,
-        debts: Debts,
+        vendor: Vendor,
         due: ShareDue,
         terms: FeeTerms,
         source: _Source,
@@ -226,8 +227,9 @@ class Settlements:
         """The share's start, and in the same commit what it reserves of debts (M22)."""
         key = settling.transfer_key(payment, due.restores)
         whole = Money(due.cents, payment.amount.currency)
-        cap = SetOffTerms(self._policy.set_off_cap_bps, terms.multiple_of)
-        taken = debt.set_off(debts, whole, source.identity, cap)
+        cap_bps = vendor.debt_cap(self._policy.set_off_cap_bps)
+        cap = SetOffTerms(cap_bps, terms.multiple_of)
+        taken = debt.set_off(vendor.debts, whole, source.identity, cap)
 
         def request(parts: settling.ShareParts) -> StripeRequest:
             return self._gateway.settlement_request(
@@ -235,7 +237,7 @@ class Settlements:
             )
 
         facts = settling.start_share(payment, due, taken.amount, terms, source.account, request)
-        return facts, debt.reserve(debts, taken, key, payment.id)
+        return facts, debt.reserve(vendor.debts, taken, key, payment.id)
 
     async def _undo_debt(self, payment: Payment) -> Payment:
         """A refund failed after all: what the vendor owed for it, it owes no more."""

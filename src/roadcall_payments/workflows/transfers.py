@@ -221,9 +221,10 @@ class Transfers:
         self, payment: Payment, vendor: Vendor | None, identity: StripeIdentity
     ) -> debt.SetOff:
         step = self._gateway.multiple_of(payment.amount.currency)
-        terms = debt.SetOffTerms(self._terms.debt_cap_bps, step)
-        debts = vendor.debts if vendor else debt.NONE
-        return debt.set_off(debts, payment.amount, identity, terms)
+        if vendor is None:
+            return debt.SetOff(Money(0, payment.amount.currency))
+        terms = debt.SetOffTerms(vendor.debt_cap(self._terms.debt_cap_bps), step)
+        return debt.set_off(vendor.debts, payment.amount, identity, terms)
 
     def _started(
         self,

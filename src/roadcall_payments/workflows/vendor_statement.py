@@ -100,7 +100,7 @@ class VendorStatements:
             since=since,
             until=until,
             as_of=min(now, until),
-            set_off_cap_bps=self._set_off_cap_bps,
+            set_off_cap_bps=vendor.debt_cap(self._set_off_cap_bps),
             accounts=st.accounts_of(lines, closing, history.debts_before, vendor.debts, moved),
         )
         words = self._templates.render(

@@ -23,7 +23,7 @@ from roadcall_payments.domain.events import (
 from roadcall_payments.domain.people import Actor
 from roadcall_payments.domain.platform_fee import BASIS_POINTS, FeePolicy
 from roadcall_payments.domain.vendor import Vendor, apply
-from roadcall_payments.domain.vendor_events import PayoutScheduleSet, VendorFeeAgreed
+from roadcall_payments.domain.vendor_events import DebtCapAgreed, PayoutScheduleSet, VendorFeeAgreed
 from roadcall_payments.ports import Ids, Store
 from roadcall_payments.workflows.account_reading import AccountReading, Shown, taken_by_another
 from roadcall_payments.workflows.movement import UNREACHABLE
@@ -57,13 +57,15 @@ class Contacts:
 class VendorRecord:
     """``locale`` as in BCP 47 or CLDR (en-US, de_DE): amounts are written for it. ``fee``: what we
     keep of this vendor's driver payments; None for the usual. ``pays_daily``: its balance is paid
-    out once a day by itself."""
+    out once a day by itself. ``debt_cap_bps``: how much of one transfer may pay its debts, in basis
+    points; None for the usual."""
 
     stripe_account: str | None
     locale: str
     contacts: Contacts
     fee: FeePolicy | None = None
     pays_daily: bool = False
+    debt_cap_bps: int | None = None
 
 
 class Vendors:
@@ -99,6 +101,8 @@ class Vendors:
                 named.append(VendorChanged(account, locale, ref, by))
             if record.fee != (vendor.fee if vendor else None):
                 named.append(_fee_agreed(record.fee, by))
+            if record.debt_cap_bps != (vendor.debt_cap_bps if vendor else None):
+                named.append(DebtCapAgreed(record.debt_cap_bps, by))
             if record.pays_daily != (vendor.pays_daily if vendor else False):
                 named.append(PayoutScheduleSet(record.pays_daily, by))
             return (*named, *self._of_account(vendor, named, shown))
@@ -202,6 +206,9 @@ def check_record(vendor_id: str, record: VendorRecord) -> str:
     fee = record.fee
     if fee is not None and not (0 <= fee.bps <= BASIS_POINTS and fee.fixed_cents >= 0):
         raise InvalidInput("platformFee", "A fee is 0 to 10000 basis points, and not negative.")
+    cap = record.debt_cap_bps
+    if cap is not None and not 0 <= cap <= BASIS_POINTS:
+        raise InvalidInput("debtCapBps", "A cap is 0 to 10000 basis points.")
     return _cldr_locale(record.locale)
 
 

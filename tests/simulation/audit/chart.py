@@ -228,7 +228,7 @@ _POSTS_NOTHING = frozenset(
     "TransferQueued TransferReleased "
     "VendorRegistered VendorChanged AccountRequested AccountOutcomeUnknown AccountRefused "
     "VendorAccountOpened AccountStatusChanged AccountDisconnected BankAccountChanged "
-    "RequirementsDeadlineNeared VendorFeeAgreed PayoutScheduleSet "
+    "RequirementsDeadlineNeared VendorFeeAgreed DebtCapAgreed PayoutScheduleSet "
     "PayoutDayClosed "
     "VendorDebtIncurred DebtReserved DebtSetOff DebtReleased SetOffExceededDebt VendorDebtReduced "
     "PayoutRequested PayoutOutcomeUnknown PayoutNotMade PayoutOpened PayoutObserved "
