@@ -127,6 +127,16 @@ def test_vendors_notices_have_a_short_form(name: str, language: str, channel: Ch
     assert (short.subject, short.html) == ("", None)
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("name", TO_VENDORS)
+def test_a_vendor_reads_of_its_jobs_by_one_word_in_every_notice(name: str, language: str) -> None:
+    """The one that its statement and its payouts use."""
+    mail = TEMPLATES.render(name, Channel.EMAIL, language, DETAILS)
+    said = f"{mail.subject} {mail.text}".lower()
+    for word in {"en": ("incident",), "es": ("incidencia",)}[language]:
+        assert word not in said
+
+
 def test_a_job_is_told_with_what_was_kept_of_it_and_each_on_a_line_of_its_own() -> None:
     two = replace(DETAILS, jobs=(JOB, JOB))
     mail = TEMPLATES.render("payout_paid", Channel.EMAIL, "en", two)

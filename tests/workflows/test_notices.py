@@ -96,7 +96,7 @@ async def test_events_published_again_send_nothing_again(town: Town) -> None:
         (
             [e.PaymentRejected("admin:ada", None)],
             ["office@example.com", "tow@example.com"],
-            "incident",
+            "The payment of",
         ),
         ([APPROVED, STARTED, REFUSED], ["office@example.com"], "Not enough funds."),
         (
