@@ -1,4 +1,4 @@
-"""Programs that some tests need beside Python: Node, Java, git, the Stripe CLI.
+"""Programs that some tests need beside Python: Node, git, curl, the Stripe CLI.
 
 A test without its program is skipped with the reason, unless `REQUIRE_ALL=1`, as continuous
 integration sets it: then it fails, for there a skipped test would be a hole that nobody sees.

@@ -245,7 +245,7 @@ class Stack:
             "ROADCALL_BACK_OFFICE_EMAILS": "office@fleet.example",
             "ROADCALL_WORKER_POLL_INTERVAL_MS": "100",
             # What a killed worker had taken up comes back within what the tests wait for.
-            "ROADCALL_WORKER_LEASE_S": "30",
+            "ROADCALL_WORKER_LEASE_S": "15",
             "ROADCALL_SMTP_TIMEOUT_S": "5",
             "ROADCALL_RATE_LIMIT_PER_MINUTE": "100000",
             "ROADCALL_RATE_LIMIT_SENSITIVE_PER_MINUTE": "100000",

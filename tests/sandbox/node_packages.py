@@ -13,13 +13,17 @@ LOCKED = Path(__file__).parent / "node"
 INSTALLED = Path(__file__).resolve().parents[2] / ".cache" / "node"
 
 
-@cache
-def _install() -> str | None:
+def install() -> str | None:
     """What went wrong, or None. One process of a test run installs, the others wait for it."""
     INSTALLED.mkdir(parents=True, exist_ok=True)
     with INSTALLED.with_suffix(".lock").open("w") as turn:
         fcntl.flock(turn, fcntl.LOCK_EX)
         return _install_in_turn()
+
+
+@cache
+def _installed() -> str | None:
+    return install()
 
 
 def _install_in_turn() -> str | None:
@@ -48,7 +52,7 @@ def node_folder() -> Path:
     """Where `node_modules` is; skips the test (fails it under REQUIRE_ALL=1) without Node."""
     require_tool("node")
     require_tool("npm")
-    problem = _install()
+    problem = _installed()
     if problem is not None:
         missing(problem)
     return INSTALLED
