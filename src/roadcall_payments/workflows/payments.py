@@ -27,9 +27,13 @@ from roadcall_payments.domain.stripe_objects import (
     StripeIdentity,
     StripeRequest,
 )
-from roadcall_payments.ports import Gateway, Store
+from roadcall_payments.ports import Gateway, Loaded, Store
 from roadcall_payments.workflows.account_reading import AccountReading
-from roadcall_payments.workflows.approvals import account_on_file, load_payment
+from roadcall_payments.workflows.approvals import (
+    account_on_file,
+    load_payment,
+    load_whole_payment,
+)
 from roadcall_payments.workflows.idempotency import Answer, IdempotencyKey, Repeats, status_of
 from roadcall_payments.workflows.lookup import Lookup
 from roadcall_payments.workflows.movement import Carried, Movement, intent_of
@@ -80,8 +84,7 @@ class Payments:
         CredentialsRejected.
         """
 
-        async def act() -> Answer:
-            payment = await load_payment(self._store, payment_id)
+        async def act(payment: Payment, loaded: Loaded) -> Answer:
             commands.must_be_processable(payment)
             destination = await self._destination(payment, actor, vendor_account)
             identity = await self._ready()
@@ -99,7 +102,7 @@ class Payments:
                     current, request, None, actor, settles=self._settles
                 )
 
-            started = await self._commit_intent(actor, payment_id, decide, idem)
+            started = await self._commit_intent(actor, payment_id, decide, idem, loaded=loaded)
             return self._answer(
                 await self._movement.carry_attempt(started, first_try=True, idem=idem)
             )
@@ -115,8 +118,8 @@ class Payments:
     ) -> Answer:
         """Confirm the one PaymentIntent with a payment method (M1, M3)."""
 
-        async def act() -> Answer:
-            commands.must_be_confirmable(await load_payment(self._store, payment_id))
+        async def act(payment: Payment, loaded: Loaded) -> Answer:
+            commands.must_be_confirmable(payment)
             identity = await self._ready()
 
             def decide(current: Payment) -> commands.Facts:
@@ -130,7 +133,7 @@ class Payments:
                 self._must_be_same_account(current, identity)
                 return commands.start_confirmation(current, request, actor)
 
-            started = await self._commit_intent(actor, payment_id, decide, idem)
+            started = await self._commit_intent(actor, payment_id, decide, idem, loaded=loaded)
             return self._answer(
                 await self._movement.carry_confirmation(started, first_try=True, idem=idem)
             )
@@ -142,8 +145,7 @@ class Payments:
     ) -> Answer:
         """Cancel at once where no intent is open; else ask Stripe, which decides (M2)."""
 
-        async def act() -> Answer:
-            payment = await load_payment(self._store, payment_id)
+        async def act(payment: Payment, _: Loaded) -> Answer:
             if not payment.intent_open:
                 await self._switch.must_be_whole()
                 await self._must_not_have_moved(payment)
@@ -174,11 +176,12 @@ class Payments:
     ) -> Answer:
         """Put a failed payment back to approved; ``process`` then looks before it sends (M6)."""
 
-        async def act() -> Answer:
+        async def act(_: Payment, loaded: Loaded) -> Answer:
             def decide(current: Payment) -> commands.Facts:
                 return commands.retry(current, actor)
 
-            return Answer(await self._commit_intent(actor, payment_id, decide, idem, 200), 200)
+            retried = await self._commit_intent(actor, payment_id, decide, idem, 200, loaded=loaded)
+            return Answer(retried, 200)
 
         return await self._once(payment_id, idem, act)
 
@@ -278,6 +281,8 @@ class Payments:
         decide: Callable[[Payment], commands.Facts],
         idem: IdempotencyKey | None,
         status: int | None = None,
+        *,
+        loaded: Loaded | None = None,
     ) -> Payment:
         def on_current(current: Payment | None) -> commands.Facts:
             if current is None:
@@ -286,15 +291,20 @@ class Payments:
 
         opens: Opens | None = idem.opens(status) if idem else None
         written: Written[Payment] = await self._write_path.write(
-            stream_of("payment", payment_id), on_current, actor=actor, opens=opens
+            stream_of("payment", payment_id), on_current, actor=actor, opens=opens, loaded=loaded
         )
         return written.state
 
     async def _once(
-        self, payment_id: str, idem: IdempotencyKey | None, act: Callable[[], Awaitable[Answer]]
+        self,
+        payment_id: str,
+        idem: IdempotencyKey | None,
+        act: Callable[[Payment, Loaded], Awaitable[Answer]],
     ) -> Answer:
-        await load_payment(self._store, payment_id)
-        return await self._repeats.once(idem, act)
+        """``act`` on the payment as it stands, read once; what it writes proves that it stands so
+        still (M25)."""
+        payment, loaded = await load_whole_payment(self._store, payment_id)
+        return await self._repeats.once(idem, lambda: act(payment, loaded))
 
     @staticmethod
     def _answer(carried: Carried) -> Answer:
