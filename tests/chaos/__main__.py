@@ -22,6 +22,7 @@ def main(seconds: float, seed: str) -> None:
     with tempfile.TemporaryDirectory(prefix="chaos-") as directory:
         outcome = chaos(Path(directory), seconds, seed)
     click.echo(f"payments moved    {outcome.payments}")
+    click.echo(f"of them           {outcome.came_back}")
     click.echo(f"facts published   {outcome.published}")
     click.echo(f"kill -9           {outcome.killed}")
     click.echo(f"database restarts {outcome.database_restarts}")

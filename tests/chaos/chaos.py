@@ -16,6 +16,7 @@ from roadcall_payments.workflows.verification import Verification
 from tests.chaos.asked import asked_under
 from tests.chaos.cluster import LEASE_S, SERVES, Cluster
 from tests.chaos.listening_worker import heard_in
+from tests.chaos.money_back import DISPUTE, REFUND, MoneyBack
 from tests.flows.databases import PostgresDatabase
 from tests.flows.deliveries import wait_delivered
 from tests.flows.load import under_load
@@ -55,10 +56,11 @@ FAULTS: Mapping[str, float] = {
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """``payments`` were carried to their movement, ``published`` facts heard by the consumer;
-    ``unheard`` calls got no answer at all."""
+    """``payments`` were carried to their movement, ``money_back`` came of them; ``published``
+    facts were heard by the consumer; ``unheard`` calls got no answer at all."""
 
     payments: int
+    money_back: Mapping[str, int]
     published: int
     kills: Mapping[str, int]
     database_restarts: int
@@ -71,6 +73,10 @@ class Outcome:
     @property
     def killed(self) -> str:
         return _counts(self.kills)
+
+    @property
+    def came_back(self) -> str:
+        return _counts(self.money_back)
 
     @property
     def told(self) -> str:
@@ -94,6 +100,7 @@ def chaos(directory: Path, seconds: float, seed: str) -> Outcome:
             "ROADCALL_WORKER_LEASE_S": str(LEASE_S),
             "ROADCALL_SMTP_TIMEOUT_S": "5",
             "ROADCALL_WORKER_POLL_INTERVAL_MS": "200",
+            "ROADCALL_SETTLEMENT": "on",
         }
         with running_stack(directory, database, words=SERVES, **settings) as stack:
             return _lived(stack, server, seconds, Random(seed))
@@ -102,11 +109,13 @@ def chaos(directory: Path, seconds: float, seed: str) -> Outcome:
 def _lived(stack: Stack, server: PostgresServer, seconds: float, random: Random) -> Outcome:
     _fund(stack)
     cluster = Cluster(stack, random)
-    with under_load(stack, *cluster.apis, insist_s=INSIST_S) as load:
+    back = MoneyBack(stack)
+    with under_load(stack, *cluster.apis, insist_s=INSIST_S, afterwards=back.follow) as load:
         for kind, probability in FAULTS.items():
             stack.fault(kind=kind, probability=probability, seconds=1.5)
         restarts = _strike(cluster, server, seconds, random)
         struck = wait_for("a fault of each kind", lambda: _each_struck(stack), STRUCK_WITHIN_S)
+        wait_for("money back", lambda: back.begun[REFUND] and back.begun[DISPUTE], INSIST_S)
         stack.no_faults()
         cluster.wait_whole()
     quiet_after_s = _wait_quiet(stack)
@@ -115,6 +124,7 @@ def _lived(stack: Stack, server: PostgresServer, seconds: float, random: Random)
     published = list(heard_in(cluster.published))
     return Outcome(
         payments=len(load.carried),
+        money_back=back.begun,
         published=len(published),
         kills=cluster.kills,
         database_restarts=restarts,

@@ -12,7 +12,7 @@ SECONDS = 8.0
 SEED = "suite"
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 def test_kills_and_restarts_lose_nothing_and_move_nothing_twice(tmp_path: Path) -> None:
     outcome = chaos(tmp_path, SECONDS, SEED)
     assert not outcome.violations, [str(one) for one in outcome.violations]
@@ -21,3 +21,4 @@ def test_kills_and_restarts_lose_nothing_and_move_nothing_twice(tmp_path: Path) 
     assert outcome.database_restarts == DATABASE_RESTARTS
     assert all(outcome.struck[kind] for kind in FAULTS), outcome
     assert outcome.payments > 0
+    assert all(outcome.money_back.values()), outcome

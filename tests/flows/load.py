@@ -6,7 +6,7 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -47,6 +47,7 @@ class Load:
     """What the clients have carried to a movement, and what they were told on the way.
 
     ``unheard``: connections that ended without an answer, as those to a killed process.
+    ``afterwards``: what a client does for a driver's payment that was carried.
     """
 
     apis: Sequence[ServerProcess]
@@ -57,6 +58,7 @@ class Load:
     refusals: list[Reply] = field(default_factory=list)
     unheard: int = 0
     insist_s: float = INSIST_S
+    afterwards: Callable[[Load, Errand], None] | None = None
     over: threading.Event = field(default_factory=threading.Event)
 
     def api(self) -> ServerProcess:
@@ -116,6 +118,8 @@ class Load:
             moved = self.insist(stack, errand, "confirm", f"{path}/confirm", method, as_="driver")
         assert moved.status in (200, 202, 409), moved
         self.carried.append(errand.payment_id)
+        if driver and self.afterwards is not None:
+            self.afterwards(self, errand)
 
     def _approved(self, stack: Stack, errand: Errand, path: str) -> bool:
         reply = self.insist(stack, errand, "approve", f"{path}/approve", {}, as_="approver")
@@ -131,11 +135,16 @@ class Load:
 
 
 @contextmanager
-def under_load(stack: Stack, *apis: ServerProcess, insist_s: float = INSIST_S) -> Iterator[Load]:
+def under_load(
+    stack: Stack,
+    *apis: ServerProcess,
+    insist_s: float = INSIST_S,
+    afterwards: Callable[[Load, Errand], None] | None = None,
+) -> Iterator[Load]:
     """Clients that create, approve and move payments at these processes until the end of the
     block; each finishes the payment it is at. What a client trips over is raised, such as a call
     that is not answered within ``insist_s`` seconds of asking again and again."""
-    load = Load(apis, payments.vendor(stack), insist_s=insist_s)
+    load = Load(apis, payments.vendor(stack), insist_s=insist_s, afterwards=afterwards)
 
     def client(number: int) -> None:
         while not load.over.is_set():
