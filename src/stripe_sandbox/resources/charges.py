@@ -1,6 +1,7 @@
 """Charges: one attempt on a card, or a connected account's side of a transfer."""
 
 from stripe_sandbox.cards import BY_NAME, TestCard
+from stripe_sandbox.currencies import MULTIPLES_OF_HUNDRED
 from stripe_sandbox.errors import missing_object
 from stripe_sandbox.expansion import expandable
 from stripe_sandbox.json_types import JsonObject
@@ -17,10 +18,14 @@ from stripe_sandbox.routes import Call, route
 from stripe_sandbox.world import World
 
 
-def processing_fee(world: World, amount: int) -> int:
-    """Stripe's fee on a charge, minor units: a rate in basis points, half up, and a fixed part."""
+def processing_fee(world: World, amount: int, currency: str) -> int:
+    """Stripe's fee on a charge, minor units: a rate in basis points, half up, and a fixed part.
+
+    Rounded down where a currency's two decimals must be zero: a balance has no part of them.
+    """
     config = world.config
-    return (amount * config.fee_basis_points + 5_000) // 10_000 + config.fee_fixed
+    fee = (amount * config.fee_basis_points + 5_000) // 10_000 + config.fee_fixed
+    return fee - fee % 100 if currency in MULTIPLES_OF_HUNDRED else fee
 
 
 def make_charge(
@@ -107,7 +112,7 @@ def _take(world: World, charge: Charge, amount: int) -> None:
         amount,
         charge.currency,
         source=charge.id,
-        fee=processing_fee(world, amount) + direct_fee,
+        fee=processing_fee(world, amount, charge.currency) + direct_fee,
         application_fee=direct_fee,
         available_on=available_on,
         description=charge.description,
