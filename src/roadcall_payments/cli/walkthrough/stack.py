@@ -18,6 +18,7 @@ from pathlib import Path
 import aiohttp
 
 from roadcall_payments.cli.service import Failed, read_settings, variable
+from roadcall_payments.cli.walkthrough import tethered
 from roadcall_payments.cli.walkthrough.mailbox import Mailbox, open_mailbox
 from roadcall_payments.config import Settings
 
@@ -119,7 +120,7 @@ async def open_stack(places: Places) -> AsyncIterator[Stack]:
         settings = read_settings(**changed)
         sandbox = await _start("sandbox", _sandbox_command(places, keys), environment, places)
         opened.push_async_callback(sandbox.stop)
-        command = [sys.executable, "-m", "roadcall_payments.cli.main", "serve"]
+        command = ["roadcall_payments.cli.main", "serve"]
         service = await _start("service", command, environment, places)
         opened.push_async_callback(service.stop)
         await _until_answers(f"{places.sandbox}/_sandbox/clock", sandbox)
@@ -198,7 +199,7 @@ def _sandbox_command(places: Places, keys: Keys) -> Sequence[str]:
     webhook = f"{places.api}/payments/webhooks/stripe"
     state = str(places.data_dir / "sandbox.sqlite")
     return [
-        *(sys.executable, "-m", "stripe_sandbox"),
+        "stripe_sandbox",
         *("--port", str(places.sandbox_port), "--state", state),
         # Enough for years of runs: each transfer takes some of it.
         *("--opening-balance", "100000000"),
@@ -213,9 +214,10 @@ async def _start(
     log = places.data_dir / f"{name}.log"
     with log.open("ab") as file:
         process = await asyncio.create_subprocess_exec(
-            *command,
+            *(sys.executable, "-m", tethered.__name__, *command),
             env=dict(environment),
-            stdin=asyncio.subprocess.DEVNULL,
+            # Closes when this process ends: then they end too, though it was killed.
+            stdin=asyncio.subprocess.PIPE,
             # Tokens and banners go to standard output; what is worth keeping is logged.
             stdout=asyncio.subprocess.DEVNULL,
             stderr=file,
