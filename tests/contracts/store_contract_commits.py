@@ -59,8 +59,20 @@ class CommitContract:
         assert notice.insert == rows.commit.notices[0]
         assert (notice.sent_at, notice.provider_id) == (None, None)
 
+    async def test_several_streams_are_loaded_at_one_look(self, store: Store) -> None:
+        rows = laden()
+        await store.commit([rows.commit])
+        own = [write.stream for write in rows.commit.streams]
+        found = await store.load_all([*own, "payment/nobody"])
+        assert {stream: found.get(stream) for stream in own} == {
+            stream: await store.load(stream) for stream in own
+        }
+        assert "payment/nobody" not in found
+
     async def test_what_is_unknown_is_none(self, store: Store) -> None:
         assert await store.load("payment/nobody") is None
+        assert not await store.load_all(["payment/nobody"])
+        assert not await store.load_all([])
         assert await store.journal("payment/nobody") == []
         assert await store.resolve("nobody") is None
         assert await store.inbox_event("nobody") is None

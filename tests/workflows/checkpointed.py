@@ -21,8 +21,8 @@ from roadcall_payments.ports import CheckpointLog, Clock, Store
 from roadcall_payments.stores.sqlite.queries import read_journal
 from roadcall_payments.stores.sqlite.store import open_sqlite
 from roadcall_payments.workflows.checkpoints import Checkpoints
+from roadcall_payments.workflows.folding import apply_fact
 from roadcall_payments.workflows.verification import Verification
-from roadcall_payments.workflows.write_path import apply_fact
 from tests.builders import stray_money
 from tests.workflows.stories import Storyteller, World
 

@@ -10,7 +10,17 @@ from roadcall_payments.domain.debt_events import DebtCause, VendorDebtIncurred, 
 from roadcall_payments.domain.events import Fact
 from roadcall_payments.domain.money import Money
 from roadcall_payments.domain.payment import Payment
+from roadcall_payments.domain.transfer_ends import ends_of
 from roadcall_payments.domain.vendor_share import overpaid_cents
+
+
+def concerned(payment: Payment, facts: Sequence[Fact]) -> bool:
+    """Whether ``facts``, which follow on ``payment``, mean anything for its vendor's debts."""
+    return (
+        bool(ends_of(payment, facts))
+        or bool(incurred(payment, facts))
+        or may_reduce(payment, facts)
+    )
 
 
 def incurred(payment: Payment, facts: Sequence[Fact]) -> tuple[VendorDebtIncurred, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -167,6 +167,10 @@ class Store(Protocol):
 
     # streams
     async def load(self, stream: str) -> Loaded | None: ...
+    async def load_all(self, streams: Sequence[str]) -> Mapping[str, Loaded]:
+        """Several at one look; what is not there is absent."""
+        ...
+
     async def journal(
         self, stream: str, after_seq: int = 0, limit: int = 1000
     ) -> Sequence[JournalEntry]: ...

@@ -11,7 +11,8 @@ from roadcall_payments.domain.errors import BrokenInvariant, IdempotencyKeyReuse
 from roadcall_payments.domain.events import Awaiting
 from roadcall_payments.domain.payment import Payment, Status
 from roadcall_payments.ports import Store
-from roadcall_payments.workflows.write_path import AlreadyTaken, Answers, Opens, apply_fact
+from roadcall_payments.workflows.folding import apply_fact
+from roadcall_payments.workflows.write_path import AlreadyTaken, Answers, Opens
 
 S = TypeVar("S", bound=State)
 A = TypeVar("A")

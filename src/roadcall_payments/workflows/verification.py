@@ -25,9 +25,9 @@ from roadcall_payments.ledger.posting_rules import RULES_VERSION, Posting, posti
 from roadcall_payments.ports import Store, Stored
 from roadcall_payments.workflows.debt_verification import DebtSums
 from roadcall_payments.workflows.due import due_at
+from roadcall_payments.workflows.folding import apply_fact
 from roadcall_payments.workflows.refs import refs_added, refs_removed
 from roadcall_payments.workflows.texts import text_refs
-from roadcall_payments.workflows.write_path import apply_fact
 
 STREAMS_PAGE = 500
 # Enough to keep the store's threads busy while we fold.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from roadcall_payments.commit import InboxStatus, Unique, stream_of, stripe_ref
+from roadcall_payments.commit import Commit, InboxStatus, Unique, stream_of, stripe_ref
 from roadcall_payments.domain import outcomes, reversals_seen
 from roadcall_payments.domain.errors import (
     NotFound,
@@ -42,6 +42,7 @@ from roadcall_payments.workflows.settlements import Settlements
 from roadcall_payments.workflows.suspense import Suspense, owner_of
 from roadcall_payments.workflows.transfers import Transfers
 from roadcall_payments.workflows.webhook_accounts import AccountEvents
+from roadcall_payments.workflows.webhook_arrivals import Arrivals, applies_by_itself
 from roadcall_payments.workflows.webhook_delivery import Changed, Deliveries, Delivery, NotNow
 from roadcall_payments.workflows.webhook_disputes import DisputeEvents
 from roadcall_payments.workflows.webhook_payouts import PayoutEvents
@@ -77,6 +78,7 @@ class WebhookInbox:
         self._store = store
         self._gateway = gateway
         self._deliveries = Deliveries(write_path, store)
+        self._arrivals = Arrivals(write_path, store, gateway)
         self._suspense = suspense
         self._transfers = transfers
         self._refunds = RefundEvents(self._deliveries, store, gateway, suspense)
@@ -93,16 +95,14 @@ class WebhookInbox:
         Raises InvalidInput (``bad_signature``, ``bad_event``) with nothing written, and
         StoreUnavailable when the inbox itself cannot be written (M19).
         """
-        now = self._deliveries.now()
-        event = await self._gateway.verified_event(body, signature, now=now)
-        delivery = Delivery(event, body, now, attempts=0, fresh=True)
+        arrived = await self._arrivals.take(body, signature)
         try:
-            await self._deliver(delivery)
+            await self._deliver(arrived.delivery, arrived.draft)
         except AlreadyTaken as taken:
             # Delivered before; what it means is in the books or in the inbox already.
             if taken.unique is not Unique.INBOX:
                 raise
-        return event.id
+        return arrived.delivery.event.id
 
     async def replay(self, event: StripeEvent) -> bool:
         """Take an event that Stripe lists, as if it were delivered now. False for one that is
@@ -147,14 +147,20 @@ class WebhookInbox:
                 raise
             return _Tried(False)
 
-    async def _deliver(self, delivery: Delivery) -> TransientError | None:
+    async def _deliver(
+        self, delivery: Delivery, draft: Commit | None = None
+    ) -> TransientError | None:
         """Apply or keep; a failure while applying commits the inbox row alone (M19), and is given
-        back where it may pass by itself."""
-        looks_first = delivery.fresh and not _applies_by_itself(delivery.event)
+        back where it may pass by itself.
+
+        ``draft``: what applying it comes to, unless its payment has moved since.
+        """
+        looks_first = delivery.fresh and not applies_by_itself(delivery.event)
         if looks_first and await self._store.inbox_event(delivery.event.id) is not None:
             return None
         try:
-            await self._apply(delivery)
+            if draft is None or not await self._write_path.is_committed(draft):
+                await self._apply(delivery)
         except StoreUnavailable:
             raise
         except AlreadyTaken as taken:
@@ -342,9 +348,3 @@ class WebhookInbox:
         if loaded is None or not isinstance(loaded.state, Payment):
             return None
         return loaded.state, loaded.head
-
-
-def _applies_by_itself(event: StripeEvent) -> bool:
-    """A success asks nobody: that an event is a repeat, its commit finds out."""
-    payload = event.payload
-    return isinstance(payload, PaymentIntent) and payload.status is IntentStatus.SUCCEEDED

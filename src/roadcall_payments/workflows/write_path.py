@@ -31,12 +31,8 @@ from roadcall_payments.commit import (
 )
 from roadcall_payments.domain import (
     debt,
-    movements,
     payment,
-    payment_fold,
-    payout,
     settlement_debts,
-    stray,
     transfer_ends,
     vendor,
 )
@@ -52,6 +48,7 @@ from roadcall_payments.domain.settlement_events import SetOffReduced
 from roadcall_payments.journal import Head, JournalEntry, seal
 from roadcall_payments.ports import Clock, Ids, Loaded, Store
 from roadcall_payments.workflows.due import due_at
+from roadcall_payments.workflows.folding import apply_fact
 from roadcall_payments.workflows.refs import refs_removed, refs_to_add
 
 # A stream that loses this often in a row has more writers than it should.
@@ -224,6 +221,32 @@ class WritePath:
                 return WrittenPair(Written(own.reached, own.seq, facts), other.after, facts_beside)
         raise _contended(f"{stream} and {beside}")
 
+    def draft(
+        self,
+        stream: str,
+        loaded: Loaded,
+        facts: tuple[e.Fact, ...],
+        *,
+        actor: Actor,
+        inbox: InboxInsert,
+    ) -> Commit | None:
+        """What ``write`` would commit for ``facts``, decided on ``loaded``; None where that takes
+        more than this stream. For whoever decides on many streams before any is written."""
+        own: _Decided[State] = self._decided(stream, loaded, facts, actor)
+        before = own.before
+        if isinstance(before, payment.Payment) and settlement_debts.concerned(before, facts):
+            return None
+        return self._commit_of((own,), inbox, None, None, ())
+
+    async def is_committed(self, draft: Commit) -> bool:
+        """False when a stream of it has moved on. Raises AlreadyTaken and StoreUnavailable."""
+        result = await self._commit(draft)
+        if isinstance(result, Committed):
+            return True
+        if result.unique is not Unique.STREAM:
+            raise AlreadyTaken(result)
+        return False
+
     async def write_inbox_alone(self, row: InboxInsert | InboxUpdate) -> None:
         """Keep an event that changes no stream. Raises AlreadyTaken for a repeat."""
         result = await self._commit(Commit(inbox=row))
@@ -238,11 +261,11 @@ class WritePath:
         beyond the debts."""
         if not isinstance(own.before, payment.Payment):
             return (), ()
+        if not settlement_debts.concerned(own.before, own.facts):
+            return (), ()
         ends = transfer_ends.ends_of(own.before, own.facts)
         incurred = settlement_debts.incurred(own.before, own.facts)
         came_back = settlement_debts.may_reduce(own.before, own.facts)
-        if not ends and not incurred and not came_back:
-            return (), ()
         stream = stream_of("vendor", own.before.vendor_id)
         loaded = await self.store.load(stream)
         before: vendor.Vendor | None = _state(loaded)
@@ -267,12 +290,24 @@ class WritePath:
     ) -> bool:
         """False for a conflict on a stream: read and decide again. True also when there was
         nothing to write."""
+        answer = answers(decided[0].reached) if answers else None
+        commit = self._commit_of(decided, inbox, opens, answer, texts)
+        return commit is None or await self.is_committed(commit)
+
+    def _commit_of(
+        self,
+        decided: tuple[_Decided[S], *tuple[_Decided[State], ...]],
+        inbox: InboxInsert | InboxUpdate | None,
+        opens: Opens | None,
+        answer: Answers | None,
+        texts: Sequence[TextWrite],
+    ) -> Commit | None:
+        """None when there is nothing to write."""
         own = decided[0]
-        answer = answers(own.reached) if answers else None
         moved = [one for one in decided if one.entries]
         if not moved and answer is None and inbox is None and opens is None:
-            return True
-        commit = Commit(
+            return None
+        return Commit(
             streams=tuple(self._stream_write(one) for one in moved),
             refs_added=tuple(ref for one in moved for ref in one.refs_added),
             refs_removed=tuple(key for one in moved for key in one.refs_removed),
@@ -280,12 +315,6 @@ class WritePath:
             idempotency=self._idempotency(own.stream, opens, answer, own.seq, self.clock.now()),
             texts=tuple(texts) if moved else (),
         )
-        result = await self._commit(commit)
-        if isinstance(result, Committed):
-            return True
-        if result.unique is not Unique.STREAM:
-            raise AlreadyTaken(result)
-        return False
 
     def _decided(
         self, stream: str, loaded: Loaded | None, facts: tuple[e.Fact, ...], actor: Actor
@@ -335,42 +364,9 @@ class WritePath:
         )
 
 
-def apply_fact(state: S | None, fact: e.Fact, at: datetime) -> S:
-    """Fold one fact into the state of its kind of stream."""
-    after: State
-    match fact:
-        case _ if isinstance(fact, e.VendorFact | e.DebtFact):
-            after = vendor.apply(_of(vendor.Vendor, state), fact, at)
-        case _ if isinstance(fact, e.PayoutFact):
-            after = payout.apply(_of(payout.Payout, state), fact, at)
-        case (
-            e.MovementsPaused()
-            | e.MovementsResumed()
-            | e.MovementsHeld()
-            | e.DriftRepaired()
-            | e.HoldReleased()
-            | e.InboxEventDismissed()
-            | e.EventsCompared()
-        ):
-            after = movements.apply(_of(movements.Movements, state), fact, at)
-        case e.LostMovementFound():
-            after = stray.apply(_of(stray.Stray, state), fact, at)
-        case e.BalanceTransactionBooked() if isinstance(state, stray.Stray):
-            after = stray.apply(state, fact, at)
-        case _:
-            after = payment_fold.apply(_of(payment.Payment, state), fact, at)
-    return after  # type: ignore[return-value] # each apply keeps its kind
-
-
 def _state(loaded: Loaded | None) -> S | None:
     return loaded.state if loaded else None  # type: ignore[return-value] # the stream's name fixes its kind
 
 
 def _contended(streams: str) -> ContendedStream:
     return ContendedStream(f"Too many writers on {streams}: try again.", retry_after_s=1)
-
-
-def _of(kind: type[K], state: State | None) -> K | None:
-    if state is not None and not isinstance(state, kind):
-        raise BrokenInvariant(f"A fact of a {kind.__name__} stands in another kind of stream.")
-    return state

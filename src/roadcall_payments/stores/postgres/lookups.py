@@ -33,20 +33,26 @@ class Lookups(Generic[KeyT, FoundT]):
         self._connections = connections
         self._seconds_max = seconds_max
         self._read = read
-        self._lane: Lane[KeyT, FoundT | None] = Lane(
+        self._lane: Lane[Sequence[KeyT], Mapping[KeyT, FoundT]] = Lane(
             self._work, at_once=_AT_ONCE, batch_max=batch_max, waiting_max=waiting_max
         )
 
     async def find(self, key: KeyT) -> FoundT | None:
-        return await self._lane.submit(key)
+        return (await self._lane.submit((key,))).get(key)
+
+    async def find_all(self, keys: Sequence[KeyT]) -> Mapping[KeyT, FoundT]:
+        """Those that are there, and perhaps what others asked for at the same time."""
+        return await self._lane.submit(keys)
 
     async def close(self) -> None:
         await self._lane.close()
 
-    async def _work(self, batch: Sequence[Submission[KeyT, FoundT | None]]) -> None:
-        keys = list({one.job for one in batch})
+    async def _work(
+        self, batch: Sequence[Submission[Sequence[KeyT], Mapping[KeyT, FoundT]]]
+    ) -> None:
+        keys = list({key for one in batch for key in one.job})
         found = await self._connections.run(
             lambda connection: self._read(connection, keys), seconds_max=self._seconds_max
         )
         for one in batch:
-            one.answer = found.get(one.job)
+            one.answer = found

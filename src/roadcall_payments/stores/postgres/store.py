@@ -168,6 +168,9 @@ class PostgresStore:
     async def load(self, stream: str) -> Loaded | None:
         return await self._streams.find(stream)
 
+    async def load_all(self, streams: Sequence[str]) -> Mapping[str, Loaded]:
+        return await self._streams.find_all(streams)
+
     async def journal(
         self, stream: str, after_seq: int = 0, limit: int = 1000
     ) -> Sequence[JournalEntry]:

@@ -46,6 +46,11 @@ def read_stream(db: sqlite3.Connection, stream: str) -> Loaded | None:
     return Loaded(Head(seq, digest), decode_state(stream, state))
 
 
+def read_some_streams(db: sqlite3.Connection, streams: Sequence[str]) -> dict[str, Loaded]:
+    found = {stream: read_stream(db, stream) for stream in streams}
+    return {stream: loaded for stream, loaded in found.items() if loaded is not None}
+
+
 def read_journal(
     db: sqlite3.Connection, stream: str, after_seq: int, limit: int
 ) -> list[JournalEntry]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TypeVar, cast
@@ -122,6 +122,9 @@ class SqliteStore:
 
     async def load(self, stream: str) -> Loaded | None:
         return await self._look_up(lambda db: queries.read_stream(db, stream))
+
+    async def load_all(self, streams: Sequence[str]) -> Mapping[str, Loaded]:
+        return await self._look_up(lambda db: queries.read_some_streams(db, streams))
 
     async def journal(
         self, stream: str, after_seq: int = 0, limit: int = 1000
