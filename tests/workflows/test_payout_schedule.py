@@ -9,10 +9,10 @@ import pytest
 
 from roadcall_payments.domain.errors import StripeUnavailable
 from roadcall_payments.domain.money import Money
-from roadcall_payments.domain.payout import Payout
-from roadcall_payments.domain.stripe_objects import StripeFailure
+from roadcall_payments.domain.payout import Payout, PayoutStatus
+from roadcall_payments.domain.stripe_objects import StripeFailure, StripeRequest
 from roadcall_payments.domain.vendor import Vendor
-from roadcall_payments.ports import Refused
+from roadcall_payments.ports import Outcome, Refused
 from roadcall_payments.workflows.vendors import Contacts, VendorRecord
 from tests.workflows.office import ACCOUNT, ADMIN, Office
 from tests.workflows.payout_reading import PAYOUT
@@ -20,6 +20,10 @@ from tests.workflows.payout_reading import PAYOUT
 DAY = timedelta(days=1)
 # The office opens at noon; the hour is six.
 TO_THE_HOUR = timedelta(hours=18, seconds=1)
+
+
+class Crash(BaseException):
+    """The process dies here."""
 
 
 async def daily_vendor(office: Office, *, daily: bool = True) -> Vendor:
@@ -124,3 +128,70 @@ async def test_an_account_that_stripe_shows_no_more_ends_the_day_and_not_the_sch
     office.stripe.strangers.clear()
     await office.attend(DAY)
     assert [one.amount.amount_cents for one in await made(office)] == [5_000]
+
+
+async def test_the_balance_of_another_vendors_account_is_not_paid_out(office: Office) -> None:
+    """One that was named while Stripe could not be asked whose it is."""
+    office.stripe.fund(ACCOUNT, Money(5_000, "usd"))
+    await office.vendor()
+    office.stripe.down = StripeUnavailable("down")
+    await daily_vendor(office)
+    office.stripe.down = None
+    await office.attend(TO_THE_HOUR)
+    assert office.stripe.made_payouts == {}
+    entries = await office.service.store.journal("vendor/ve_daily")
+    assert b'"not_made":["account_taken"]' in entries[-1].data
+
+
+async def test_clocks_that_differ_about_the_day_make_no_second_payout(office: Office) -> None:
+    """Two workers around midnight, each with a day of its own; the money is there once."""
+    office.stripe.fund(ACCOUNT, Money(5_000, "usd"))
+    await daily_vendor(office)
+    schedule = office.service.payout_schedule
+    vendor = await office.service.vendors.get("ve_daily")
+    office.clock.advance((TO_THE_HOUR + DAY).total_seconds())
+    await schedule.attended(vendor)
+    office.clock.advance(-DAY.total_seconds())
+    await schedule.attended(vendor)
+    office.clock.advance(DAY.total_seconds())
+    await schedule.attended(await office.service.vendors.get("ve_daily"))
+    assert [one.amount.amount_cents for one in await made(office)] == [5_000]
+
+
+async def test_a_balance_that_shrank_since_it_was_read_is_refused_by_stripe_and_tried_next_day(
+    office: Office,
+) -> None:
+    office.stripe.fund(ACCOUNT, Money(5_000, "usd"))
+    await daily_vendor(office)
+    short = StripeFailure("balance_insufficient", "You have insufficient funds.")
+    office.stripe.script(PAYOUT, Refused(short, 400, "req_1", replayed=False))
+    await office.attend(TO_THE_HOUR)
+    office.stripe.fund(ACCOUNT, Money(3_000, "usd"))
+    await office.attend(DAY)
+    assert [(one.amount.amount_cents, one.failure_code) for one in await made(office)] == [
+        (5_000, "balance_insufficient"),
+        (3_000, None),
+    ]
+
+
+async def test_a_crash_between_the_days_payout_and_its_close_makes_no_second_one(
+    office: Office,
+) -> None:
+    """Committed, and never sent: the day's ref is held, and the payout itself goes out."""
+    office.stripe.fund(ACCOUNT, Money(5_000, "usd"))
+    vendor = await daily_vendor(office)
+    office.clock.advance(TO_THE_HOUR.total_seconds())
+
+    def dies(request: StripeRequest) -> Outcome:
+        raise Crash
+
+    office.stripe.script(PAYOUT, dies)
+    with pytest.raises(Crash):
+        await office.service.payout_schedule.attended(vendor)
+    assert [one.answer_open for one in await made(office)] == [True]
+    for _ in range(3):
+        await office.attend(timedelta(minutes=1))
+    (one,) = await made(office)
+    assert (one.status, one.day) == (PayoutStatus.PENDING, "2026-03-03")
+    assert len(office.stripe.made_payouts) == 1
+    assert await office.service.verification.verify(lambda _: None) == []

@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 
 from roadcall_payments.domain.errors import (
+    CredentialsRejected,
     InvalidInput,
     MovementsPaused,
     NotAllowed,
@@ -20,7 +21,7 @@ from roadcall_payments.domain.money import Money
 from roadcall_payments.domain.payout import PayoutStatus
 from roadcall_payments.domain.stripe_objects import PayoutStatus as Theirs
 from roadcall_payments.domain.stripe_objects import StripeFailure
-from roadcall_payments.ports import Refused, Unknown, UnknownReason
+from roadcall_payments.ports import Queue, Refused, Unknown, UnknownReason
 from tests.fakes.gateway import IDENTITY
 from tests.workflows.office import ACCOUNT, ADMIN, Office
 from tests.workflows.payout_reading import (
@@ -247,3 +248,22 @@ async def test_m18_a_look_with_another_accounts_key_proves_nothing(office: Offic
     await office.attend(timedelta(hours=26))
     await office.attend(timedelta(hours=2))
     assert (await payout_of(office, lost.id)).absences == ()
+
+
+async def test_an_account_whose_owner_withdrew_our_access_is_asked_less_and_less_often(
+    office: Office,
+) -> None:
+    """Its unknown payout stays unknown, and is found once we may look again."""
+    vendor_id = await vendor_with(office)
+    office.stripe.lose_answer(PAYOUT)
+    office.stripe.lists_down = CredentialsRejected("No access.", code="stripe_permission")
+    payout = (await office.service.payouts.request(ADMIN, vendor_id, AMOUNT)).payout
+    looks = 0
+    for _ in range(180):
+        office.clock.advance(60)
+        looks += await office.service.worker.work(Queue.ATTENTION)
+    assert 2 <= looks <= 20
+    assert (await payout_of(office, payout.id)).answer_open
+    office.stripe.lists_down = None
+    await office.attend(timedelta(hours=1))
+    assert (await payout_of(office, payout.id)).status is PayoutStatus.PENDING

@@ -54,7 +54,9 @@ def join_payouts(
     payouts = Payouts(write_path, store, gateway, movement, switch, vendors, ids, rules.minimum)
     remittances = Remittances(store, gateway, clock)
     statement = PayoutStatement(gateway, reading, remittances, vendors, templates)
-    schedule = PayoutSchedule(write_path, gateway, payouts, switch, rules.minimum, rules.hour_utc)
+    schedule = PayoutSchedule(
+        write_path, gateway, payouts, switch, vendors, rules.minimum, rules.hour_utc
+    )
     monthly = VendorStatements(store, clock, templates, rules.set_off_cap_bps)
     recovery = PayoutRecovery(movement, reading)
     return PayoutParts(payouts, recovery, statement, schedule, monthly)

@@ -18,14 +18,17 @@ class PayoutRecovery:
 
         Raises StripeUnavailable, CredentialsRejected, NotFound.
         """
-        if payout.answer_open:
-            return (await self._movement.carry(payout, first_try=False)).payout
-        if payout.cancelling:
-            return (await self._movement.carry_cancellation(payout, first_try=False)).payout
         try:
-            payout = await self._reading.fetch(payout)
+            payout = await self._looked_after(payout)
         except CredentialsRejected as refused:
             if refused.code != "stripe_permission":
                 raise
             # Its owner withdrew our access: there is nothing to see, now or soon.
         return await self._reading.close_return_period(payout)
+
+    async def _looked_after(self, payout: Payout) -> Payout:
+        if payout.answer_open:
+            return (await self._movement.carry(payout, first_try=False)).payout
+        if payout.cancelling:
+            return (await self._movement.carry_cancellation(payout, first_try=False)).payout
+        return await self._reading.fetch(payout)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from roadcall_payments.commit import stream_of
 from roadcall_payments.domain import payout_schedule
-from roadcall_payments.domain.errors import NotFound
+from roadcall_payments.domain.errors import AccountTaken, NotFound
 from roadcall_payments.domain.money import Money
 from roadcall_payments.domain.paying_out import PayoutMinimum
 from roadcall_payments.domain.people import WORKER
@@ -16,6 +16,7 @@ from roadcall_payments.domain.vendor_events import PayoutDayClosed, VendorFact
 from roadcall_payments.ports import Gateway
 from roadcall_payments.workflows.movements_switch import MovementsSwitch
 from roadcall_payments.workflows.payouts import Payouts
+from roadcall_payments.workflows.vendors import Vendors
 from roadcall_payments.workflows.write_path import AlreadyTaken, WritePath, Written
 
 
@@ -28,6 +29,7 @@ class PayoutSchedule:
         gateway: Gateway,
         payouts: Payouts,
         switch: MovementsSwitch,
+        vendors: Vendors,
         minimum: PayoutMinimum,
         hour_utc: int,
     ) -> None:
@@ -35,17 +37,23 @@ class PayoutSchedule:
         self._gateway = gateway
         self._payouts = payouts
         self._switch = switch
+        self._vendors = vendors
         self._minimum = minimum
         self._hour_utc = hour_utc
 
     async def attended(self, vendor: Vendor) -> Vendor:
         """The payouts of a vendor's day. Raises StripeUnavailable, CredentialsRejected."""
-        now = self._write_path.clock.now()
-        due_at = payout_schedule.due_at(vendor, self._hour_utc)
-        account = vendor.stripe_account
-        if due_at is None or account is None or due_at > now or await self._held():
+        if not self._is_due(vendor) or await self._held():
             return vendor
-        day = now.date().isoformat()
+        day = self._write_path.clock.now().date().isoformat()
+        try:
+            vendor = await self._vendors.with_own_account(vendor.id)
+        except AccountTaken as taken:
+            # Named while Stripe could not be asked: its balance is another vendor's.
+            return await self._close(vendor, day, (), (taken.code,))
+        account = vendor.stripe_account
+        if account is None or not self._is_due(vendor):
+            return vendor
         try:
             shown = await self._gateway.account(account)
         except NotFound:
@@ -61,6 +69,10 @@ class PayoutSchedule:
             else:
                 made += await self._made(vendor, amount, day)
         return await self._close(vendor, day, tuple(made), tuple(not_made))
+
+    def _is_due(self, vendor: Vendor) -> bool:
+        due_at = payout_schedule.due_at(vendor, self._hour_utc)
+        return due_at is not None and due_at <= self._write_path.clock.now()
 
     async def _held(self) -> bool:
         return await self._switch.held() or not await self._gateway.connect_enabled()
