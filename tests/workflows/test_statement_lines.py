@@ -20,7 +20,7 @@ from tests.workflows.settlement_reading import (
     open_settling_office,
     settled,
 )
-from tests.workflows.test_vendor_statement import paid_for, statement, words
+from tests.workflows.test_vendor_statement import moved_to, paid_for, statement, words
 
 FEE = 1_280
 
@@ -137,3 +137,17 @@ async def test_a_month_begins_with_what_was_owed_before_it(office: Office) -> No
     told = await words(office, vendor_id)
     assert "What you owe us was $50.00 at the start, and is $20.00 now." in told
     assert (await statement(office, vendor_id, first)).accounts == (before,)
+
+
+async def test_what_an_account_earned_for_its_former_vendor_is_no_job_of_the_next(
+    office: Office,
+) -> None:
+    payment_id = await settled(office)
+    first = (await office.payment(payment_id)).vendor_id
+    await moved_to(office, first, "acct_new")
+    second = await office.vendor("acct_second")
+    await moved_to(office, second, ACCOUNT)
+    (account,) = (await statement(office, second)).accounts
+    (line,) = account.lines
+    assert (line.kind, line.net, line.payment_id) == (LineKind.OTHER, Money(SHARE, "usd"), None)
+    assert "another movement of your Stripe balance" in await words(office, second)

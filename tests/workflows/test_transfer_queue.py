@@ -156,6 +156,15 @@ async def test_a_refused_transfer_waits_with_the_priority_it_was_asked_with(
     assert funding.priority is (later or HIGH)
 
 
+async def test_a_refused_transfer_keeps_the_age_it_waits_with(office: Office) -> None:
+    office.stripe.platform_funds["usd"] = 0
+    first, second = await asked(office), await asked(office)
+    office.stripe.platform_funds["usd"] = 10_000
+    office.stripe.script(TRANSFER, NO_FUNDS)
+    await office.service.transfers.release()
+    assert await queue(office) == [first, second], "it is not put behind those that came later"
+
+
 async def test_what_waits_can_be_cancelled(office: Office) -> None:
     office.stripe.platform_funds["usd"] = 0
     payment_id = await asked(office)
