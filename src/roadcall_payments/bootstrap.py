@@ -100,6 +100,7 @@ class Service:
     onboarding: Onboarding
     webhook_inbox: WebhookInbox
     inbox_dismissal: InboxDismissal
+    missed_events: MissedEvents
     recovery: Recovery
     outbox_relay: OutboxRelay
     notices: Notices
@@ -213,6 +214,7 @@ def join(
         onboarding=onboarding,
         webhook_inbox=webhook_inbox,
         inbox_dismissal=InboxDismissal(store, webhook_inbox, switch),
+        missed_events=missed,
         recovery=recovery,
         outbox_relay=relay,
         notices=notices,

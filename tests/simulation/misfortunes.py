@@ -18,6 +18,7 @@ HOUR_S = 3_600.0
 # The rest strike on occasions; these come by the number of payments.
 PLANNED = (Kind.SUSPEND, Kind.JUMP, Kind.OUTAGE, Kind.PAUSE, Kind.KEY_ROTATION)
 TRIES_MAX = 20
+LONGEST_SLEEP_H = 31
 
 
 def planned(world: World, payments: int) -> Mapping[int, list[Kind]]:
@@ -84,23 +85,34 @@ def _suspend(world: World) -> None:
 async def _pause(world: World) -> None:
     """An operator holds all movements, and lets them go again."""
     _struck(world, Kind.PAUSE, "movements are paused")
-    await _until_done(world, pausing=True)
+    heard = await _until_done(world, pausing=True)
     await asyncio.sleep(world.random.uniform(5, 120))
-    await _until_done(world, pausing=False)
+    if not await _until_done(world, pausing=False) or not heard:
+        world.begin(_still_flows(world))
 
 
-async def _until_done(world: World, *, pausing: bool) -> None:
+async def _still_flows(world: World) -> None:
+    """What a machine that slept was asked for, it does when it wakes: a pause, after its end."""
+    for _ in range(LONGEST_SLEEP_H):
+        await asyncio.sleep(HOUR_S)
+        await _until_done(world, pausing=False)
+
+
+async def _until_done(world: World, *, pausing: bool) -> bool:
+    """Whether the first who was asked did it."""
+
     async def turn(service: Service) -> Movements:
         switch = service.movements_switch
         return await (switch.pause(ADMIN, "simulated") if pausing else switch.resume(ADMIN))
 
-    for _ in range(TRIES_MAX):
+    for tries in range(TRIES_MAX):
         try:
             await world.any_process().call(turn, 30)
         except (NoAnswer, RoadcallError):
             await asyncio.sleep(2)
         else:
-            return
+            return tries == 0
+    return False
 
 
 async def _rotate(world: World) -> None:

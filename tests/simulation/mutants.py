@@ -28,7 +28,7 @@ from tests.simulation.auditor import audit
 from tests.simulation.defects.catalogue import CATALOGUE
 from tests.simulation.defects.planted import Planted
 from tests.simulation.faults import Kind, chosen
-from tests.simulation.history import NeverQuiet, tell
+from tests.simulation.history import NeverQuiet
 from tests.simulation.misfortunes import befall
 from tests.simulation.outsiders import Outsiders
 from tests.simulation.turns import WorldStandsStill
@@ -87,7 +87,7 @@ def _violations(world: World, planted: Planted) -> list[Violation]:
     found: list[Violation] = []
     with unexpected_errors(world.loop.problems):
         try:
-            tell(world, planted.payments, planted.stories)
+            planted.history(world, planted.payments, planted.stories)
         except (NeverQuiet, WorldStandsStill, RoadcallError) as error:
             found.append(Violation("quiet", world.seed, str(error) or "everybody waits for ever"))
     found += [Violation("world", world.seed, problem) for problem in world.loop.problems]
@@ -136,7 +136,7 @@ def main(only: str, workers: int) -> None:
     places = [place for place, planted in enumerate(CATALOGUE) if only in planted.name]
     started = time.monotonic()
     failed = 0
-    click.echo(f"{'defect':<36}{'rule':<6}{'seed':<10}{'what the auditor said'}")
+    click.echo(f"{'defect':<36}{'rule':<9}{'seed':<10}{'what the auditor said'}")
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         for place, caught in zip(places, pool.map(hunt, places), strict=True):
             failed += not caught.proved
@@ -148,7 +148,7 @@ def main(only: str, workers: int) -> None:
 
 
 def _lines(planted: Planted, caught: Caught) -> Iterator[str]:
-    row = f"{planted.name:<36}{planted.rule:<6}"
+    row = f"{planted.name:<36}{planted.rule:<9}"
     if caught.trial is None:
         yield f"{row}NOT CAUGHT by {', '.join(SEEDS)} ({caught.seconds:.0f} s)"
         return
@@ -156,7 +156,7 @@ def _lines(planted: Planted, caught: Caught) -> Iterator[str]:
     best = planted.shown_by(told)[0]
     yield f"{row}{caught.trial.seed:<10}{best} (+{len(told) - 1}, {caught.seconds:.0f} s)"
     for violation in caught.sound[:3]:
-        yield f"{'':<42}NOT CLEAN WITHOUT IT: {violation}"
+        yield f"{'':<45}NOT CLEAN WITHOUT IT: {violation}"
 
 
 if __name__ == "__main__":

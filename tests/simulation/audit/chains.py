@@ -100,8 +100,16 @@ def audit_postings(entry: JournalEntry, fact: Fact) -> Iterator[Violation]:
     except UnknownFact:
         yield Violation("books", entry.stream, f"{where}: the auditor's chart has no such fact")
         return
-    if sorted(expected) != sorted(stored):
+    if _summed(expected) != _summed(stored):
         yield Violation("books", entry.stream, f"{where}: posted {stored}, expected {expected}")
+
+
+def _summed(lines: Sequence[Posted]) -> dict[tuple[str, str, str], int]:
+    """An account may have several lines of one fact."""
+    sums: Counter[tuple[str, str, str]] = Counter()
+    for book, account, currency, cents in lines:
+        sums[book, account, currency] += cents
+    return {key: cents for key, cents in sums.items() if cents}
 
 
 def _posted(entry: JournalEntry, place: int) -> Posted:

@@ -22,6 +22,8 @@ from roadcall_payments.ports import (
     StripeCredentials,
 )
 from roadcall_payments.stripe_gateway.identity import Identities
+from roadcall_payments.workflows.missed_events import MissedEvents
+from tests.simulation.comparing import tell_with_comparing
 from tests.simulation.defects.planted import (
     EVERY_FAULT,
     Planted,
@@ -31,6 +33,7 @@ from tests.simulation.defects.planted import (
     wrong_gateway,
 )
 from tests.simulation.faults import Kind
+from tests.simulation.history import MONEY_BACK
 
 
 class _Searches(Wrong):
@@ -105,6 +108,10 @@ def _as_the_event_says(
     return _right_intent_seen(payment, intent, source, at, answer)
 
 
+async def _compares_nothing(self: MissedEvents) -> None:
+    return
+
+
 WEBHOOKS_FAIL = {Kind.WEBHOOK_REORDER: 0.15, Kind.WEBHOOK_DELAY: 0.2, Kind.WEBHOOK_DUPLICATE: 0.2}
 
 LOOKS = (
@@ -145,5 +152,18 @@ LOOKS = (
         "a failure is applied from its event, whenever that comes",
         neighbours=("M19",),
         boosts=WEBHOOKS_FAIL,
+    ),
+    Planted(
+        wrong_function(
+            "lost webhooks not looked for", (MissedEvents, "_compare", _compares_nothing)
+        ),
+        "M16",
+        "what only a webhook told, and none brought, is never learned",
+        neighbours=("M17",),
+        faults="all",
+        boosts={Kind.WEBHOOK_DROP: 0.4},
+        stories=MONEY_BACK,
+        history=tell_with_comparing,
+        outsiders=False,
     ),
 )

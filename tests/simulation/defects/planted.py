@@ -10,8 +10,8 @@ from typing import Any, Final, cast
 from roadcall_payments.ports import Gateway, Store
 from tests.simulation.audit.violations import Violation
 from tests.simulation.faults import Kind
-from tests.simulation.history import STORIES, Stories
-from tests.simulation.world import Defect, Parts
+from tests.simulation.history import STORIES, Stories, tell
+from tests.simulation.world import Defect, Parts, World
 
 PAYMENTS: Final = 60
 EVERY_FAULT: Final = "all,-webhook_drop"
@@ -26,7 +26,8 @@ class Planted:
     ``make simulate``; ``boosts``: kinds that come more often than there, so that few payments
     are enough to meet them; ``outsiders``: others act at Stripe too; ``also``: misfortunes
     that befall this world besides; ``other_account``: for a while the service has another
-    account's key; ``stories``: what its people do; ``settings``: the service's.
+    account's key; ``stories``: what its people do; ``history``: how their world lives;
+    ``settings``: the service's.
     """
 
     defect: Defect
@@ -37,6 +38,7 @@ class Planted:
     boosts: Mapping[Kind, float] = field(default_factory=dict)
     payments: int = PAYMENTS
     stories: Stories = STORIES
+    history: Callable[[World, int, Stories], None] = tell
     settings: Mapping[str, object] = field(default_factory=dict)
     outsiders: bool = True
     also: Sequence[Kind] = ()
