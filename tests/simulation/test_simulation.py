@@ -36,13 +36,12 @@ def test_a_thousand_payments_under_every_fault_are_sound() -> None:
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("hash_seed", ["1", "4242"])
-def test_the_same_seed_is_the_same_history(hash_seed: str) -> None:
+def test_the_same_seed_is_the_same_history() -> None:
     here = run_world("twice", 40, EVERY_KIND).digest
     elsewhere = subprocess.run(
         [sys.executable, "-m", "tests.simulation", "--payments", "40", "--seed", "twice"],
         cwd=ROOT,
-        env={**os.environ, "PYTHONHASHSEED": hash_seed},
+        env={**os.environ, "PYTHONHASHSEED": "4242"},
         capture_output=True,
         text=True,
         check=False,  # forty payments do not meet every kind of fault
