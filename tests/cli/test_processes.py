@@ -20,7 +20,9 @@ import pytest
 from tests.cli.conftest import Typed
 from tests.ports import free_port
 
-PATIENCE_S = 60
+PATIENCE_S = 180
+# Each starts several processes, one after the other.
+pytestmark = pytest.mark.timeout(600)
 COMMAND = [sys.executable, "-m", "roadcall_payments.cli.main"]
 
 

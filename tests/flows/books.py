@@ -16,7 +16,7 @@ def command(stack: Stack, *words: str, **changed: str) -> subprocess.CompletedPr
         env={**os.environ, **stack.environment, **changed},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=False,
     )
 

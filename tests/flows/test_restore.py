@@ -20,7 +20,7 @@ from tests.flows.stack import Stack, running_stack
 from tests.postgres_server import bundled
 
 # Each is a dozen commands typed at a shell.
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(900)
 
 
 @dataclass(frozen=True)
@@ -236,7 +236,7 @@ def pasted(stack: Stack, line: str) -> None:
         cwd=stack.directory,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=False,
     )
     # What the doctor and verify find is theirs to say; they must run.

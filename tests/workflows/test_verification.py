@@ -98,5 +98,5 @@ async def test_a_service_that_writes_meanwhile_raises_no_false_alarm(copy: Copy)
         writing.cancel()
         await asyncio.gather(writing, return_exceptions=True)
         await store.close()
-    # A stream that never stands still may be called unread, but nothing is said to be wrong.
+    # What never stands still may be called unread, but nothing is said to be wrong.
     assert [fault for fault in faults if "times while being read" not in fault] == []
