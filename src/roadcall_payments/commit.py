@@ -123,6 +123,12 @@ def former_account_ref(account: str, until: datetime, vendor_id: str) -> str:
     return f"{former_account_prefix(account)}{micros:020d}:{vendor_id}"
 
 
+def payout_ref(stripe_payout: str) -> str:
+    """The key under which a payout of ours is found by Stripe's name of it alone: a bank, and the
+    vendor's mail, know no account."""
+    return f"payout:{stripe_payout}"
+
+
 def payouts_prefix(account: str) -> str:
     """What the listing keys of one account's payouts begin with."""
     return f"payout_of:{account}:"

@@ -267,3 +267,11 @@ async def test_an_account_whose_owner_withdrew_our_access_is_asked_less_and_less
     office.stripe.lists_down = None
     await office.attend(timedelta(hours=1))
     assert (await payout_of(office, payout.id)).status is PayoutStatus.PENDING
+
+
+async def test_a_payout_is_found_by_the_name_that_the_bank_and_the_vendor_know(
+    office: Office,
+) -> None:
+    payout = await requested(office)
+    found = await office.service.queries.find(payout.stripe_payout or "")
+    assert found == [f"payout/{payout.id}"]

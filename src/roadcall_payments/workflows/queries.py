@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Sequence
 
-from roadcall_payments.commit import refund_ref, stream_of, stripe_ref
+from roadcall_payments.commit import payout_ref, refund_ref, stream_of, stripe_ref
 from roadcall_payments.domain.errors import NotFound, TransientError
 from roadcall_payments.domain.events import TextRef
 from roadcall_payments.domain.payment import Payment
@@ -65,7 +65,7 @@ class Queries:
         event = await self._store.inbox_event(any_id)
         if event is not None:
             return [event.stream] if event.stream else []
-        keys = [refund_ref(any_id)]
+        keys = [refund_ref(any_id), payout_ref(any_id)]
         keys += [
             stripe_ref(account, livemode, any_id)
             for account in await self._accounts()

@@ -12,6 +12,7 @@ from roadcall_payments.commit import (
     job_ref,
     listed_payout_ref,
     payout_day_ref,
+    payout_ref,
     refund_ref,
     stripe_ref,
 )
@@ -50,6 +51,7 @@ def refs_added(stream: str, facts: Sequence[e.Fact], after: State) -> tuple[RefA
                 keys += _payout_keys(after)
             case p.PayoutOpened():
                 keys.append(stripe_ref(fact.account, fact.livemode, fact.stripe_payout))
+                keys.append(payout_ref(fact.stripe_payout))
             case e.RefundRequested() | e.RefundObserved():
                 keys.append(refund_ref(fact.refund_id))
             case e.RefundPending() | e.RefundSucceeded() | e.RefundFailed() if fact.stripe_refund:
