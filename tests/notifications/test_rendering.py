@@ -223,3 +223,19 @@ def test_no_text_from_outside_adds_a_line_a_tag_or_a_paragraph(name: str, messag
 def test_an_unknown_template_is_final() -> None:
     with pytest.raises(FinalError, match="nowhere"):
         TEMPLATES.render("nowhere", Channel.EMAIL, "en", DETAILS)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("name", ["payout_on_its_way", "payout_paid", "payout_failed_vendor"])
+def test_money_that_stripe_takes_from_a_bank_is_not_told_as_paid_out(
+    name: str, language: str
+) -> None:
+    """A balance below zero: Stripe's payout is a negative one."""
+    taken = replace(DETAILS, amount=Money(-2_500, "usd"), jobs=(), other=None)
+    for channel in Channel:
+        told = TEMPLATES.render(name, channel, language, taken)
+        said = f"{told.subject} {told.text}"
+        assert {"en": "$25.00", "es": "25,00"}[language] in said
+        assert "-$25" not in said
+        assert "-25" not in said
+        assert {"en": "below zero", "es": "por debajo de cero"}[language] in said

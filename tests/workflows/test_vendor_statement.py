@@ -253,3 +253,22 @@ async def test_an_account_that_comes_back_is_counted_once(office: Office) -> Non
     told = await statement(office, vendor_id)
     assert told.stripe_accounts == (ACCOUNT,)
     assert told.accounts[0].closing == Money(5_000, "usd")
+
+
+async def test_what_stripe_took_from_the_bank_for_a_balance_below_zero_is_told_as_that(
+    office: Office,
+) -> None:
+    vendor_id = await office.vendor()
+    taken = office.stripe.pay_out(ACCOUNT, Money(-2_500, "usd"), created=office.clock.now())
+    for number, status in enumerate((PayoutStatus.PAID, PayoutStatus.FAILED)):
+        shown = office.stripe.payout_becomes(taken.id, status, "declined" if number else None)
+        body = office.stripe.event(f"evt_{number}", "payout.updated", shown, ACCOUNT)
+        await office.service.webhook_inbox.take(body, "t=1,v1=good")
+        office.clock.advance(60)
+    text = await words(office, vendor_id)
+    assert "$25.00, taken from your bank, for your Stripe balance was below zero" in text
+    assert "-$25.00, given back to your bank: The bank declined it." in text
+    advice = await office.service.payout_statement.advice(
+        await office.service.payouts.get(taken.id)
+    )
+    assert "Stripe takes $25.00 from your bank account" in advice.words

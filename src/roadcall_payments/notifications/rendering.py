@@ -97,11 +97,14 @@ def _values(details: NoticeDetails, reader: Locale) -> dict[str, object]:
     """The details by name, the amount in the reader's form; absent ones are None."""
     plain = {name: _plain(value) for name, value in asdict(details).items()}
     amount = format_amount(details.amount, reader) if details.amount else None
+    taken = _behind(details.amount) if details.amount else None
     due = format_instant(details.due, reader) if details.due else None
     arrives = _day(details.arrives, reader)
     return {
         **plain,
         "amount": amount,
+        # Of a payout the other way: what Stripe takes from the bank for a balance below zero.
+        "taken": format_amount(taken, reader) if taken else None,
         "due": due,
         "arrives": arrives,
         "available_on": _day(details.available_on, reader),
@@ -119,15 +122,17 @@ def _day(at: datetime | None, reader: Locale) -> str | None:
     return format_date(at, "long", locale=reader) if at else None
 
 
+def _behind(amount: Money) -> Money | None:
+    return Money(-amount.amount_cents, amount.currency) if amount.amount_cents < 0 else None
+
+
 def _funds_in_words(funds: NoticeFunds, reader: Locale) -> dict[str, object]:
     """``behind``: by how much the balance is less than nothing."""
-    available = funds.available
-    behind = Money(-available.amount_cents, available.currency)
-    short = available.amount_cents < 0
+    behind = _behind(funds.available)
     return {
         **_amounts_in_words(funds, reader),
-        "available": None if short else _in_words(available, reader),
-        "behind": _in_words(behind, reader) if short else None,
+        "available": None if behind else _in_words(funds.available, reader),
+        "behind": format_amount(behind, reader) if behind else None,
         "pending_until": _day(funds.pending_until, reader),
     }
 

@@ -12,7 +12,7 @@ from babel.dates import format_date, format_skeleton
 
 from roadcall_payments.domain.debt import Debt
 from roadcall_payments.domain.money import Money
-from roadcall_payments.domain.statement import Account, DebtLine, Statement, StatementLine
+from roadcall_payments.domain.statement import Account, DebtLine, LineKind, Statement, StatementLine
 from roadcall_payments.notifications.amounts import format_amount
 from roadcall_payments.notifications.one_line import one_line
 from roadcall_payments.notifications.payout_reasons import payout_reason
@@ -34,6 +34,10 @@ def statement_in_words(statement: Statement, reader: Locale) -> _Row:
 def _account(account: Account, reader: Locale) -> _Row:
     lines = [_row(one, reader) for one in account.lines]
     for told, line in zip(lines, account.lines, strict=True):
+        # A payout the other way: Stripe took it from the bank for a balance below zero.
+        told["from_bank"] = line.payout_id is not None and (
+            (line.net.amount_cents > 0) == (line.kind is LineKind.PAID_OUT)
+        )
         reason = payout_reason(line.code, line.message, reader.language)
         # It ends the sentence, which brings its own full stop.
         told["reason"] = reason.rstrip(".") if reason else None
