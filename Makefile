@@ -93,12 +93,12 @@ chaos: setup ## kill -9 of real processes under load, PostgreSQL restarted twice
 # bench-filled stores five million payments first, which takes a while.
 .PHONY: bench
 bench: setup ## ratios to pgbench, dj-stripe, stripe-sync-engine, an ordinary handler (ONLY=, ROUNDS=, SECONDS=)
-	@sh benchmarks/set_up.sh
+	@sh benchmarks/set_up.sh $(PY) $(PYTHON)
 	@$(PY) -m benchmarks.bench $(if $(ONLY),--only $(ONLY)) --rounds $(or $(ROUNDS),5) --seconds $(or $(SECONDS),3)
 
 .PHONY: bench-filled
 bench-filled: setup ## webhooks/s with five million payments stored, against empty (STORED=, ROUNDS=, SECONDS=)
-	@sh benchmarks/set_up.sh
+	@sh benchmarks/set_up.sh $(PY) $(PYTHON)
 	@$(PY) -m benchmarks.bench --only filled --stored $(or $(STORED),5000000) \
 	    --rounds $(or $(ROUNDS),5) --seconds $(or $(SECONDS),3)
 

@@ -13,6 +13,7 @@ import asyncpg
 
 from benchmarks.prepared import Stage, TemplateTable, template_of, write_template
 from benchmarks.processes import Process, tree
+from benchmarks.stored import store
 from roadcall_payments.bootstrap import open_service
 from roadcall_payments.config import Settings
 from tests.postgres_server import PostgresServer
@@ -128,6 +129,10 @@ class PostgresDatabase:
 
     def fill(self, stage: Stage, first: int, count: int) -> None:
         asyncio.run(self._fill(stage, range(first, first + count)))
+
+    def store(self, stage: Stage, first: int, count: int) -> None:
+        """The same for millions, into a database that has few, at the server's own speed."""
+        asyncio.run(store(self.url, self._templates[stage], first, count))
 
     def tidy(self) -> None:
         """Leave nothing to the server that it would do later, while something is measured."""
