@@ -14,6 +14,7 @@ from roadcall_payments.domain.errors import BrokenInvariant
 from roadcall_payments.domain.movements import Movements
 from roadcall_payments.domain.payment import Payment
 from roadcall_payments.domain.payout import Payout
+from roadcall_payments.domain.records import quickly_made
 from roadcall_payments.domain.stray import Stray
 from roadcall_payments.domain.vendor import Vendor
 from roadcall_payments.journal import JournalEntry
@@ -59,6 +60,7 @@ def decode_state(stream: str, data: bytes) -> State:
     return _decoders[stream_kind(stream)].decode(data)
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class StreamWrite:
     """New entries behind ``expected_seq`` (0: a new stream) and the state they fold to.
@@ -151,6 +153,7 @@ class InboxStatus(StrEnum):
     DISMISSED = "dismissed"
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class InboxEvent:
     """One webhook or incoming event, unique on ``event_id``; ``body`` is the raw bytes."""
@@ -249,6 +252,7 @@ class NoticeInsert:
     due_at: datetime
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Commit:
     """One decision's whole write set: at most 3 streams and 90 items (M28)."""

@@ -19,6 +19,7 @@ import msgspec
 from roadcall_payments.domain import events
 from roadcall_payments.domain.errors import BrokenInvariant
 from roadcall_payments.domain.events import Fact
+from roadcall_payments.domain.records import quickly_made
 from roadcall_payments.ledger.posting_rules import RULES_VERSION, Posting, postings
 
 GENESIS = "0" * 64
@@ -35,6 +36,7 @@ _FACTS = _members(events.Fact)
 _DECODERS = {name: msgspec.json.Decoder(kind) for name, kind in _FACTS.items()}
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class JournalEntry:
     """One fact in its place. ``data`` is the fact's canonical JSON, kept byte for byte."""

@@ -42,6 +42,7 @@ from roadcall_payments.domain.payout_events import PayoutFailed as PayoutFailed
 from roadcall_payments.domain.payout_events import PayoutInTransit as PayoutInTransit
 from roadcall_payments.domain.payout_events import PayoutNotMade as PayoutNotMade
 from roadcall_payments.domain.payout_events import PayoutPaid as PayoutPaid
+from roadcall_payments.domain.records import quickly_made
 from roadcall_payments.domain.refund_events import RefundAdopted as RefundAdopted
 from roadcall_payments.domain.refund_events import RefundApproved as RefundApproved
 from roadcall_payments.domain.refund_events import RefundFact as RefundFact
@@ -281,6 +282,7 @@ class AttemptVoided:
     reason: str
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class PaymentCompleted:
     """The money moved. Booked in the books of ``account`` and, for a transfer, of

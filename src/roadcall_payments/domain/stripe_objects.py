@@ -12,6 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from roadcall_payments.domain.money import Money
+from roadcall_payments.domain.records import quickly_made
 
 
 class Operation(StrEnum):
@@ -91,6 +92,7 @@ class BalanceTransaction:
     available_on: datetime
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class PaymentIntent:
     id: str
@@ -297,6 +299,7 @@ class BalanceFunds:
 StripeObject = PaymentIntent | Transfer | Reversal | Payout | Refund | Dispute | Charge | Account
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class StripeEvent:
     """A verified webhook event.

@@ -20,6 +20,7 @@ from roadcall_payments.commit import (
 )
 from roadcall_payments.domain.funding import queue_key
 from roadcall_payments.domain.payment import Payment
+from roadcall_payments.domain.records import quickly_made
 from roadcall_payments.journal import JournalEntry
 from roadcall_payments.ledger.posting_rules import Posting
 from roadcall_payments.ports import Notice
@@ -33,6 +34,7 @@ Value = str | int | bytes | None
 Row = tuple[Value, ...]
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Prepared:
     """A commit with its larger rows encoded, on the caller's own time."""

@@ -17,6 +17,7 @@ from roadcall_payments.commit import (
 from roadcall_payments.domain import outcomes
 from roadcall_payments.domain.payment import Payment
 from roadcall_payments.domain.people import STRIPE
+from roadcall_payments.domain.records import quickly_made
 from roadcall_payments.domain.stray import Stray
 from roadcall_payments.domain.stripe_objects import StripeEvent
 from roadcall_payments.journal import Head
@@ -36,6 +37,7 @@ FETCHES_MAX = 5
 _CLIENT_SECRET = re.compile(rb'client_secret(?:("\s*:\s*)"[^"\\]*"|=[^"&\\]*)')
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Delivery:
     """One event on its way into the books: a fresh one, or one that waited."""
