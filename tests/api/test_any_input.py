@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from roadcall_payments.api.access import ROUTES
 from roadcall_payments.domain.people import Actor
 from tests.api.harness import ADMIN, DISPATCHER, DRIVER, SERVICE, Api, Reply, running_api
+from tests.examples import examples
 
 JSON = "application/json"
 POSTS = sorted(path for method, path in ROUTES if method == "POST")
@@ -90,7 +91,7 @@ def shaped(api: Api) -> st.SearchStrategy[Any]:
     return st.tuples(st.sampled_from(sound), changes).map(lambda pair: pair[0] | pair[1])
 
 
-@settings(max_examples=150, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(80), suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_any_json_to_any_post(loop: Loop, data: st.DataObject) -> None:
     """The harness holds each answer against the document: an undocumented one fails there."""
@@ -114,7 +115,7 @@ def test_any_json_to_any_post(loop: Loop, data: st.DataObject) -> None:
     assert reply.status < 500 or reply.code == "movements_paused"
 
 
-@settings(max_examples=100, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(50), suppress_health_check=list(HealthCheck))
 @given(
     path=st.sampled_from(POSTS),
     raw=st.binary(max_size=200),
@@ -125,7 +126,7 @@ def test_any_bytes_to_any_post(loop: Loop, path: str, raw: bytes, media_type: st
     assert loop.post(address, ADMIN, raw, Content_Type=media_type).status < 500
 
 
-@settings(max_examples=100, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(50), suppress_health_check=list(HealthCheck))
 @given(
     path=st.sampled_from(["/payments/", "/vendors/", "/payments?cursor=", "/reviews?inboxCursor="]),
     escaped=st.lists(st.integers(0, 255), max_size=12),
@@ -135,7 +136,7 @@ def test_any_address(loop: Loop, path: str, escaped: list[int]) -> None:
     assert loop.get(path + sent, ADMIN).status < 500
 
 
-@settings(max_examples=100, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(50), suppress_health_check=list(HealthCheck))
 @given(token=st.text(VISIBLE, max_size=60))
 def test_any_token(loop: Loop, token: str) -> None:
     assert loop.get("/payments", None, Authorization=f"Bearer {token}").status == 401

@@ -34,6 +34,7 @@ from roadcall_payments.commit import (
 from roadcall_payments.ports import Claim, DeadLetter, Queue
 from tests.builders import NOON, anomaly, minutes, new_id, new_payment_write, next_write
 from tests.contracts.store_contract_queries import FreshStore
+from tests.examples import examples
 
 REFS, EVENTS, KEYS, NOTICES = ("r0", "r1"), ("evt_0", "evt_1"), ("k0", "k1"), ("n0", "n1")
 PAYMENTS = 3
@@ -391,5 +392,5 @@ class ModelContract:
             "BoundStoreMachine", (StoreMachine,), {"fresh_store": staticmethod(fresh_store)}
         )
         run_state_machine_as_test(
-            machine, settings=settings(max_examples=30, stateful_step_count=30)
+            machine, settings=settings(max_examples=examples(20), stateful_step_count=30)
         )

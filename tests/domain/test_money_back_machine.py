@@ -36,6 +36,7 @@ from roadcall_payments.ledger.posting_rules import unbalanced
 from roadcall_payments.workflows.refs import refs_added
 from tests.builders import NOON, new_id, payment_created, scored
 from tests.domain import observed
+from tests.examples import examples
 
 DISPATCHER = Actor("us_1", Role.DISPATCHER, "co_1")
 ADMIN = Actor("us_3", Role.ADMIN)
@@ -383,4 +384,4 @@ def _agrees(ours: RefundStatus, theirs: Theirs) -> bool:
 
 
 TestMoneyBackMachine = MoneyBackMachine.TestCase
-TestMoneyBackMachine.settings = settings(max_examples=100, stateful_step_count=40)
+TestMoneyBackMachine.settings = settings(max_examples=examples(60), stateful_step_count=40)

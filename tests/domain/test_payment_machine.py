@@ -30,6 +30,7 @@ from roadcall_payments.journal import Head, JournalEntry, chain_breaks, seal
 from roadcall_payments.ledger.posting_rules import unbalanced
 from tests.builders import NOON, new_id, payment_created, scored
 from tests.domain import observed
+from tests.examples import examples
 
 DISPATCHER = Actor("us_2", Role.DISPATCHER, "co_1")
 INTENT_IDS = st.sampled_from(["pi_1", "pi_1", "pi_1", "pi_2"])
@@ -268,4 +269,4 @@ class PaymentMachine(RuleBasedStateMachine):
 
 
 TestPaymentMachine = PaymentMachine.TestCase
-TestPaymentMachine.settings = settings(max_examples=150, stateful_step_count=40)
+TestPaymentMachine.settings = settings(max_examples=examples(80), stateful_step_count=40)

@@ -34,6 +34,7 @@ from roadcall_payments.domain.vendor_share import (
 from roadcall_payments.ledger.posting_rules import unbalanced
 from tests.domain import observed
 from tests.domain.settlement_world import AMOUNT, VENDOR, SettlementWorld
+from tests.examples import examples
 
 REFUSAL = StripeFailure("balance_insufficient", "No.")
 # What becomes of a call: done and told, done with its answer lost, refused, never arrived.
@@ -231,4 +232,4 @@ class SettlementMachine(SettlementWorld):
 
 
 TestSettlementMachine = SettlementMachine.TestCase
-TestSettlementMachine.settings = settings(max_examples=100, stateful_step_count=40)
+TestSettlementMachine.settings = settings(max_examples=examples(60), stateful_step_count=40)

@@ -7,6 +7,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from stripe_sandbox.routes import ROUTES
+from tests.examples import examples
 from tests.sandbox import conformance, make_tables
 from tests.sandbox.client import CoreClient
 from tests.sandbox.conformance import Nonconforming
@@ -62,7 +63,9 @@ def populated() -> CoreClient:
 
 
 @given(st.data())
-@settings(max_examples=100, phases=(Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink))
+@settings(
+    max_examples=examples(50), phases=(Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink)
+)
 def test_every_answer_of_every_route_is_as_specified(data: st.DataObject) -> None:
     """`CoreClient` asks the specification about each request and each answer; what is refused
     leaves no trace."""

@@ -11,6 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from stripe_sandbox import Manner
 from stripe_sandbox.resources.charges import processing_fee
 from stripe_sandbox.resources.disputes import can_escalate
+from tests.examples import examples
 from tests.sandbox.auditor import audit
 from tests.sandbox.client import CoreClient
 from tests.sandbox.kept_rows import KeptRows
@@ -273,4 +274,4 @@ class Money(RuleBasedStateMachine):
 
 
 TestMoney = Money.TestCase
-TestMoney.settings = settings(max_examples=120, stateful_step_count=30)
+TestMoney.settings = settings(max_examples=examples(60), stateful_step_count=30)
