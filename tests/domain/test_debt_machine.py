@@ -261,6 +261,18 @@ def test_m28_debts_long_paid_leave_the_state(count: int) -> None:
     ]
 
 
+def test_a_forgiven_debt_stays_in_the_state_for_its_cause_may_be_undone() -> None:
+    """Forgotten, it would be taken for paid, and given back to the vendor who never paid it."""
+    debts = owing(*[100] * (debt.SETTLED_KEPT_MAX + 2))
+    for forgiven in debt.forgive(debts, "ve_1", "re_1", None, REASON, ADMIN):
+        debts = debt.apply(debts, forgiven, NOON)
+    for one in debts.owed[1:]:
+        debts = debt.apply(debts, d.VendorDebtReduced(one.id, one.amount), NOON)
+    undoing = debt.undo(debts, "ve_1", "re_1")
+    assert undoing is not None
+    assert undoing.paid == Money(0, "usd")
+
+
 def test_a_reserved_debt_stays_in_the_state_until_its_transfer_has_ended() -> None:
     """It was collected at Stripe, and many more were paid since."""
     debts = owing(*[100] * (debt.SETTLED_KEPT_MAX + 2))

@@ -24,7 +24,8 @@ Facts = tuple[d.DebtFact, ...]
 BASIS_POINTS = 10_000
 # Shares of one transfer are one fact (M28); what it does not reach waits for the next transfer.
 SHARES_MAX = 50
-# Debts paid in full that the state still shows; older ones are in the journal (M28).
+# Debts paid in full that the state still shows; older ones are in the journal (M28). One that was
+# forgiven stays: its cause may be undone, and what was never paid must not be paid back.
 SETTLED_KEPT_MAX = 50
 
 
@@ -339,7 +340,7 @@ def _changed(
 def _trimmed(debts: Debts) -> Debts:
     """Without the oldest of those that are paid in full, past what the state keeps (M28); a
     transfer under way may still have reserved one that was collected at Stripe."""
-    ended = (one for one in debts.owed if not one.outstanding_cents)
+    ended = (o for o in debts.owed if not o.outstanding_cents and not o.forgiven_cents)
     settled = [one.id for one in ended if not one.reserved_cents]
     if len(settled) <= SETTLED_KEPT_MAX:
         return debts
