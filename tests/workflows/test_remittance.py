@@ -60,6 +60,24 @@ async def test_what_came_first_is_paid_out_first_and_a_job_may_be_split(office: 
     assert [job.partly for job in advice.remittance.jobs] == [False, True]
 
 
+async def test_a_job_that_a_payout_carried_whole_stays_whole_where_some_came_back_since(
+    office: Office,
+) -> None:
+    vendor_id = await office.vendor()
+    job = await office.payment(await earned(office, vendor_id, 5_000))
+    first = await paid_out(office, vendor_id, 5_000)
+    office.clock.advance(60)
+    assert job.transfer is not None
+    await office.told("evt_b", "transfer.reversed", office.stripe.reverse(job.transfer, 2_000))
+    late = await earned(office, vendor_id, 4_000)
+    second = await paid_out(office, vendor_id, 2_000)
+    assert await carried(office, second) == [(job.id, -2_000), (late, 4_000)]
+    for payout in (first, second):
+        advice = await office.service.payout_statement.advice(payout)
+        assert not any(one.partly for one in advice.remittance.jobs)
+        assert "a part of it" not in advice.words
+
+
 def lines_of(office: Office, payment: Payment, available_on: datetime) -> BalanceTransaction:
     """Stripe's line for the payment's charge, whose money it holds back till then."""
     fee, now = Money(0, payment.amount.currency), office.clock.now()

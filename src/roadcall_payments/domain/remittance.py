@@ -61,9 +61,10 @@ class RemittedJob:
 
     @property
     def partly(self) -> bool:
-        """Another payout carries, or carried, the rest."""
-        kept = self.fee + self.set_off + self.reversed
-        return self.carried != self.earned - kept
+        """Another payout carries, or carried, the rest. Not where it was all carried, and some
+        taken back since."""
+        rest = self.earned - self.fee - self.set_off - self.reversed - self.carried
+        return self.carried.amount_cents >= 0 and rest.amount_cents > 0
 
 
 @dataclass(frozen=True, slots=True)
