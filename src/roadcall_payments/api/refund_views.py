@@ -42,7 +42,10 @@ class RefundPlanView(View):
     vendor_balance_after_cents: int = Field(
         description="What we owe the vendor then; negative where the vendor owes us."
     )
-    vendor_debt_cents: int
+    vendor_debt_cents: int = Field(
+        description="What of this refund the vendor will owe, because no reversal can take it "
+        "back: later transfers set it off."
+    )
 
 
 REFUND_EXAMPLE: dict[str, JsonValue] = {

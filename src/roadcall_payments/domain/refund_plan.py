@@ -12,7 +12,9 @@ from roadcall_payments.domain.vendor_share import fee_to_return, overpaid_cents
 @dataclass(frozen=True, slots=True)
 class RefundPlan:
     """``stripe_fee_returned`` is always zero: Stripe keeps its fee. ``reversed_from_vendor`` is
-    taken back from the vendor's Stripe balance; what cannot be is ``vendor_debt``."""
+    taken back from the vendor's Stripe balance; what cannot be is ``vendor_debt``, this refund's
+    own: what the vendor owes in all, other jobs' money set against it, is in
+    ``vendor_balance_after``."""
 
     payer_gets: Money
     reversed_from_vendor: Money
@@ -31,7 +33,8 @@ def plan(payment: Payment, amount: Money, payable: Money) -> RefundPlan:
     zero = Money(0, amount.currency)
     fee_returned = fee_to_return(payment, amount) or zero
     share = amount - fee_returned
-    taken_back = _reversed(payment, share)
+    too_much = _too_much(payment, share)
+    taken_back = Money(min(too_much.amount_cents, _held_cents(payment)), share.currency)
     after = payable - share + taken_back
     return RefundPlan(
         payer_gets=amount,
@@ -39,15 +42,20 @@ def plan(payment: Payment, amount: Money, payable: Money) -> RefundPlan:
         stripe_fee_returned=zero,
         platform_fee_returned=fee_returned,
         vendor_balance_after=after,
-        vendor_debt=Money(max(-after.amount_cents, 0), amount.currency),
+        vendor_debt=too_much - taken_back,
     )
 
 
-def _reversed(payment: Payment, share: Money) -> Money:
-    """Of what the vendor has too much of then, as much as its transfers still hold."""
+def _too_much(payment: Payment, share: Money) -> Money:
+    """What the vendor will have beyond its share, of what this refund takes of it."""
     settlement = payment.settlement
     if settlement is None:
         return Money(0, share.currency)
-    too_much = overpaid_cents(payment, settlement) + share.amount_cents
-    held = sum(one.left_cents for one in settlement.transfers)
-    return Money(max(min(too_much, held, share.amount_cents), 0), share.currency)
+    cents = overpaid_cents(payment, settlement) + share.amount_cents
+    return Money(max(min(cents, share.amount_cents), 0), share.currency)
+
+
+def _held_cents(payment: Payment) -> int:
+    """What a reversal can take back: the rest was our fee, or set off against a debt."""
+    transfers = payment.settlement.transfers if payment.settlement else ()
+    return sum(one.left_cents for one in transfers)
