@@ -14,9 +14,11 @@ from roadcall_payments.domain import settlement_events as s
 from roadcall_payments.domain.money import Money
 from roadcall_payments.domain.outcomes import anomaly
 from roadcall_payments.domain.payment import Payment
+from roadcall_payments.domain.refund import RefundStatus
 from roadcall_payments.domain.settlement import REVERSAL_VOIDED, Settlement, TakeBack
-from roadcall_payments.domain.settling import PURPOSE_REVERSAL, is_void
+from roadcall_payments.domain.settling import PURPOSE_REVERSAL, is_void, share_due_as_agreed
 from roadcall_payments.domain.stripe_objects import (
+    DisputeStatus,
     Reversal,
     StripeFailure,
     Transfer,
@@ -38,6 +40,8 @@ VOIDS_TOLD_AT = 3
 
 # The anomaly of a vendor that has more than its share, for no reason that the books know.
 OVERPAID = "vendor_overpaid"
+# And of one that has less: it was taken back by hand, for a refund or dispute that came to nothing.
+UNDERPAID = "vendor_underpaid"
 
 
 def may_lack(payment: Payment, found: Transfer) -> bool:
@@ -187,13 +191,32 @@ def _open_take_back(payment: Payment, cause_id: str, number: int) -> TakeBack | 
 
 
 def unexplained(payment: Payment) -> Facts:
-    """A person is told of a vendor that has more than its share, and no refund or dispute why."""
+    """A person is told of a vendor that has more than its share, and no refund or dispute why; or
+    less, where what was taken back by hand is owed again."""
     settlement = payment.settlement
     if settlement is None or not settlement.at_rest or take_back_due(payment) is not None:
         return ()
     excess = overpaid_cents(payment, settlement)
     terms = settlement.terms
-    if terms is None or excess < terms.multiple_of:
+    if terms is None:
         return ()
-    detail = f"the vendor has {excess} minor units more of it than its share"
-    return anomaly(payment, OVERPAID, detail, None)
+    if excess >= terms.multiple_of:
+        detail = f"the vendor has {excess} minor units more of it than its share"
+        return anomaly(payment, OVERPAID, detail, None)
+    if _is_short(payment, settlement) and -excess >= terms.multiple_of:
+        detail = (
+            f"the vendor has {-excess} minor units less of it than its share: they were reversed "
+            "at Stripe by hand, and what for came to nothing, so the vendor is owed them"
+        )
+        return anomaly(payment, UNDERPAID, detail, None)
+    return ()
+
+
+def _is_short(payment: Payment, settlement: Settlement) -> bool:
+    """Whether what is missing was taken back by hand, for what was undone since. Where a debt
+    was paid by it, nothing is missing."""
+    undone = any(one.status is RefundStatus.FAILED and one.stripe_refund for one in payment.refunds)
+    undone = undone or any(one.status is DisputeStatus.WON for one in payment.disputes)
+    taken = settlement.taken_by_others_cents > 0
+    owed = any(one.debt_cents for one in settlement.take_backs)
+    return undone and taken and not owed and share_due_as_agreed(payment) is None

@@ -372,6 +372,9 @@ def _planned(fact: e.Fact) -> tuple[_Planned, ...]:
             return ()
         case e.RefundFailed(returned=True, from_suspense=False):
             return _RETURNED
+        case s.SettlementReversed(cause_id=None):
+            # By hand at Stripe: whether for a refund or a dispute, nobody said.
+            return _CONCERNING[e.TransferReversed]
         case e.DisputeClosed(borne_by=e.Bearer.VENDOR) if fact.loss.amount_cents > 0:
             return _LOST
     return _CONCERNING.get(type(fact), ())
