@@ -251,8 +251,6 @@ class FakeGateway(DerivedRequests, MoneyBack, Transfers, BankPayouts, ConnectedA
 
     async def accounts(self, created: CreatedWindow) -> Sequence[Account]:
         self._must_be_up()
-        if self.lists_down is not None:
-            raise self.lists_down
         return self.accounts_listed(created)
 
     async def onboarding_page(self, account_id: str, returns_to: ReturnAddresses) -> HostedPage:
