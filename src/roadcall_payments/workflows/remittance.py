@@ -24,6 +24,7 @@ JOBS_MAX = 500
 _WAITS_FOR_CHARGE = frozenset({"SettlementCompleted", "SettlementReversed"})
 # Stripe holds a charge's money back for a month at most, by country and risk.
 HELD_BACK_MAX = timedelta(days=35)
+REMEMBERED_MAX = 50_000
 # Of Stripe's lines: the payout's own, which says nothing of what it carried.
 _OWN_LINE = "payout"
 
@@ -31,8 +32,10 @@ _OWN_LINE = "payout"
 class Remittances:
     def __init__(self, store: Store, gateway: Gateway, clock: Clock) -> None:
         self._store = store
-        self._clock = clock
         self._gateway = gateway
+        self._clock = clock
+        # By payment. Once known it never changes, and each advice asks for all of a history.
+        self._available_on: dict[str, datetime] = {}
 
     async def advice(self, payout: Payout) -> Remittance:
         """Raises StripeUnavailable and CredentialsRejected for an automatic payout."""
@@ -117,10 +120,20 @@ class Remittances:
 
     async def _inflow(self, line: BookLine) -> Inflow:
         payment_id, available_on = _payment_id(line.stream), None
-        if line.type in _WAITS_FOR_CHARGE:
-            payment = await self._payment(payment_id)
-            available_on = payment.charge_available_on if payment else None
+        if payment_id is not None and line.type in _WAITS_FOR_CHARGE:
+            available_on = await self._charge_available_on(payment_id)
         return Inflow(payment_id, line.posting.amount_cents, line.at, available_on)
+
+    async def _charge_available_on(self, payment_id: str) -> datetime | None:
+        known = self._available_on.get(payment_id)
+        if known is None:
+            payment = await self._payment(payment_id)
+            known = payment.charge_available_on if payment else None
+            if known is not None:
+                if len(self._available_on) >= REMEMBERED_MAX:
+                    self._available_on.clear()
+                self._available_on[payment_id] = known
+        return known
 
     async def _lines(self, query: LineQuery) -> AsyncIterator[BookLine]:
         while True:
