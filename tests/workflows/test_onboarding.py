@@ -136,6 +136,21 @@ async def test_m8_past_its_deadline_the_key_is_dead_and_two_empty_lists_end_it(
     assert keys_sent(office)[-1] == "account_ve_tow_2"
 
 
+async def test_m8_one_empty_list_ends_nothing_however_late_it_comes(
+    office: Office, desk: VendorDesk
+) -> None:
+    office.stripe.script(CREATE, TIMEOUT)
+    await office.service.onboarding.page(ADMIN, "ve_tow")
+    await office.attend(timedelta(hours=26))
+    opening = (await desk.vendor()).opening
+    assert opening is not None
+    assert opening.open
+    await office.attend(timedelta(hours=1, minutes=1))
+    opening = (await desk.vendor()).opening
+    assert opening is not None
+    assert not opening.open
+
+
 async def test_a_refusal_is_told_and_the_next_asking_takes_a_new_key(
     office: Office, desk: VendorDesk
 ) -> None:
