@@ -128,6 +128,22 @@ async def test_nobody_is_told_of_what_was_reversed_by_hand_instead_of_a_debt(
     assert (await office.payment(payment_id)).anomalies == ()
 
 
+async def test_a_person_is_told_of_what_was_reversed_by_hand_for_a_debt_that_was_paid(
+    office: Office,
+) -> None:
+    vendor_id = await office.vendor()
+    payment_id = await settled(office, vendor_id)
+    office.stripe.spent.add(ACCOUNT)
+    await office.refunded(payment_id, 5_000)
+    await settle(office)
+    await settled(office, vendor_id)
+    assert sum((await debts(office, payment_id)).values()) == 0
+    await reversed_by_hand(office, payment_id, 5_000)
+    assert (await office.payment(payment_id)).anomalies == ("vendor_underpaid",)
+    assert (await books(office, payment_id))["payable"] == 5_000
+    assert await is_sound(office)
+
+
 async def test_a_reversal_by_hand_is_told_for_what_it_is(tmp_path: Path) -> None:
     """No mail may say that a refund or a dispute was its reason, and staff has to know."""
     told: dict[str, object] = {"settlement": True, "back_office_emails": "office@example.com"}

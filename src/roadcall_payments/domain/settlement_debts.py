@@ -9,7 +9,9 @@ from roadcall_payments.domain.debt import Debts
 from roadcall_payments.domain.debt_events import DebtCause, VendorDebtIncurred, VendorDebtReduced
 from roadcall_payments.domain.events import Fact
 from roadcall_payments.domain.money import Money
+from roadcall_payments.domain.outcomes import Facts, anomaly
 from roadcall_payments.domain.payment import Payment
+from roadcall_payments.domain.take_backs_seen import UNDERPAID
 from roadcall_payments.domain.transfer_ends import ends_of
 from roadcall_payments.domain.vendor_share import overpaid_cents
 
@@ -41,14 +43,15 @@ def may_reduce(payment: Payment, facts: Sequence[Fact]) -> bool:
 
 def reversed_by_hand(
     after: Payment, facts: Sequence[Fact], debts: Debts
-) -> tuple[VendorDebtReduced, ...]:
+) -> tuple[tuple[VendorDebtReduced, ...], Facts]:
     """What somebody took back at Stripe of a share whose debts still stand pays these, so that no
-    transfer sets them off as well. ``after``: the payment with ``facts``.
+    transfer sets them off as well. ``after``: the payment with ``facts``. Second, for the payment's
+    own stream: a person is told of what was taken beyond them, as of a debt that was paid before.
 
     A transfer under way that has reserved some of it finds less owed when it ends (M22).
     """
     if after.settlement is None:
-        return ()
+        return (), ()
     taken = sum(
         fact.amount.amount_cents
         for fact in facts
@@ -62,7 +65,10 @@ def reversed_by_hand(
         if debt is not None and cents > 0:
             reduced.append(VendorDebtReduced(debt.id, Money(cents, debt.amount.currency)))
             left -= cents
-    return tuple(reduced)
+    if left < 1:
+        return tuple(reduced), ()
+    detail = f"{left} minor units were reversed at Stripe by hand beyond what the vendor owed of it"
+    return tuple(reduced), anomaly(after, UNDERPAID, detail, None)
 
 
 def debt_id(cause_id: str, number: int) -> str:

@@ -44,7 +44,6 @@ from roadcall_payments.domain.errors import (
     StoreUnavailable,
 )
 from roadcall_payments.domain.people import Actor
-from roadcall_payments.domain.settlement_events import SetOffReduced
 from roadcall_payments.journal import Head, JournalEntry, seal
 from roadcall_payments.ports import Clock, Ids, Loaded, Store
 from roadcall_payments.workflows.due import due_at
@@ -182,9 +181,9 @@ class WritePath:
             loaded = loaded or await self.store.load(stream)
             facts = tuple(decide(_state(loaded)))
             own: _Decided[S] = self._decided(stream, loaded, facts, actor)
-            debts, reduced = await self._debts_after(own, actor)
-            if reduced:
-                facts = (*facts, *reduced)
+            debts, also = await self._debts_after(own, actor)
+            if also:
+                facts = (*facts, *also)
                 own = self._decided(stream, loaded, facts, actor)
             if await self._is_written((own, *debts), inbox, opens, answers, texts):
                 return Written(own.reached, own.seq, facts)
@@ -255,10 +254,10 @@ class WritePath:
 
     async def _debts_after(
         self, own: _Decided[State], actor: Actor
-    ) -> tuple[tuple[_Decided[State], ...], tuple[SetOffReduced, ...]]:
+    ) -> tuple[tuple[_Decided[State], ...], tuple[e.PaymentFact, ...]]:
         """A transfer's end settles in the same commit what it had reserved of debts, and what of
-        a share cannot be taken back becomes one (M22). Second, for ``own``: what was set off
-        beyond the debts."""
+        a share cannot be taken back becomes one (M22). Second, for ``own``: what was set off, or
+        taken back by hand, beyond the debts."""
         if not isinstance(own.before, payment.Payment):
             return (), ()
         if not settlement_debts.concerned(own.before, own.facts):
@@ -274,11 +273,13 @@ class WritePath:
         now = self.clock.now()
         ended = transfer_ends.debt_facts(before.debts, ends, now)
         facts: debt.Facts = (*ended, *incurred)
+        also: tuple[e.PaymentFact, ...] = transfer_ends.reduced(ends, ended)
         if came_back and isinstance(own.after, payment.Payment):
             debts = reduce(lambda debts, fact: debt.apply(debts, fact, now), facts, before.debts)
-            facts += settlement_debts.reversed_by_hand(own.after, own.facts, debts)
+            less, told = settlement_debts.reversed_by_hand(own.after, own.facts, debts)
+            facts, also = (*facts, *less), (*also, *told)
         decided: _Decided[State] = self._decided(stream, loaded, facts, actor)
-        return (decided,), transfer_ends.reduced(ends, ended)
+        return (decided,), also
 
     async def _is_written(
         self,
