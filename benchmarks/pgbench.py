@@ -23,7 +23,7 @@ from tests.postgres_server import PostgresServer
 
 _SCRIPT = Path(__file__).with_name("pgbench.sql")
 # Transactions a second that are not reached: a client past its share writes a neighbour's.
-_FIRST_GUESS = 5_000.0
+_FIRST_GUESS = 10_000.0
 
 
 class Pgbench:

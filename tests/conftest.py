@@ -29,6 +29,19 @@ LONGEST = (
     "flows",
 )
 
+# Here tests start processes. A start is seconds of processor time: what a minute holds on a quiet
+# machine may take several on a busy one.
+PROCESSES = (
+    "flows",
+    "cli",
+    "docs",
+    "sandbox",
+    "contracts",
+    "test_benchmarks.py",
+    "test_postgres_server.py",
+)
+PROCESSES_TIMEOUT_S = 480
+
 if "ROADCALL_TEST_LIVE" not in os.environ:  # set by `make test-live` alone
     loopback_only.install()
 
@@ -69,6 +82,10 @@ def postgres() -> Iterator[PostgresServer]:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=_turn)
+    for item in items:
+        path = item.path.relative_to(TESTS)
+        if any(map(path.is_relative_to, PROCESSES)) and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(PROCESSES_TIMEOUT_S))
 
 
 def _turn(item: pytest.Item) -> int:

@@ -40,6 +40,8 @@ API_KEY = "sk_test_flows"
 SANDBOX_READY = "/_sandbox/clock"
 SERVICE_READY = "/health/ready"
 WAIT_S = 60
+# Seconds of processor time, which a busy machine may spread over minutes.
+START_S = 180
 
 
 def wait_for(what: str, look: Callable[[], T | None], timeout_s: float = WAIT_S) -> T:
@@ -120,7 +122,7 @@ class ServerProcess:
             return False
 
         try:
-            wait_for(f"{self.url}{path}", lambda: ready() or None)
+            wait_for(f"{self.url}{path}", lambda: ready() or None, START_S)
         except AssertionError:
             self.kill()
             raise
