@@ -91,10 +91,11 @@ class FaultPlan:
 
     def for_request(self, method: str, path: str, key: str | None) -> Fault | None:
         """The first fault that strikes this request."""
+        asked = f"{method} {path}"
         for fault in self._faults:
             if fault.kind in WEBHOOK_KINDS:
                 continue
-            if not fnmatchcase(f"{method} {path}", fault.route):
+            if fault.route != "*" and not fnmatchcase(asked, fault.route):
                 continue
             if fault.key != "*" and (key is None or not fnmatchcase(key, fault.key)):
                 continue
