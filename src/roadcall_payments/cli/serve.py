@@ -26,6 +26,7 @@ from roadcall_payments.telemetry import configure_logging
 from roadcall_payments.worker import Worker
 
 LOOPBACK = "127.0.0.1"
+_YOUNG_OBJECTS_MAX = 20_000
 
 _log = structlog.get_logger()
 
@@ -136,6 +137,8 @@ def _spare_the_collector() -> None:
     hold up every request for a tenth of a second."""
     gc.collect()
     gc.freeze()
+    # Hundreds of records live as long as their request: counting them out is cheaper than looking.
+    gc.set_threshold(_YOUNG_OBJECTS_MAX, *gc.get_threshold()[1:])
 
 
 async def _attended(working: Worker, stopping: asyncio.Event) -> None:

@@ -137,8 +137,9 @@ class Arrivals:
         if not outcomes.is_on_record(payment, intent, identity):
             return None
         try:
-            now = self._write_path.clock.now()
-            facts = outcomes.payment_intent_seen(payment, intent, Source.WEBHOOK, now)
+            facts = outcomes.payment_intent_seen(
+                payment, intent, Source.WEBHOOK, delivery.received_at
+            )
             row = delivery.row(InboxStatus.APPLIED, stream=stream)
             if not isinstance(row, InboxInsert):
                 return None

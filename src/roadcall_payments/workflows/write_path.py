@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from functools import reduce
 from typing import Generic, TypeVar
 
@@ -313,7 +312,7 @@ class WritePath:
             refs_added=tuple(ref for one in moved for ref in one.refs_added),
             refs_removed=tuple(key for one in moved for key in one.refs_removed),
             inbox=inbox,
-            idempotency=self._idempotency(own.stream, opens, answer, own.seq, self.clock.now()),
+            idempotency=self._idempotency(own.stream, opens, answer, own.seq),
             texts=tuple(texts) if moved else (),
         )
 
@@ -333,12 +332,11 @@ class WritePath:
         due = due_at(after, self.patience)
         return StreamWrite(decided.stream, decided.head.seq, decided.entries, after, due)
 
-    @staticmethod
     def _idempotency(
-        stream: str, opens: Opens | None, answers: Answers | None, seq: int, now: datetime
+        self, stream: str, opens: Opens | None, answers: Answers | None, seq: int
     ) -> IdempotencyOpened | IdempotencyAnswered | None:
         if opens is not None:
-            answered_at_seq = seq if opens.status is not None else None
+            answered_at_seq, now = seq if opens.status is not None else None, self.clock.now()
             return IdempotencyOpened(
                 IdempotencyRecord(
                     opens.scope, opens.key, opens.digest, stream, now, opens.status, answered_at_seq
