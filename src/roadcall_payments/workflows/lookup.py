@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from roadcall_payments.domain import outcomes
-from roadcall_payments.domain.errors import CredentialsRejected, NotFound, StripeUnavailable
+from roadcall_payments.domain.errors import NotFound, StripeUnavailable
 from roadcall_payments.domain.events import PayerType
 from roadcall_payments.domain.payment import Payment
 from roadcall_payments.domain.stripe_objects import IntentStatus, PaymentIntent, Transfer
 from roadcall_payments.ports import Clock, CreatedWindow, Gateway
+from roadcall_payments.workflows.payment_carrier import must_be_own_account
 
 # Clocks differ: an object may carry a time a little before its attempt's.
 _SKEW = timedelta(minutes=10)
@@ -42,11 +43,7 @@ class Lookup:
         ]
         # Asked after the list: a key that was replaced meanwhile would have shown an empty list of
         # another account, and absence there proves nothing (M8, M18).
-        identity = await self._gateway.identity()
-        if (identity.account, identity.livemode) != (account, payment.livemode):
-            raise CredentialsRejected(
-                "The service's key is of another Stripe account or mode than the payment's (M18)."
-            )
+        await must_be_own_account(self._gateway, payment)
         return sorted(ours, key=_canceled)
 
     async def _with_its_line(self, found: PaymentIntent | Transfer) -> PaymentIntent | Transfer:

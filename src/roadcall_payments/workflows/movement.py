@@ -14,17 +14,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 
-from roadcall_payments.commit import stream_of
 from roadcall_payments.domain import outcomes, reversals_seen
 from roadcall_payments.domain.errors import (
     BrokenInvariant,
     CredentialsRejected,
-    NotFound,
     StripeUnavailable,
 )
 from roadcall_payments.domain.events import Source
 from roadcall_payments.domain.payment import Attempt, Payment, Status
-from roadcall_payments.domain.people import STRIPE
 from roadcall_payments.domain.stripe_objects import (
     IntentStatus,
     Operation,
@@ -36,8 +33,6 @@ from roadcall_payments.domain.stripe_objects import (
 )
 from roadcall_payments.ports import (
     Answered,
-    Clock,
-    Gateway,
     Outcome,
     Refused,
     Unknown,
@@ -45,8 +40,8 @@ from roadcall_payments.ports import (
 )
 from roadcall_payments.workflows.idempotency import IdempotencyKey, status_of
 from roadcall_payments.workflows.lookup import Lookup
-from roadcall_payments.workflows.movements_switch import MovementsSwitch
-from roadcall_payments.workflows.write_path import Answers, WritePath, Written
+from roadcall_payments.workflows.payment_carrier import PaymentCarrier
+from roadcall_payments.workflows.write_path import Answers
 
 # Nothing more is learned by sending these again: look at Stripe instead (M5, M8).
 LOOK_AT_ONCE = frozenset(
@@ -87,22 +82,7 @@ class Carried:
     refused_credentials: bool = False
 
 
-class Movement:
-    def __init__(
-        self,
-        write_path: WritePath,
-        gateway: Gateway,
-        switch: MovementsSwitch,
-        clock: Clock,
-        budget_s: float,
-    ) -> None:
-        self._write_path = write_path
-        self._gateway = gateway
-        self._switch = switch
-        self._clock = clock
-        self._budget_s = budget_s
-        self._lookup = Lookup(gateway, clock)
-
+class Movement(PaymentCarrier):
     async def carry_attempt(
         self, payment: Payment, *, first_try: bool, idem: IdempotencyKey | None = None
     ) -> Carried:
@@ -192,7 +172,7 @@ class Movement:
     ) -> Sequence[PaymentIntent | Transfer]:
         try:
             async with asyncio.timeout(self._left_s(call)):
-                return await self._lookup.look(payment)
+                return await Lookup(self._gateway, self._clock).look(payment)
         except TimeoutError as late:
             raise StripeUnavailable("Stripe's list took longer than a request may.") from late
 
@@ -203,7 +183,7 @@ class Movement:
 
     async def adopt_if_found(self, payment: Payment) -> Payment:
         """Look once more at Stripe before a payment with earlier attempts is given up (M6)."""
-        found = await self._lookup.look(payment)
+        found = await Lookup(self._gateway, self._clock).look(payment)
         return (await self.adopt(payment, found)).payment if found else payment
 
     async def adopt(
@@ -360,29 +340,15 @@ class Movement:
         decide: Callable[[Payment, datetime], outcomes.Facts],
         idem: IdempotencyKey | None,
     ) -> Payment:
-        def on_current(current: Payment | None) -> outcomes.Facts:
-            if current is None:
-                raise NotFound(f"There is no payment {payment.id}.")
-            return decide(current, self._clock.now())
-
         def answers(after: Payment) -> Answers | None:
             status = status_of(after)
             # While the outcome is open, so is the record: a repeat answers from the state (M31).
             return idem.answers(status) if idem and status != 202 else None
 
-        written: Written[Payment] = await self._write_path.write(
-            stream_of("payment", payment.id), on_current, actor=STRIPE, answers=answers
-        )
-        return written.state
+        return await self._written(payment, decide, answers)
 
     async def _may_send(self, started_at: datetime) -> bool:
-        """Checked right before sending: a suspended machine wakes late (M8)."""
-        if self._past_deadline(started_at):
-            return False
-        return not await self._switch.held()
-
-    def _past_deadline(self, started_at: datetime) -> bool:
-        return self._clock.now() - started_at >= outcomes.KEY_DEADLINE
+        return not self._past_deadline(started_at) and not await self._switch.held()
 
 
 def intent_of(payment: Payment) -> str:

@@ -12,21 +12,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from roadcall_payments.commit import stream_of
-from roadcall_payments.domain import outcomes, refunds_seen
-from roadcall_payments.domain.errors import BrokenInvariant, CredentialsRejected, NotFound
+from roadcall_payments.domain import refunds_seen
+from roadcall_payments.domain.errors import BrokenInvariant
 from roadcall_payments.domain.events import Source
 from roadcall_payments.domain.payment import Payment
-from roadcall_payments.domain.people import STRIPE
 from roadcall_payments.domain.refund import Refund, RefundStatus
 from roadcall_payments.domain.stripe_objects import Refund as StripeRefund
 from roadcall_payments.domain.stripe_objects import RefundStatus as Theirs
-from roadcall_payments.ports import Answered, Clock, Gateway, Outcome, Refused, Unknown
+from roadcall_payments.ports import Answered, Outcome, Refused, Unknown
 from roadcall_payments.ports import UnknownReason as Why
 from roadcall_payments.workflows.idempotency import IdempotencyKey
 from roadcall_payments.workflows.movement import LOOK_AT_ONCE, UNREACHABLE, intent_of
-from roadcall_payments.workflows.movements_switch import MovementsSwitch
-from roadcall_payments.workflows.write_path import Answers, WritePath, Written
+from roadcall_payments.workflows.payment_carrier import PaymentCarrier, must_be_own_account
+from roadcall_payments.workflows.write_path import Answers
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,21 +43,7 @@ def status_of_refund(refund: Refund | None) -> int:
     return 400 if failed else 200
 
 
-class RefundMovement:
-    def __init__(
-        self,
-        write_path: WritePath,
-        gateway: Gateway,
-        switch: MovementsSwitch,
-        clock: Clock,
-        budget_s: float,
-    ) -> None:
-        self._write_path = write_path
-        self._gateway = gateway
-        self._switch = switch
-        self._clock = clock
-        self._budget_s = budget_s
-
+class RefundMovement(PaymentCarrier):
     async def carry(
         self,
         payment: Payment,
@@ -72,7 +56,8 @@ class RefundMovement:
         refund = payment.refund(refund_id)
         if refund is None or not refund.answer_open or refund.request is None:
             return CarriedRefund(payment)
-        looks = not first_try or self._past_deadline(refund)
+        started_at = refund.submitted_at or refund.updated_at
+        looks = not first_try or self._past_deadline(started_at)
         if looks:
             try:
                 payment = await self.look(payment)
@@ -84,7 +69,7 @@ class RefundMovement:
             after = payment.refund(refund_id)
             if after is None or not after.answer_open:
                 return CarriedRefund(payment)
-        if self._past_deadline(refund):
+        if self._past_deadline(started_at):
             # No POST of ours can still arrive under this key: what was not found is absent (M8).
             return CarriedRefund(await self._absent(payment, refund_id) if looks else payment)
         if await self._switch.held():
@@ -102,19 +87,11 @@ class RefundMovement:
         """Everything Stripe has given back of this payment, whoever asked for it (M7, M16)."""
         while True:
             listed = await self._gateway.refunds(intent_of(payment))
-            await self._must_be_own_account(payment)
+            await must_be_own_account(self._gateway, payment)
             after = await self._see(payment, listed, Source.LOOKUP)
             if after == payment:
                 return after
             payment = after
-
-    async def _must_be_own_account(self, payment: Payment) -> None:
-        """Asked after the list: another account's empty list proves nothing (M8, M18)."""
-        identity = await self._gateway.identity()
-        if (identity.account, identity.livemode) != (payment.account, payment.livemode):
-            raise CredentialsRejected(
-                "The service's key is of another Stripe account or mode than the payment's (M18)."
-            )
 
     async def _settle(
         self, payment: Payment, refund_id: str, outcome: Outcome, idem: IdempotencyKey | None
@@ -174,11 +151,6 @@ class RefundMovement:
         idem: IdempotencyKey | None = None,
         refund_id: str | None = None,
     ) -> Payment:
-        def on_current(current: Payment | None) -> refunds_seen.Facts:
-            if current is None:
-                raise NotFound(f"There is no payment {payment.id}.")
-            return decide(current, self._clock.now())
-
         def answers(after: Payment) -> Answers | None:
             if idem is None or refund_id is None:
                 return None
@@ -186,12 +158,4 @@ class RefundMovement:
             # While the outcome is open, so is the record: a repeat answers from the state (M31).
             return idem.answers(status) if status != 202 else None
 
-        written: Written[Payment] = await self._write_path.write(
-            stream_of("payment", payment.id), on_current, actor=STRIPE, answers=answers
-        )
-        return written.state
-
-    def _past_deadline(self, refund: Refund) -> bool:
-        """Checked right before sending: a suspended machine wakes late (M8)."""
-        started = refund.submitted_at
-        return started is not None and self._clock.now() - started >= outcomes.KEY_DEADLINE
+        return await self._written(payment, decide, answers)

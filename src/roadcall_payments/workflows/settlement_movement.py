@@ -8,16 +8,13 @@ the transfer, and sent again under the same key while that lives (M5-M8).
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 
-from roadcall_payments.commit import stream_of
-from roadcall_payments.domain import outcomes, shares_seen, take_backs_seen
-from roadcall_payments.domain.errors import BrokenInvariant, CredentialsRejected, NotFound
+from roadcall_payments.domain import shares_seen, take_backs_seen
+from roadcall_payments.domain.errors import BrokenInvariant
 from roadcall_payments.domain.events import Source
 from roadcall_payments.domain.payment import Payment
-from roadcall_payments.domain.people import STRIPE
 from roadcall_payments.domain.settlement import ShareTransfer, TakeBack
 from roadcall_payments.domain.stripe_objects import (
     Reversal,
@@ -25,29 +22,14 @@ from roadcall_payments.domain.stripe_objects import (
     StripeRequest,
     Transfer,
 )
-from roadcall_payments.ports import Answered, Clock, Gateway, Outcome, Refused, Unknown
+from roadcall_payments.ports import Answered, Outcome, Refused, Unknown
 from roadcall_payments.workflows.movement import LOOK_AT_ONCE, UNREACHABLE
-from roadcall_payments.workflows.movements_switch import MovementsSwitch
-from roadcall_payments.workflows.write_path import WritePath, Written
+from roadcall_payments.workflows.payment_carrier import PaymentCarrier, must_be_own_account
 
 Facts = shares_seen.Facts
 
 
-class SettlementMovement:
-    def __init__(
-        self,
-        write_path: WritePath,
-        gateway: Gateway,
-        switch: MovementsSwitch,
-        clock: Clock,
-        budget_s: float,
-    ) -> None:
-        self._write_path = write_path
-        self._gateway = gateway
-        self._switch = switch
-        self._clock = clock
-        self._budget_s = budget_s
-
+class SettlementMovement(PaymentCarrier):
     async def carry(self, payment: Payment, *, first_try: bool) -> Payment:
         """Send the open call's request, or adopt what an earlier try made.
 
@@ -60,14 +42,14 @@ class SettlementMovement:
         call = settlement.open_transfer or settlement.open_take_back
         if call is None or call.request is None:
             return payment
-        looks = not first_try or call.number > 1 or self._past_deadline(call)
+        looks = not first_try or call.number > 1 or self._past_deadline(call.started_at)
         if looks:
             payment = await self.look(payment)
             if not _is_open(payment, call):
                 return payment
-        if self._past_deadline(call):
+        if self._past_deadline(call.started_at):
             # No POST of ours can still arrive under this key: what was not found is absent (M8).
-            return await self._write(payment, partial(_absent, call))
+            return await self._written(payment, partial(_absent, call))
         if await self._switch.held():
             return payment
         outcome = await self._send(call.request, first_try=first_try)
@@ -80,12 +62,12 @@ class SettlementMovement:
     async def look(self, payment: Payment) -> Payment:
         """All that Stripe has of the share: its transfers, and what of them came back (M7, M16)."""
         for found in await self._gateway.transfers(payment.id):
-            await self._must_be_own_account(payment)
+            await must_be_own_account(self._gateway, payment)
             payment = await self.see_transfer(payment, found, Source.LOOKUP)
         open_call = payment.settlement.open_take_back if payment.settlement else None
         if open_call is not None and open_call.transfer is not None:
             payment = await self.see_reversals(payment, open_call.transfer)
-        await self._must_be_own_account(payment)
+        await must_be_own_account(self._gateway, payment)
         return payment
 
     async def see_transfer(
@@ -96,7 +78,7 @@ class SettlementMovement:
         def decide(current: Payment, _at: datetime) -> Facts:
             return shares_seen.transfer_seen(current, found, source, request_id)
 
-        after = await self._write(payment, decide)
+        after = await self._written(payment, decide)
         if take_backs_seen.may_lack(after, found):
             # Reversed before we heard of it: the event may have come and found nothing (M16).
             after = await self.see_reversals(after, found.id)
@@ -110,7 +92,7 @@ class SettlementMovement:
             return take_backs_seen.reversals_seen(current, transfer_id, listed, Source.LOOKUP)
 
         while True:
-            after = await self._write(payment, decide)
+            after = await self._written(payment, decide)
             if after == payment:
                 return after
             payment = after
@@ -134,10 +116,10 @@ class SettlementMovement:
                     with contextlib.suppress(*UNREACHABLE):
                         payment = await self.see_reversals(payment, call.transfer)
                 refused = partial(_refused, call, outcome.failure, outcome.request_id)
-                return await self._write(payment, refused)
+                return await self._written(payment, refused)
             case Unknown():
                 unknown = partial(_unknown, call, outcome.reason, outcome.request_id)
-                return await self._write(payment, unknown)
+                return await self._written(payment, unknown)
 
     async def _taken_back(
         self, payment: Payment, made: Reversal, request_id: str | None
@@ -146,32 +128,7 @@ class SettlementMovement:
             told = (current, made.transfer, [made], Source.ANSWER, request_id)
             return take_backs_seen.reversals_seen(*told)
 
-        return await self._write(payment, decide)
-
-    async def _must_be_own_account(self, payment: Payment) -> None:
-        """Asked after the list: another account's empty list proves nothing (M8, M18)."""
-        identity = await self._gateway.identity()
-        if (identity.account, identity.livemode) != (payment.account, payment.livemode):
-            raise CredentialsRejected(
-                "The service's key is of another Stripe account or mode than the payment's (M18)."
-            )
-
-    async def _write(
-        self, payment: Payment, decide: Callable[[Payment, datetime], Facts]
-    ) -> Payment:
-        def on_current(current: Payment | None) -> Facts:
-            if current is None:
-                raise NotFound(f"There is no payment {payment.id}.")
-            return decide(current, self._clock.now())
-
-        written: Written[Payment] = await self._write_path.write(
-            stream_of("payment", payment.id), on_current, actor=STRIPE
-        )
-        return written.state
-
-    def _past_deadline(self, call: ShareTransfer | TakeBack) -> bool:
-        """Checked right before sending: a suspended machine wakes late (M8)."""
-        return self._clock.now() - call.started_at >= outcomes.KEY_DEADLINE
+        return await self._written(payment, decide)
 
 
 def _is_open(payment: Payment, call: ShareTransfer | TakeBack) -> bool:

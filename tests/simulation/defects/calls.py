@@ -25,7 +25,7 @@ from roadcall_payments.ports import (
     Unknown,
     UnknownReason,
 )
-from roadcall_payments.workflows.movement import Movement
+from roadcall_payments.workflows.payment_carrier import PaymentCarrier
 from tests.simulation.defects.planted import Planted, Wrong, wrong_function, wrong_gateway
 from tests.simulation.faults import Kind
 
@@ -216,7 +216,7 @@ def _one_key(operation: Operation, payment: Payment, attempt: int) -> str:
     return f"{kind}_{payment.id}"
 
 
-def _no_deadline(self: Movement, started_at: object) -> bool:
+def _no_deadline(self: PaymentCarrier, started_at: object) -> bool:
     return False
 
 
@@ -291,7 +291,7 @@ CALLS = (
         boosts=_STRIPE_FAILS,
     ),
     Planted(
-        wrong_function("POST later than 23 h", (Movement, "_past_deadline", _no_deadline)),
+        wrong_function("POST later than 23 h", (PaymentCarrier, "_past_deadline", _no_deadline)),
         "M8",
         "a key has no deadline",
         boosts={Kind.REFUSED_CONNECTION: 0.4, Kind.DROP_BEFORE: 0.2},
