@@ -17,6 +17,7 @@ from tests.simulation.stories.approving import cancel, create_act, creation_key
 from tests.simulation.stories.at_the_dashboard import disputed, refunded_there, taken_back
 from tests.simulation.stories.back_office_pays import back_office_pays
 from tests.simulation.stories.driver_pays import driver_pays
+from tests.simulation.stories.indebted import earns_again, runs_into_debt
 from tests.simulation.stories.money_back import money_back
 from tests.simulation.stories.paid_daily import paid_daily
 from tests.simulation.stories.paid_out import paid_out
@@ -54,6 +55,11 @@ SETTLED: Final[Stories] = (
     (PayerType.DRIVER_IC, 0.2, settled_and_disputed),
     (PayerType.DRIVER_IC, 0.1, refunded_there),
     (PayerType.BACK_OFFICE, 0.15, taken_back),
+)
+INDEBTED: Final[Stories] = (
+    (PayerType.DRIVER_IC, 0.5, runs_into_debt),
+    (PayerType.DRIVER_IC, 0.3, earns_again),
+    (PayerType.BACK_OFFICE, 0.2, earns_again),
 )
 # The service's settings in such a world: a fee that is given back in part, and everything is
 # settled.

@@ -110,7 +110,8 @@ class StripeDesk:
     def post(self, path: str, params: Mapping[str, str], account: str | None = None) -> JsonObject:
         """Ask Stripe's API: its answer, its error's body, or nothing where a fault of Stripe's
         took the answer. ``account``: in whose name, if not the platform's."""
-        request = form(path, params, self._key)
+        # Whoever acts there has the newest key, whatever the service was handed.
+        request = form(path, params, self._new_key)
         if account is not None:
             headers = {**request.headers, "stripe-account": account}
             request = replace(request, headers=headers)

@@ -7,16 +7,18 @@ import pytest
 
 from tests.simulation.comparing import tell_with_comparing
 from tests.simulation.faults import Kind
-from tests.simulation.history import SETTLED, SETTLES
+from tests.simulation.history import INDEBTED, SETTLED, SETTLES, Stories
 from tests.simulation.run import run_world
 
 FAULTS = frozenset(Kind)
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("seed", ["settled-1", "settled-2"])
-def test_settlements_are_sound_under_every_fault(seed: str) -> None:
+@pytest.mark.parametrize(
+    ("seed", "stories"), [("settled-1", SETTLED), ("settled-2", SETTLED), ("debt-1", INDEBTED)]
+)
+def test_settlements_are_sound_under_every_fault(seed: str, stories: Stories) -> None:
     result = run_world(
-        seed, 80, FAULTS, stories=SETTLED, settings=SETTLES, history=tell_with_comparing
+        seed, 80, FAULTS, stories=stories, settings=SETTLES, history=tell_with_comparing
     )
     assert result.sound, "\n".join([*map(str, result.violations), *result.stories])

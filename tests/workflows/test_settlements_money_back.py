@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -160,6 +161,29 @@ async def test_m22_what_cannot_be_taken_back_becomes_a_debt(office: Office) -> N
     assert (await books(office, payment_id))["payable"] == -5_000
     await office.attend(timedelta(days=1))
     assert sent(office, REVERSAL) == [f"reversal_{refund_id}"], "never asked for twice"
+    assert await is_sound(office)
+
+
+async def test_what_others_paid_of_a_debt_that_came_to_nothing_goes_out_of_our_balance(
+    office: Office,
+) -> None:
+    first = await settled(office)
+    office.stripe.spent.add(ACCOUNT)
+    await office.refunded(first, 10_000)
+    await office.attend()
+    vendor_id = (await office.payment(first)).vendor_id
+    await office.completed(vendor_id=vendor_id)
+    await office.attend()
+    [made] = office.stripe.made_refunds.values()
+    failed = office.stripe.refund_becomes(made.id, RefundStatus.FAILED)
+    await office.told("evt_1", "refund.failed", failed)
+    await office.attend()
+    [*_, restore] = [one for one in office.stripe.sent if one.operation is TRANSFER]
+    params = json.loads(restore.params)
+    assert params["amount"] == SHARE // 2, "what the second payment's share was less by"
+    assert "source_transaction" not in params, "the charge has gone out whole, but for our fee"
+    assert (await settlement_of(office, first)).settled_cents == SHARE
+    assert set((await debts(office, first)).values()) == {0}
     assert await is_sound(office)
 
 

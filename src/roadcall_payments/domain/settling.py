@@ -167,6 +167,14 @@ def start_share(
     return (started,)
 
 
+def is_in_charge(payment: Payment, amount: Money) -> bool:
+    """Whether the payment's own charge still holds so much. What other payments' transfers paid of
+    a debt that came to nothing was never taken back into it: that is in the platform's balance."""
+    transfers = payment.settlement.transfers if payment.settlement else ()
+    gone = payment.amount_refunded_cents + sum(one.left_cents for one in transfers)
+    return amount.amount_cents <= payment.amount.amount_cents - gone
+
+
 def defer(payment: Payment, reason: str, detail: str) -> Facts:
     """Said once for a reason: what keeps the share from going out."""
     settlement = payment.settlement

@@ -232,8 +232,9 @@ class Settlements:
         taken = debt.set_off(vendor.debts, whole, source.identity, cap)
 
         def request(parts: settling.ShareParts) -> StripeRequest:
+            charge = source.charge if settling.is_in_charge(payment, parts.amount) else None
             return self._gateway.settlement_request(
-                payment, parts, key=key, charge=source.charge, identity=source.identity
+                payment, parts, key=key, charge=charge, identity=source.identity
             )
 
         facts = settling.start_share(payment, due, taken.amount, terms, source.account, request)

@@ -16,7 +16,7 @@ from roadcall_payments.ledger.posting_rules import Posting
 from roadcall_payments.workflows import settlements
 from tests.simulation.defects.planted import Planted, wrong_function
 from tests.simulation.faults import Kind
-from tests.simulation.history import SETTLED, SETTLES
+from tests.simulation.history import INDEBTED, SETTLED, SETTLES
 
 _STRIPE_FAILS = {Kind.ERROR_AFTER: 0.08, Kind.DROP_AFTER: 0.08, Kind.TRUNCATE: 0.04}
 
@@ -139,9 +139,8 @@ SETTLING = (
         wrong_function("two payments setting off one debt", (debt, "reserve", _nothing_reserved)),
         "M22",
         "a transfer is less by a debt that it does not hold",
-        stories=SETTLED,
+        stories=INDEBTED,
         settings=SETTLES,
         outsiders=False,
-        payments=90,
     ),
 )

@@ -16,23 +16,23 @@ REQUIREMENT = "individual.verification.document"
 async def settled(teller: Teller) -> None:
     """Paid, settled, and then perhaps given back, in any order."""
     if teller.chance(0.1):
-        _owes_a_document(teller)
+        owes_a_document(teller)
     await driver_pays(teller)
     await teller.rest(0.1, 60 if teller.chance(0.4) else HOUR_S)
     if teller.chance(0.4):
-        _empties_its_account(teller)
+        empties_its_account(teller)
     if teller.chance(0.6):
         await refund_in_parts(teller)
     if teller.chance(0.3):
         await sent_back(teller)
     if teller.chance(0.1):
         await _taken_back_there(teller)
-    _brings_it(teller)
+    brings_it(teller)
 
 
 async def settled_and_disputed(teller: Teller) -> None:
     if teller.chance(0.4):
-        _empties_its_account(teller)
+        empties_its_account(teller)
     await disputed(teller)
 
 
@@ -51,7 +51,7 @@ async def _paid(teller: Teller) -> Payment | None:
     return payment if payment is not None and payment.status is Status.COMPLETED else None
 
 
-def _empties_its_account(teller: Teller) -> None:
+def empties_its_account(teller: Teller) -> None:
     """The vendor takes all that it has to its bank: nothing is left to be reversed."""
     account = teller.job.account
     cents = teller.world.desk.available(account)
@@ -60,11 +60,11 @@ def _empties_its_account(teller: Teller) -> None:
         teller.world.desk.post("/v1/payouts", params, account)
 
 
-def _owes_a_document(teller: Teller) -> None:
+def owes_a_document(teller: Teller) -> None:
     """Stripe stops transfers to the vendor, until it brings what is due."""
     path = f"accounts/{teller.job.account}/requirements"
     teller.world.desk.control("POST", path, {"due": [REQUIREMENT]})
 
 
-def _brings_it(teller: Teller) -> None:
+def brings_it(teller: Teller) -> None:
     teller.world.desk.control("POST", f"accounts/{teller.job.account}/onboard")
