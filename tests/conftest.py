@@ -34,6 +34,7 @@ LONGEST = (
 PROCESSES = (
     "flows",
     "cli",
+    "live",
     "docs",
     "sandbox",
     "contracts",
