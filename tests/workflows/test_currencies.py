@@ -44,6 +44,7 @@ async def test_m38_a_payment_is_settled_and_goes_back_in_parts_with_its_fee(
             returned = floor(fee * part // whole, amount.currency)
             assert plan is not None
             assert plan.platform_fee_returned.amount_cents == returned
+            assert plan.payer_gets.amount_cents == part, "our fee is none of the payer's business"
             assert plan.reversed_from_vendor.amount_cents == part - returned
             assert (await books(office, payment_id)).get("fees", 0) == fee - returned
             settled = (await settlement_of(office, payment_id)).settled_cents

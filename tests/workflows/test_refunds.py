@@ -281,6 +281,16 @@ async def test_the_plan_tells_what_everybody_gets_and_bears(office: Office) -> N
     assert await owed(office, payment_id) == plan.vendor_balance_after.amount_cents
 
 
+async def test_the_plan_counts_what_its_own_vendor_is_owed(office: Office) -> None:
+    await office.completed(Money(30_000, "usd"))
+    payment_id = await office.completed(Money(10_000, "usd"))
+    refund_id = await office.refund_requested(payment_id, 4_000)
+    refund = await refund_of(office, payment_id, refund_id)
+    plan = await office.service.refunds.plan(await office.payment(payment_id), refund)
+    assert plan is not None
+    assert plan.vendor_balance_after == Money(6_000, "usd")
+
+
 @pytest.mark.parametrize(
     ("amount", "part"),
     [
