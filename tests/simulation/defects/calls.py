@@ -265,7 +265,7 @@ CALLS = (
         ),
         "M5",
         "a rejected key is taken for a refusal",
-        also=(Kind.KEY_ROTATION,) * 5,
+        also=(Kind.KEY_ROTATION,) * 15,
     ),
     Planted(
         wrong_function("key not scoped to the attempt", (commands, "attempt_key", _one_key)),

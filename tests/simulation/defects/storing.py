@@ -271,7 +271,7 @@ STORING = (
         wrong_store("inbox insert apart from effect", lambda parts: _InboxFirst(parts.store)),
         "M19",
         "an event is taken in one commit and applied in the next",
-        boosts={Kind.COMMIT_REFUSED: 0.1, **STORE_FAILS},
+        boosts={Kind.CRASH: 1 / 250, Kind.COMMIT_REFUSED: 0.2},
     ),
     Planted(
         wrong_store("a lease that never expires", lambda parts: _EndlessLease(parts.store)),
