@@ -141,7 +141,8 @@ LOOKS = (
         ),
         faults=f"{EVERY_FAULT},-key_rotation,-pause,-jump",
         other_account=True,
-        boosts={Kind.DROP_AFTER: 0.2, Kind.ERROR_AFTER: 0.2},
+        payments=100,
+        boosts={Kind.DROP_AFTER: 0.4, Kind.ERROR_AFTER: 0.4, Kind.CRASH: 1 / 250},
     ),
     Planted(
         replace(
