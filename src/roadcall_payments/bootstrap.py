@@ -32,6 +32,7 @@ from roadcall_payments.ports import (
 from roadcall_payments.telemetry import traces_wanted
 from roadcall_payments.worker import Duty, Handler, Worker, pace_of, retry_rules_of
 from roadcall_payments.workflows.account_opening import AccountOpenings
+from roadcall_payments.workflows.account_payouts import AccountPayouts
 from roadcall_payments.workflows.account_reading import AccountReading
 from roadcall_payments.workflows.approvals import Approvals
 from roadcall_payments.workflows.attention import Attention, in_turn
@@ -43,6 +44,7 @@ from roadcall_payments.workflows.inbox_dismissal import InboxDismissal
 from roadcall_payments.workflows.inquiry import Inquiry
 from roadcall_payments.workflows.intake import Intake, Scoring
 from roadcall_payments.workflows.missed_events import MissedEvents
+from roadcall_payments.workflows.missed_payouts import MissedPayouts
 from roadcall_payments.workflows.movement import Movement
 from roadcall_payments.workflows.movements_switch import MovementsSwitch
 from roadcall_payments.workflows.notices import EVENT_NAMES, Audience, Notices
@@ -101,6 +103,7 @@ class Service:
     webhook_inbox: WebhookInbox
     inbox_dismissal: InboxDismissal
     missed_events: MissedEvents
+    missed_payouts: MissedPayouts
     recovery: Recovery
     outbox_relay: OutboxRelay
     notices: Notices
@@ -185,11 +188,20 @@ def join(
     checkpoints = open_checkpoints(settings, store, clock)
     guard = RestoreGuard(store, checkpoints, switch)
     measures = Measures(store, clock)
-    missed = MissedEvents(
-        gateway, clock, webhook_inbox, switch, settings.missed_events_interval_s, count_missed
-    )
+    every_s = settings.missed_events_interval_s
+    missed = MissedEvents(gateway, clock, webhook_inbox, switch, every_s, count_missed)
+    listed = AccountPayouts(write_path, gateway)
+    missed_payouts = MissedPayouts(store, gateway, clock, listed, every_s)
     handlers = _handlers(relay, webhook_inbox, attention, notices, store, tracing)
-    worker = _worker(settings, store, clock, ids, handlers, guard, missed, measures, transfers)
+    duties = [
+        Duty("checkpoint", guard.attend, guard.at_end),
+        Duty("ledger_balance", measures.balance, measures.at_end),
+        Duty("missed_events", missed.attend, missed.at_end),
+        Duty("missed_payouts", missed_payouts.attend, missed_payouts.at_end),
+        Duty("transfer_queue", transfers.attend, transfers.at_end),
+    ]
+    rules, pace = retry_rules_of(settings), pace_of(settings)
+    worker = Worker(store, clock, ids, handlers, rules, pace, duties)
     bus.subscribe(notices.plan, *EVENT_NAMES)
     return Service(
         settings=settings,
@@ -215,6 +227,7 @@ def join(
         webhook_inbox=webhook_inbox,
         inbox_dismissal=InboxDismissal(store, webhook_inbox, switch),
         missed_events=missed,
+        missed_payouts=missed_payouts,
         recovery=recovery,
         outbox_relay=relay,
         notices=notices,
@@ -300,26 +313,6 @@ def _handlers(
         Queue.NOTICES: notices.send,
     }
     return tracing.handlers(handlers, store) if tracing else handlers
-
-
-def _worker(
-    settings: Settings,
-    store: Store,
-    clock: Clock,
-    ids: Ids,
-    handlers: Mapping[Queue, Handler],
-    guard: RestoreGuard,
-    missed: MissedEvents,
-    measures: Measures,
-    transfers: Transfers,
-) -> Worker:
-    duties = [
-        Duty("checkpoint", guard.attend, guard.at_end),
-        Duty("ledger_balance", measures.balance, measures.at_end),
-        Duty("missed_events", missed.attend, missed.at_end),
-        Duty("transfer_queue", transfers.attend, transfers.at_end),
-    ]
-    return Worker(store, clock, ids, handlers, retry_rules_of(settings), pace_of(settings), duties)
 
 
 def _secret_source(settings: Settings) -> SecretSource:

@@ -241,7 +241,7 @@ class Settings(PayoutSettings, SettlementSettings):
         ge=0,
         le=DAY_S,
         description="Seconds between two looks at Stripe's own list for events that no webhook "
-        "brought; 0: never.",
+        "brought, and at vendors' accounts for their payouts, each once a day; 0: never.",
     )
     worker_poll_interval_ms: int = Field(
         1_000, ge=10, le=60_000, description="Wait between looks at an empty queue."

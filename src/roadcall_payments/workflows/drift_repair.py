@@ -12,15 +12,11 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import TypeVar
 
 from roadcall_payments.commit import InboxStatus, stream_of
 from roadcall_payments.domain import commands, drift, settling, shares_seen
 from roadcall_payments.domain import events as e
-from roadcall_payments.domain.errors import (
-    CredentialsRejected,
-    StatusForbids,
-)
+from roadcall_payments.domain.errors import CredentialsRejected, StatusForbids
 from roadcall_payments.domain.payment import Payment, Status
 from roadcall_payments.domain.people import Actor
 from roadcall_payments.domain.refund import RefundStatus
@@ -35,6 +31,7 @@ from roadcall_payments.domain.stripe_objects import (
     Transfer,
 )
 from roadcall_payments.ports import CreatedWindow, Gateway, PaymentQuery, Store
+from roadcall_payments.workflows.account_payouts import LostPayouts
 from roadcall_payments.workflows.created_lists import EVENTS_KEPT, listed
 from roadcall_payments.workflows.lost_accounts import LostAccounts
 from roadcall_payments.workflows.movement import Movement
@@ -51,8 +48,6 @@ PAGE = 100
 AT_ONCE = 8
 _UNAPPLIED = (InboxStatus.WAITING, InboxStatus.REVIEW)
 _ENDED = (IntentStatus.SUCCEEDED, IntentStatus.CANCELED)
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +106,7 @@ class DriftRepair:
         self._suspense = suspense
         self._switch = switch
         self._accounts = LostAccounts(write_path)
+        self._payouts = LostPayouts(write_path, gateway)
 
     async def repair(self, actor: Actor) -> DriftReport:
         """Adopt and book what Stripe did since the hold's ``since``; note that it passed.
@@ -132,6 +128,7 @@ class DriftRepair:
         if await self._gateway.connect_enabled():
             for account in await listed(self._gateway.accounts, window):
                 await self._take_account(account, identity, report)
+            await self._take_payouts(window, report)
         await self._look_at_open_payments(identity, report)
         await self._look_at_waiting_refunds(identity, report)
         await self._replay_events(window, report)
@@ -201,6 +198,14 @@ class DriftRepair:
                 report.adopted.append(Line(found.id, None, taken.words))
             else:
                 report.warnings.append(taken.words)
+
+    async def _take_payouts(self, window: CreatedWindow, report: DriftReport) -> None:
+        taken = await self._payouts.take(window)
+        report.objects += len(taken.news)
+        report.warnings += taken.warnings
+        for one in taken.news:
+            words = f"a payout of {one.account}: {one.status}"
+            report.adopted.append(Line(one.stripe_payout or one.id, None, words))
 
     async def _adopt(
         self,
