@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from roadcall_payments.commit import InboxStatus
 from roadcall_payments.domain.errors import CredentialsRejected, RoadcallError, StripeUnavailable
 from roadcall_payments.domain.events import PayerType
 from roadcall_payments.domain.money import Money
+from roadcall_payments.domain.payout import PayoutStatus
 from roadcall_payments.domain.stripe_objects import Payout
 from roadcall_payments.domain.stripe_objects import PayoutStatus as Theirs
 from roadcall_payments.ports import CreatedWindow
@@ -18,10 +21,11 @@ from roadcall_payments.workflows.missed_events import GRACE, OFF_LOOK_S
 from roadcall_payments.workflows.missed_payouts import LOOK_BACK, ROUND_EVERY, MissedPayouts
 from roadcall_payments.workflows.vendors import Contacts, VendorRecord
 from roadcall_payments.workflows.write_path import WritePath
-from tests.fakes.gateway import FakeGateway
+from tests.fakes.gateway import GOOD_SIGNATURE, FakeGateway
 from tests.workflows.office import ADMIN, APPROVER, DISPATCHER, Office
 from tests.workflows.payout_reading import AMOUNT, facts
 from tests.workflows.test_drift_repair import backed_up, repaired, restored
+from tests.workflows.test_payout_schedule import TO_THE_HOUR
 
 EVERY_S = 900
 OTHER = "acct_other"
@@ -213,3 +217,51 @@ async def test_m18_a_former_account_of_a_vendor_is_looked_through_as_well(
         assert [line.object_id for line in report.adopted] == [made.id]
         payout = await later.service.payouts.get(made.id)
         assert (payout.account, payout.vendor_id) == (OTHER, vendor_id)
+
+
+async def daily_vendor(office: Office) -> None:
+    contacts = Contacts("Tow & Go", None, None, None)
+    record = VendorRecord(OTHER, "en-US", contacts, pays_daily=True)
+    await office.service.vendors.put(ADMIN, "ve_daily", record)
+    office.stripe.fund(OTHER, Money(5_000, "usd"))
+
+
+async def test_m18_the_days_payout_that_a_restore_lost_is_not_made_again(
+    office: Office, tmp_path: Path
+) -> None:
+    await daily_vendor(office)
+    backup = backed_up(tmp_path)
+    await office.attend(TO_THE_HOUR)
+    (made,) = office.stripe.made_payouts.values()
+    # More became available since: the day's payout went out without it.
+    office.stripe.fund(OTHER, Money(3_000, "usd"))
+    async with restored(office, tmp_path, backup) as later:
+        await later.attend()
+        await repaired(later)
+        lost = await later.service.payouts.get(made.id)
+        assert (lost.day, lost.claims) == ("2026-03-03", made.metadata["payoutId"])
+        await later.service.restore_guard.release(ADMIN)
+        await later.attend(timedelta(minutes=2))
+        assert list(later.stripe.made_payouts) == [made.id]
+        await later.attend(timedelta(days=1))
+        later_ones = [one for one in later.stripe.made_payouts.values() if one.id != made.id]
+        assert [one.amount for one in later_ones] == [Money(3_000, "usd")]
+        assert later_ones[0].metadata["day"] == "2026-03-04"
+
+
+async def test_m16_a_second_payout_of_a_day_is_booked_without_the_day(
+    office: Office,
+) -> None:
+    await daily_vendor(office)
+    await office.attend(TO_THE_HOUR)
+    (made,) = office.stripe.made_payouts.values()
+    metadata = {**made.metadata, "payoutId": "lost_one"}
+    second = office.stripe.pay_out(OTHER, AMOUNT, automatic=False, metadata=metadata)
+    body = office.stripe.event("evt_second", "payout.created", second, OTHER)
+    await office.service.webhook_inbox.take(body, GOOD_SIGNATURE)
+    seen = await office.service.payouts.get(second.id)
+    assert (seen.status, seen.day, seen.claims) == (PayoutStatus.PENDING, None, "lost_one")
+    kept = await office.service.store.inbox_event("evt_second")
+    assert kept is not None
+    assert kept.status is InboxStatus.APPLIED
+    assert await office.service.verification.verify(lambda _: None) == []

@@ -148,6 +148,7 @@ def _begun(fact: p.PayoutFact, at: datetime) -> Payout:
                 stripe_payout=fact.stripe_payout,
                 arrival=fact.arrival,
                 claims=fact.claims,
+                day=fact.day,
             )
         case p.PayoutPaid() | p.PayoutFailed():
             return Payout(

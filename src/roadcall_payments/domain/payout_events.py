@@ -71,7 +71,9 @@ class PayoutOpened:
 class PayoutObserved:
     """A payout that none of our requests made: Stripe's schedule or dashboard did (M16).
 
-    ``claims``: the payout of ours whose id its metadata carry, though it is not that one.
+    ``claims``: the payout of ours whose id its metadata carry, though it is not that one, or its
+    request was lost with the database. ``day``: the day whose payout that was, unless the books
+    have another one of it.
     """
 
     stripe_payout: str
@@ -83,6 +85,7 @@ class PayoutObserved:
     arrival: datetime | None
     vendor_id: str | None
     claims: str | None = None
+    day: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,14 @@ class Seen:
     vendor_id: str | None = None
     event_id: str = ""
     request_id: str | None = None
+    # False: the day that it says it is of has another payout in the books.
+    takes_day: bool = True
+
+    @property
+    def day(self) -> str | None:
+        """The day whose payout our request said it is."""
+        told = self.payout.metadata.get("day")
+        return told if self.takes_day and self.claims is not None else None
 
     @property
     def claims(self) -> str | None:
@@ -93,6 +101,7 @@ def _observed(seen: Seen) -> p.PayoutObserved:
         shown.arrival_date,
         seen.vendor_id,
         seen.claims,
+        seen.day,
     )
 
 

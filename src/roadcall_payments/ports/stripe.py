@@ -161,7 +161,14 @@ class Gateway(Protocol):
         set_off: Money | None = None,
     ) -> StripeRequest: ...
     def payout_request(
-        self, payout_id: str, amount: Money, *, key: str, account: str, identity: StripeIdentity
+        self,
+        payout_id: str,
+        amount: Money,
+        *,
+        key: str,
+        account: str,
+        identity: StripeIdentity,
+        day: str | None = None,
     ) -> StripeRequest: ...
     def cancel_payout_request(
         self, stripe_payout: str, *, key: str, account: str, identity: StripeIdentity

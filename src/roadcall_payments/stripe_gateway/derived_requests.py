@@ -63,10 +63,17 @@ class DerivedRequests:
         )
 
     def payout_request(
-        self, payout_id: str, amount: Money, *, key: str, account: str, identity: StripeIdentity
+        self,
+        payout_id: str,
+        amount: Money,
+        *,
+        key: str,
+        account: str,
+        identity: StripeIdentity,
+        day: str | None = None,
     ) -> StripeRequest:
         return requests.payout_request(
-            payout_id, amount, key=key, account=account, identity=identity
+            payout_id, amount, key=key, account=account, identity=identity, day=day
         )
 
     def account_request(

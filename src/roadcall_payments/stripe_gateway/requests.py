@@ -110,16 +110,24 @@ def transfer_request(
 
 
 def payout_request(
-    payout_id: str, amount: Money, *, key: str, account: str, identity: StripeIdentity
+    payout_id: str,
+    amount: Money,
+    *,
+    key: str,
+    account: str,
+    identity: StripeIdentity,
+    day: str | None = None,
 ) -> StripeRequest:
-    """From a connected account's balance to its bank. Raises InvalidInput for odd amounts."""
+    """From a connected account's balance to its bank. ``day``: whose daily payout it is, by which
+    a restored service knows it again. Raises InvalidInput for odd amounts."""
     problem = payout_refusal_of(amount)
     if problem is not None:
         raise InvalidInput("amountCents", problem)
+    of_day = {"day": day} if day is not None else {}
     params: Params = {
         "amount": to_stripe(amount),
         "currency": amount.currency,
-        "metadata": {"purpose": "payout", "payoutId": payout_id},
+        "metadata": {"purpose": "payout", "payoutId": payout_id, **of_day},
     }
     return _request(
         Operation.CREATE_PAYOUT,

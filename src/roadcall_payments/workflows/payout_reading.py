@@ -11,7 +11,9 @@ from dataclasses import replace
 from roadcall_payments.commit import (
     InboxInsert,
     InboxUpdate,
+    Unique,
     former_account_prefix,
+    payout_day_ref,
     stream_of,
     stripe_ref,
 )
@@ -22,7 +24,7 @@ from roadcall_payments.domain.payouts_seen import Seen
 from roadcall_payments.domain.people import STRIPE, WORKER
 from roadcall_payments.domain.stripe_objects import Payout as StripePayout
 from roadcall_payments.ports import Gateway, Store
-from roadcall_payments.workflows.write_path import WritePath, Written
+from roadcall_payments.workflows.write_path import AlreadyTaken, WritePath, Written
 
 KIND = "payout"
 
@@ -94,10 +96,22 @@ class PayoutReading:
         def decide(current: Payout | None) -> payouts_seen.Facts:
             return payouts_seen.payout_seen(current, seen, self._write_path.clock.now())
 
-        written: Written[Payout] = await self._write_path.write(
-            stream, decide, actor=STRIPE, inbox=inbox
-        )
+        try:
+            written: Written[Payout] = await self._write_path.write(
+                stream, decide, actor=STRIPE, inbox=inbox
+            )
+        except AlreadyTaken as taken:
+            if taken.unique is not Unique.REF or taken.key != _day_ref(seen):
+                raise
+            # A second payout of its day left all the same: it is booked as any other (M16).
+            return await self.see(stream, replace(seen, takes_day=False), inbox)
         return written.state
+
+
+def _day_ref(seen: Seen) -> str | None:
+    if seen.day is None or seen.vendor_id is None:
+        return None
+    return payout_day_ref(seen.vendor_id, seen.payout.amount.currency, seen.day)
 
 
 def shown_in(payout: Payout, shown: StripePayout, source: Source, request_id: str | None) -> Seen:

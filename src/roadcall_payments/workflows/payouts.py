@@ -105,6 +105,7 @@ class Payouts:
             key=paying_out.payout_key(payout_id),
             account=account,
             identity=identity,
+            day=day,
         )
         asked = PayoutRequested(
             payout_id, vendor.id, account, identity.livemode, amount, request, str(actor), day
