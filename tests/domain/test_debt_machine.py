@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from roadcall_payments.commit import decode_state, encode_state
-from roadcall_payments.domain import debt, vendor
+from roadcall_payments.domain import debt, debt_relief, vendor
 from roadcall_payments.domain import debt_events as d
 from roadcall_payments.domain import events as e
 from roadcall_payments.domain.debt import Debts, SetOff, SetOffTerms
@@ -79,6 +79,7 @@ class DebtMachine(RuleBasedStateMachine):
             "ve_1", f"re_{number}", cause, f"pay_{number}", "in_1", amount, "acct_platform", False
         )
         self.take((incurred,))
+        self.take(debt.use_credits(self.debts))
         self.books += amount.amount_cents
         with pytest.raises(BrokenInvariant, match="once"):
             vendor.apply(self.vendor, incurred, NOON)
@@ -110,7 +111,18 @@ class DebtMachine(RuleBasedStateMachine):
             return
         sent = self.sent.pop(pick % len(self.sent))
         self.take(debt.settle(self.debts, sent.key, sent.key, sent.set_off.amount, PLATFORM))
+        self.take(debt.use_credits(self.debts))
         self.books -= sent.set_off.amount.amount_cents
+
+    @precondition(lambda self: len(self.debts.credits) < debt.CREDITS_MAX)
+    @rule(size=SIZES)
+    def adopt(self, size: int) -> None:
+        """A restore lost the transfer's start, and perhaps the debts that it paid (M18)."""
+        key, taken = f"adopted_{next(self.numbers)}", Money(size * self.step, self.currency)
+        facts = debt.settle(self.debts, key, key, taken, PLATFORM, adopted=True)
+        assert not [one for one in facts if isinstance(one, d.SetOffExceededDebt)]
+        self.take(facts)
+        self.books -= taken.amount_cents
 
     @rule(pick=PICKS)
     def fail(self, pick: int) -> None:
@@ -118,6 +130,7 @@ class DebtMachine(RuleBasedStateMachine):
             return
         sent = self.sent[pick % len(self.sent)]
         self.take(debt.release(self.debts, sent.key))
+        self.take(debt.use_credits(self.debts))
         sent.believed_failed = True
 
     @rule(pick=PICKS)
@@ -128,7 +141,7 @@ class DebtMachine(RuleBasedStateMachine):
         one = self.debts.owed[pick % len(self.debts.owed)]
         if one.id in self.undone:
             return
-        undoing = debt.undo(self.debts, "ve_1", one.id)
+        undoing = debt_relief.undo(self.debts, "ve_1", one.id)
         if one.reserved_cents:
             assert undoing is None
             return
@@ -159,7 +172,7 @@ class DebtMachine(RuleBasedStateMachine):
         one = self.debts.owed[pick % len(self.debts.owed)]
         wanted = None if size is None else size * self.step
         try:
-            facts = debt.forgive(self.debts, "ve_1", one.id, wanted, REASON, ADMIN)
+            facts = debt_relief.forgive(self.debts, "ve_1", one.id, wanted, REASON, ADMIN)
         except (StatusForbids, InvalidInput):
             assert one.free_cents < (wanted or 1)
             return
@@ -181,7 +194,15 @@ class DebtMachine(RuleBasedStateMachine):
     def what_is_owed_is_what_the_books_say(self) -> None:
         if not hasattr(self, "vendor"):
             return
-        assert self.debts.outstanding(self.currency).amount_cents == self.books
+        credited = sum(one.amount.amount_cents for one in self.debts.credits)
+        assert self.debts.outstanding(self.currency).amount_cents - credited == self.books
+
+    @invariant()
+    def nothing_is_free_to_be_collected_while_a_credit_is_left(self) -> None:
+        if not hasattr(self, "vendor"):
+            return
+        assert all(one.amount.amount_cents > 0 for one in self.debts.credits)
+        assert not self.debts.credits or all(one.free_cents <= 0 for one in self.debts.owed)
 
 
 DebtMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
@@ -243,11 +264,11 @@ def test_a_debt_in_other_books_is_not_set_off(debts: Debts) -> None:
 
 def test_what_is_not_owed_cannot_be_forgiven() -> None:
     with pytest.raises(NotFound):
-        debt.forgive(debt.NONE, "ve_1", "re_1", None, REASON, ADMIN)
-    (forgiven,) = debt.forgive(owing(1_000), "ve_1", "re_1", None, REASON, ADMIN)
+        debt_relief.forgive(debt.NONE, "ve_1", "re_1", None, REASON, ADMIN)
+    (forgiven,) = debt_relief.forgive(owing(1_000), "ve_1", "re_1", None, REASON, ADMIN)
     after = debt.apply(owing(1_000), forgiven, NOON)
     with pytest.raises(StatusForbids):
-        debt.forgive(after, "ve_1", "re_1", None, REASON, ADMIN)
+        debt_relief.forgive(after, "ve_1", "re_1", None, REASON, ADMIN)
 
 
 @given(st.integers(debt.SETTLED_KEPT_MAX + 1, debt.SETTLED_KEPT_MAX + 10))
@@ -264,11 +285,11 @@ def test_m28_debts_long_paid_leave_the_state(count: int) -> None:
 def test_a_forgiven_debt_stays_in_the_state_for_its_cause_may_be_undone() -> None:
     """Forgotten, it would be taken for paid, and given back to the vendor who never paid it."""
     debts = owing(*[100] * (debt.SETTLED_KEPT_MAX + 2))
-    for forgiven in debt.forgive(debts, "ve_1", "re_1", None, REASON, ADMIN):
+    for forgiven in debt_relief.forgive(debts, "ve_1", "re_1", None, REASON, ADMIN):
         debts = debt.apply(debts, forgiven, NOON)
     for one in debts.owed[1:]:
         debts = debt.apply(debts, d.VendorDebtReduced(one.id, one.amount), NOON)
-    undoing = debt.undo(debts, "ve_1", "re_1")
+    undoing = debt_relief.undo(debts, "ve_1", "re_1")
     assert undoing is not None
     assert undoing.paid == Money(0, "usd")
 

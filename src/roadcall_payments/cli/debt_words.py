@@ -25,6 +25,11 @@ def of_a_debt(fact: d.DebtFact) -> str:
                 f"{fact.transfer_key} went out less by {amount(fact.amount)} more than was owed: "
                 f"it goes out with payment {fact.payment_id}"
             )
+        case d.SetOffCredited():
+            return (
+                f"{fact.transfer_key} went out less by {amount(fact.amount)} for a debt that a "
+                "restore lost: kept for when it comes up again"
+            )
         case d.VendorDebtReduced():
             return f"Owes {amount(fact.amount)} less: {fact.debt_id} came to nothing"
         case d.VendorDebtForgiven():

@@ -11,12 +11,11 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import reduce
 
 from roadcall_payments.domain import debt_events as d
-from roadcall_payments.domain.errors import BrokenInvariant, InvalidInput, NotFound, StatusForbids
-from roadcall_payments.domain.fact_parts import TextRef
+from roadcall_payments.domain.errors import BrokenInvariant
 from roadcall_payments.domain.money import Money
-from roadcall_payments.domain.people import Actor
 from roadcall_payments.domain.stripe_objects import StripeIdentity
 
 Facts = tuple[d.DebtFact, ...]
@@ -24,6 +23,8 @@ Facts = tuple[d.DebtFact, ...]
 BASIS_POINTS = 10_000
 # Shares of one transfer are one fact (M28); what it does not reach waits for the next transfer.
 SHARES_MAX = 50
+# Credits that one commit uses (M28); a restore leaves few, and the next debt finds the others.
+CREDITS_MAX = 10
 # Debts paid in full that the state still shows; older ones are in the journal (M28). One that was
 # forgiven stays: its cause may be undone, and what was never paid must not be paid back.
 SETTLED_KEPT_MAX = 50
@@ -70,11 +71,24 @@ class Reservation:
 
 
 @dataclass(frozen=True, slots=True)
+class Credit:
+    """What the transfer ``key`` collected of debts that a restore lost: the vendor's, until they
+    come up again."""
+
+    key: str
+    payment_id: str
+    amount: Money
+    account: str
+    livemode: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Debts:
     """Part of the vendor's state. ``owed``: the oldest first, with some that are paid already."""
 
     owed: tuple[Debt, ...] = ()
     reservations: tuple[Reservation, ...] = ()
+    credits: tuple[Credit, ...] = ()
 
     def debt(self, debt_id: str) -> Debt | None:
         return next((one for one in self.owed if one.id == debt_id), None)
@@ -108,16 +122,6 @@ class SetOff:
 
     amount: Money
     shares: tuple[d.DebtShare, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Undoing:
-    """What becomes of a debt whose cause was undone. ``facts`` take off what was not paid yet;
-    ``paid`` is what transfers have set off of it, or somebody took back at Stripe: to be
-    transferred to the vendor again."""
-
-    facts: Facts
-    paid: Money
 
 
 def set_off(debts: Debts, transfer: Money, identity: StripeIdentity, terms: SetOffTerms) -> SetOff:
@@ -154,29 +158,59 @@ def reserve(debts: Debts, taken: SetOff, key: str, payment_id: str) -> Facts:
 
 
 def settle(
-    debts: Debts, key: str, payment_id: str, taken: Money, identity: StripeIdentity
+    debts: Debts,
+    key: str,
+    payment_id: str,
+    taken: Money,
+    identity: StripeIdentity,
+    *,
+    adopted: bool = False,
 ) -> Facts:
     """The transfer went out, less ``taken``: its debts are paid by as much.
 
     One whose failure was believed has no reservation any more (M16), and what it reserved somebody
     may have taken back at Stripe: it pays what is owed now, and what exceeds that is the vendor's.
+    ``adopted``: its start was lost with a restore, and so may be its debts: what exceeds what is
+    owed now is kept for them (M18).
     """
     if not taken.amount_cents:
         return ()
     paid = _still_owed(debts, key)
     left = Money(taken.amount_cents - sum(paid.values()), taken.currency)
-    whole = SetOffTerms(BASIS_POINTS)
-    one_more = Money(left.amount_cents + whole.step_cents, left.currency)
     after = _with_shares(_without_reservation(debts, key), _shares(paid), set_off=1)
-    for share in set_off(after, one_more, identity, whole).shares:
+    for share in _paid_by(after, left, identity).shares:
         paid[share.debt_id] += share.amount_cents
     amount = Money(sum(paid.values()), taken.currency)
     facts: list[d.DebtFact] = []
     if paid:
         facts.append(d.DebtSetOff(key, payment_id, amount, _shares(paid)))
-    if amount != taken:
-        facts.append(d.SetOffExceededDebt(key, payment_id, taken - amount))
+    rest = taken - amount
+    if rest.amount_cents and adopted:
+        account, livemode = identity.account, identity.livemode
+        facts.append(d.SetOffCredited(key, payment_id, rest, account, livemode))
+    elif rest.amount_cents:
+        facts.append(d.SetOffExceededDebt(key, payment_id, rest))
     return tuple(facts)
+
+
+def use_credits(debts: Debts) -> tuple[d.DebtSetOff, ...]:
+    """The vendor's credits pay what is owed and not reserved, the oldest first (M18). Belongs into
+    the commit that makes it so, or the next transfer would collect it again."""
+    facts: list[d.DebtSetOff] = []
+    for credit in debts.credits[:CREDITS_MAX]:
+        identity = StripeIdentity(credit.account, credit.livemode)
+        paid = _paid_by(debts, credit.amount, identity)
+        if paid.shares:
+            facts.append(d.DebtSetOff(credit.key, credit.payment_id, paid.amount, paid.shares))
+            debts = _set_off_by(debts, facts[-1])
+    return tuple(facts)
+
+
+def _paid_by(debts: Debts, amount: Money, identity: StripeIdentity) -> SetOff:
+    """Which debts ``amount`` pays, to the last unit of it."""
+    whole = SetOffTerms(BASIS_POINTS)
+    one_more = Money(amount.amount_cents + whole.step_cents, amount.currency)
+    return set_off(debts, one_more, identity, whole)
 
 
 def _still_owed(debts: Debts, key: str) -> Counter[str]:
@@ -203,52 +237,14 @@ def release(debts: Debts, key: str) -> Facts:
     return (d.DebtReleased(key, held.payment_id, held.amount),)
 
 
-def undo(debts: Debts, vendor_id: str, debt_id: str) -> Undoing | None:
-    """The cause of a debt was undone. None while an open transfer holds some of it: then its end
-    comes first."""
-    debt = debts.debt(debt_id)
-    if debt is None:
-        raise BrokenInvariant(f"There is no debt {debt_id} to undo.")
-    if debt.reserved_cents:
-        return None
-    currency = debt.amount.currency
-    rest = Money(debt.outstanding_cents, currency)
-    facts: list[d.DebtFact] = []
-    if rest.amount_cents:
-        facts.append(d.VendorDebtReduced(debt_id, rest))
-    if debt.forgiven_cents:
-        given_up = Money(debt.forgiven_cents, currency)
-        facts.append(d.DebtForgivenessReversed(vendor_id, debt_id, given_up, debt.account))
-    return Undoing(tuple(facts), Money(debt.set_off_cents + debt.reduced_cents, currency))
-
-
-def forgive(
-    debts: Debts, vendor_id: str, debt_id: str, amount_cents: int | None, reason: TextRef, by: Actor
-) -> Facts:
-    """Give up some or all of what no open transfer has reserved.
-
-    Raises NotFound, StatusForbids where nothing is left to forgive, InvalidInput.
-    """
-    debt = debts.debt(debt_id)
-    if debt is None:
-        raise NotFound(f"The vendor {vendor_id} has no debt {debt_id}.")
-    if debt.free_cents <= 0:
-        raise StatusForbids(
-            "Nothing of this debt can be forgiven: it is paid, or a transfer is under way that "
-            "will set it off."
-        )
-    forgiven = debt.free_cents if amount_cents is None else amount_cents
-    if not 1 <= forgiven <= debt.free_cents:
-        raise InvalidInput(
-            "amountCents", f"Between 1 and {debt.free_cents} can be forgiven of this debt."
-        )
-    amount = Money(forgiven, debt.amount.currency)
-    return (d.VendorDebtForgiven(vendor_id, debt_id, amount, debt.account, str(by), reason),)
-
-
 def _may_pay(debt: Debt, currency: str, identity: StripeIdentity) -> bool:
     same_books = (debt.account, debt.livemode) == (identity.account, identity.livemode)
     return same_books and debt.amount.currency == currency and debt.free_cents > 0
+
+
+def applied(debts: Debts, facts: Facts, at: datetime) -> Debts:
+    """The debts after ``facts``; raises like ``apply``."""
+    return reduce(lambda before, fact: apply(before, fact, at), facts, debts)
 
 
 def apply(debts: Debts, fact: d.DebtFact, at: datetime) -> Debts:
@@ -261,13 +257,14 @@ def apply(debts: Debts, fact: d.DebtFact, at: datetime) -> Debts:
             reserved = _with_shares(debts, fact.shares, reserved=1)
             return replace(reserved, reservations=(*debts.reservations, held))
         case d.DebtSetOff():
-            freed = _without_reservation(debts, fact.transfer_key)
-            return _trimmed(_with_shares(freed, fact.shares, set_off=1))
+            return _set_off_by(debts, fact)
         case d.DebtReleased():
             return _without_reservation(debts, fact.transfer_key)
         case d.SetOffExceededDebt():
             # What it took too much goes out by its payment (SetOffReduced).
             return _without_reservation(debts, fact.transfer_key)
+        case d.SetOffCredited():
+            return _credited(debts, fact)
         case d.VendorDebtReduced():
             return _trimmed(_changed(debts, fact.debt_id, reduced=fact.amount.amount_cents))
         case d.VendorDebtForgiven():
@@ -293,6 +290,33 @@ def _incurred(debts: Debts, fact: d.VendorDebtIncurred, at: datetime) -> Debts:
         at,
     )
     return replace(debts, owed=(*debts.owed, new))
+
+
+def _credited(debts: Debts, fact: d.SetOffCredited) -> Debts:
+    if fact.amount.amount_cents <= 0 or any(one.key == fact.transfer_key for one in debts.credits):
+        raise BrokenInvariant(f"The transfer {fact.transfer_key} is credited once, above zero.")
+    new = Credit(fact.transfer_key, fact.payment_id, fact.amount, fact.account, fact.livemode)
+    freed = _without_reservation(debts, fact.transfer_key)
+    return replace(freed, credits=(*debts.credits, new))
+
+
+def _set_off_by(debts: Debts, fact: d.DebtSetOff) -> Debts:
+    freed = _without_reservation(debts, fact.transfer_key)
+    used = replace(freed, credits=_credits_left(debts, fact))
+    return _trimmed(_with_shares(used, fact.shares, set_off=1))
+
+
+def _credits_left(debts: Debts, fact: d.DebtSetOff) -> tuple[Credit, ...]:
+    """A transfer that is credited set off all it could when it ended: this is of its credit."""
+    left: list[Credit] = []
+    for one in debts.credits:
+        if one.key == fact.transfer_key:
+            one = replace(one, amount=one.amount - fact.amount)
+        if one.amount.amount_cents < 0:
+            raise BrokenInvariant(f"More than the credit of {one.key} would be used.")
+        if one.amount.amount_cents:
+            left.append(one)
+    return tuple(left)
 
 
 def _without_reservation(debts: Debts, key: str) -> Debts:

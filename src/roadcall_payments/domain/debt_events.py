@@ -54,7 +54,8 @@ class DebtReserved:
 
 @dataclass(frozen=True, slots=True)
 class DebtSetOff:
-    """That transfer went out: the vendor has paid this much of its debts."""
+    """That transfer went out, or its credit found a debt: the vendor has paid this much of its
+    debts."""
 
     transfer_key: str
     payment_id: str
@@ -80,6 +81,20 @@ class SetOffExceededDebt:
     transfer_key: str
     payment_id: str
     amount: Money
+
+
+@dataclass(frozen=True, slots=True)
+class SetOffCredited:
+    """A transfer that a restore lost the start of went out less by ``amount`` than is owed: the
+    debt that it paid is lost too (M18). The next debts in ``account``'s books are paid by it, as a
+    ``DebtSetOff`` of this transfer; until then it is the vendor's, and no money goes out by itself.
+    """
+
+    transfer_key: str
+    payment_id: str
+    amount: Money
+    account: str
+    livemode: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +133,7 @@ DebtFact = (
     | DebtSetOff
     | DebtReleased
     | SetOffExceededDebt
+    | SetOffCredited
     | VendorDebtReduced
     | VendorDebtForgiven
     | DebtForgivenessReversed

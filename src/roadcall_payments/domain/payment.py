@@ -139,10 +139,12 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class AttemptSetOff:
-    """By how much the transfer of an attempt is less than the payment (M22)."""
+    """By how much the transfer of an attempt is less than the payment (M22). ``adopted``: its start
+    was lost with a restore, and so may be the debts that it pays (M18)."""
 
     attempt: int
     amount_cents: int
+    adopted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

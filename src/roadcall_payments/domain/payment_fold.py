@@ -235,7 +235,8 @@ def _set_offs(
     if fact.set_off is None:
         return p.set_offs
     others = tuple(one for one in p.set_offs if one.attempt != fact.attempt)
-    return (*others, AttemptSetOff(fact.attempt, fact.set_off.amount_cents))
+    adopted = isinstance(fact, e.AttemptAdopted)
+    return (*others, AttemptSetOff(fact.attempt, fact.set_off.amount_cents, adopted))
 
 
 def _closed_attempt(p: Payment) -> Attempt | None:

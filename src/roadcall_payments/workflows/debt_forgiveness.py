@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from roadcall_payments.commit import stream_of
-from roadcall_payments.domain import debt
+from roadcall_payments.domain import debt, debt_relief
 from roadcall_payments.domain.errors import NotFound
 from roadcall_payments.domain.people import Actor
 from roadcall_payments.domain.vendor import Vendor
@@ -57,7 +57,7 @@ class DebtForgiveness:
         def decide(vendor: Vendor | None) -> debt.Facts:
             if vendor is None:
                 raise NotFound(f"There is no vendor {vendor_id}.")
-            return debt.forgive(vendor.debts, vendor_id, debt_id, amount_cents, ref, actor)
+            return debt_relief.forgive(vendor.debts, vendor_id, debt_id, amount_cents, ref, actor)
 
         async def act() -> ForgivenessAnswer:
             opens = idem.opens(200) if idem else None

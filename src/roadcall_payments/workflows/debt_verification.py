@@ -78,8 +78,11 @@ def _is_at_rest(payment: Payment) -> bool:
 
 
 def _owed_to(debts: Debts) -> Mapping[str, int]:
-    """What the debts alone make of the payable: what is owed to us."""
+    """What the debts alone make of the payable: what is owed to us, less what was set off of debts
+    that are still to come up again."""
     sums: Counter[str] = Counter()
     for one in debts.owed:
         sums[one.amount.currency] -= one.outstanding_cents
+    for credit in debts.credits:
+        sums[credit.amount.currency] += credit.amount.amount_cents
     return sums

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from roadcall_payments.commit import stream_of
 from roadcall_payments.domain import (
     debt,
+    debt_relief,
     settlement_debts,
     settling,
     shares_seen,
@@ -251,7 +252,7 @@ class Settlements:
             if vendor.debts.debt(name) is None:
                 # Paid in full, so long ago that the vendor's state forgot it.
                 return settling.undo_debt(current, owed, _cents(current, owed.debt_cents)), ()
-            undoing = debt.undo(vendor.debts, vendor.id, name)
+            undoing = debt_relief.undo(vendor.debts, vendor.id, name)
             if undoing is None:
                 return (), ()
             return settling.undo_debt(current, owed, undoing.paid), undoing.facts

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import reduce
 from typing import Generic, TypeVar
 
 from roadcall_payments.commit import (
@@ -255,9 +254,11 @@ class WritePath:
         self, own: _Decided[State], actor: Actor
     ) -> tuple[tuple[_Decided[State], ...], tuple[e.PaymentFact, ...]]:
         """A transfer's end settles in the same commit what it had reserved of debts, and what of
-        a share cannot be taken back becomes one (M22). Second, for ``own``: what was set off, or
-        taken back by hand, beyond the debts."""
-        if not isinstance(own.before, payment.Payment):
+        a share cannot be taken back becomes one, which a credit may pay at once (M22, M18).
+        Second, for ``own``: what was set off, or taken back by hand, beyond the debts."""
+        if not isinstance(own.before, payment.Payment) or not isinstance(
+            own.after, payment.Payment
+        ):
             return (), ()
         if not settlement_debts.concerned(own.before, own.facts):
             return (), ()
@@ -272,9 +273,13 @@ class WritePath:
         now = self.clock.now()
         ended = transfer_ends.debt_facts(before.debts, ends, now)
         facts: debt.Facts = (*ended, *incurred)
-        also: tuple[e.PaymentFact, ...] = transfer_ends.reduced(ends, ended)
-        if came_back and isinstance(own.after, payment.Payment):
-            debts = reduce(lambda debts, fact: debt.apply(debts, fact, now), facts, before.debts)
+        also: tuple[e.PaymentFact, ...] = (
+            *transfer_ends.reduced(ends, ended),
+            *transfer_ends.credited(own.after, ended),
+        )
+        facts = (*facts, *debt.use_credits(debt.applied(before.debts, facts, now)))
+        if came_back:
+            debts = debt.applied(before.debts, facts, now)
             less, told = settlement_debts.reversed_by_hand(own.after, own.facts, debts)
             facts, also = (*facts, *less), (*also, *told)
         decided: _Decided[State] = self._decided(stream, loaded, facts, actor)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,7 +17,8 @@ _ENDS: Mapping[str, str] = {"completed": "set off", "failed": "released", "open"
 @dataclass(frozen=True, slots=True)
 class SetOffStart:
     """A transfer that was started less by ``cents``: ``status`` open, completed or failed;
-    ``failed_at`` stays where one that was given up had gone out after all."""
+    ``failed_at`` stays where one that was given up had gone out after all. ``adopted``: a restore
+    lost its start, and what it reserved."""
 
     key: str
     payment_id: str
@@ -25,6 +27,7 @@ class SetOffStart:
     at: datetime
     status: str
     failed_at: datetime | None
+    adopted: bool = False
 
 
 @dataclass(slots=True)
@@ -50,12 +53,15 @@ class Reservation:
 @dataclass(slots=True)
 class DebtBook:
     """One vendor's, from its stream. ``forgiven``: what we gave up; negative, where it was taken
-    up again."""
+    up again. ``unreserved``: what transfers set off, or were credited, without a reservation;
+    ``credits``: what is left of that until a debt comes up again. Both by the transfer's key."""
 
     vendor_id: str
     debts: dict[str, Debt] = field(default_factory=dict)
     reservations: dict[str, Reservation] = field(default_factory=dict)
     forgiven: list[Amount] = field(default_factory=list)
+    unreserved: Counter[str] = field(default_factory=Counter)
+    credits: dict[str, Amount] = field(default_factory=dict)
     violations: list[Violation] = field(default_factory=list)
 
     def violated(self, sentence: str) -> None:
@@ -92,8 +98,9 @@ def audit_debts(
     ``owed``: by vendor, payment and cause, what could not be taken back."""
     for book in books.values():
         yield from book.violations
-    by_key = {start.key: start for start in starts}
-    for start in starts:
+    by_key = {start.key: start for start in starts if not start.adopted}
+    yield from _adopted_faults(books, [start for start in starts if start.adopted])
+    for start in by_key.values():
         owner = books.get(start.vendor_id)
         held = owner.reservations.get(start.key) if owner is not None else None
         if held is None:
@@ -129,6 +136,22 @@ def audit_debts(
             yield Violation("M22", payment_id, said)
 
 
+def _adopted_faults(
+    books: Mapping[str, DebtBook], adopted: Sequence[SetOffStart]
+) -> Iterator[Violation]:
+    """What a restore lost the start of sets off, or is credited, all that it went out less by."""
+    explained = {(one.vendor_id, one.key): one for one in adopted if one.status == "completed"}
+    told = {(name, key): cents for name, b in books.items() for key, cents in b.unreserved.items()}
+    for owner in sorted(explained.keys() | told.keys()):
+        vendor, key = owner
+        start, cents = explained.get(owner), told.get(owner, 0)
+        if start is None:
+            yield Violation("M22", vendor, f"{key} set off what it had not reserved")
+        elif start.cents != cents:
+            said = f"{key} went out less by {start.cents}, and {cents} was set off or credited"
+            yield Violation("M18", start.payment_id, said)
+
+
 Note = Callable[[DebtBook, Fact], None]
 
 
@@ -144,6 +167,8 @@ def _reserved(book: DebtBook, fact: Fact) -> None:
     shares = {one.debt_id: one.amount_cents for one in held.shares}
     if held.transfer_key in book.reservations:
         book.violated(f"{held.transfer_key} reserved twice")
+    if any(one.currency == held.amount.currency for one in book.credits.values()):
+        book.violated(f"{held.transfer_key} reserved what an earlier transfer had collected")
     if sum(shares.values()) != held.amount.amount_cents:
         book.violated(f"{held.transfer_key} reserved {held.amount}, in parts {shares}")
     for debt_id, cents in shares.items():
@@ -155,15 +180,39 @@ def _set_off(book: DebtBook, fact: Fact) -> None:
     done = fact.read(facts.SetOffPart)
     held = book.reservations.get(done.transfer_key)
     shares = {one.debt_id: one.amount_cents for one in done.shares}
-    if held is None:
-        book.violated(f"{done.transfer_key} set off what it had not reserved")
-        return
-    if held.end == "set off":
-        book.violated(f"{done.transfer_key} set off twice")
-    _ended(book, held)
-    held.paid += done.amount.amount_cents
+    if done.transfer_key in book.credits:
+        _use_credit(book, done.transfer_key, done.amount.amount_cents)
+    elif held is None:
+        book.unreserved[done.transfer_key] += done.amount.amount_cents
+    else:
+        _paid_from(book, done.transfer_key, held, done.amount.amount_cents)
     for debt_id, cents in shares.items():
         book.take(debt_id, ended=cents)
+
+
+def _use_credit(book: DebtBook, key: str, cents: int) -> None:
+    credit = book.credits.pop(key)
+    left = credit.amount_cents - cents
+    if left < 0:
+        book.violated(f"{key} was credited {credit.amount_cents}, and pays {cents}")
+    elif left:
+        book.credits[key] = Amount(left, credit.currency)
+
+
+def _credited(book: DebtBook, fact: Fact) -> None:
+    """A restore lost the debt that the transfer was less by."""
+    credited = fact.read(facts.SetOffPart)
+    if credited.transfer_key in book.credits:
+        book.violated(f"{credited.transfer_key} was credited twice")
+    book.credits[credited.transfer_key] = credited.amount
+    book.unreserved[credited.transfer_key] += credited.amount.amount_cents
+
+
+def _paid_from(book: DebtBook, key: str, held: Reservation, cents: int) -> None:
+    if held.end == "set off":
+        book.violated(f"{key} set off twice")
+    _ended(book, held)
+    held.paid += cents
 
 
 def _ended(book: DebtBook, held: Reservation) -> None:
@@ -188,9 +237,11 @@ def _exceeded(book: DebtBook, fact: Fact) -> None:
     somebody took back at Stripe what it had reserved."""
     exceeded = fact.read(facts.SetOffPart)
     held = book.reservations.get(exceeded.transfer_key)
-    if held is not None:
-        _ended(book, held)
-        held.paid += exceeded.amount.amount_cents
+    if held is None:
+        book.violated(f"{exceeded.transfer_key} gives back what it had not reserved")
+        return
+    _ended(book, held)
+    held.paid += exceeded.amount.amount_cents
 
 
 def _lessened(book: DebtBook, fact: Fact) -> None:
@@ -215,6 +266,7 @@ _NOTES: Mapping[str, Note] = {
     "DebtSetOff": _set_off,
     "DebtReleased": _released,
     "SetOffExceededDebt": _exceeded,
+    "SetOffCredited": _credited,
     "VendorDebtReduced": _lessened,
     "VendorDebtForgiven": _forgiven,
     "DebtForgivenessReversed": _taken_up,

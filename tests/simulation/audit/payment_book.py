@@ -148,7 +148,27 @@ def set_offs_of(book: PaymentBook) -> list[SetOffStart]:
         for one in book.attempts.values()
         if one.set_off
     ]
-    return shares + attempts
+    return shares + attempts + _adopted_set_offs(book)
+
+
+def _adopted_set_offs(book: PaymentBook) -> list[SetOffStart]:
+    """Of those that a restore lost the start of (M18)."""
+    vendor = book.created.vendor_id
+    calls = [
+        SetOffStart(
+            one.key, book.id, vendor, one.set_off, one.at, *_end_of(book, one.key), adopted=True
+        )
+        for one in book.adopted.values()
+        if one.set_off
+    ]
+    shares = [
+        SetOffStart(
+            one.adopted_as, book.id, vendor, one.set_off, one.at, one.status, None, adopted=True
+        )
+        for one in book.settlement.shares.values()
+        if one.set_off and one.adopted_as is not None
+    ]
+    return calls + shares
 
 
 def _end_of(book: PaymentBook, key: str) -> tuple[str, datetime | None]:

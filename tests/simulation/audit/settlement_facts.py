@@ -131,7 +131,7 @@ class Incurred(msgspec.Struct, frozen=True):
 
 
 class SetOffPart(msgspec.Struct, frozen=True):
-    """DebtReserved, DebtSetOff, DebtReleased, SetOffExceededDebt."""
+    """DebtReserved, DebtSetOff, DebtReleased, SetOffExceededDebt, SetOffCredited."""
 
     transfer_key: str
     payment_id: str

@@ -23,7 +23,7 @@ _BEARS_LOSS = "vendor"
 @dataclass(slots=True)
 class Share:
     """One transfer of the share, or of a part. ``key`` is None where nothing was sent, or a restore
-    lost it. Amounts in our minor units."""
+    lost it: ``adopted_as`` is what its set-off goes by then. Amounts in our minor units."""
 
     number: int
     key: str | None
@@ -37,6 +37,7 @@ class Share:
     transfer: str | None = None
     failed_at: datetime | None = None
     not_owed: int = 0
+    adopted_as: str | None = None
 
 
 @dataclass(slots=True)
@@ -168,7 +169,7 @@ def _started(reading: _Reading, fact: Fact) -> None:
     if fact.type == "SettlementWithheld":
         share.status = "completed"
     elif fact.type == "SettlementAdopted":
-        share.transfer, share.key = started.transfer_id, None
+        share.transfer, share.key, share.adopted_as = started.transfer_id, None, key
 
 
 def _one_at_a_time(reading: _Reading, number: int) -> None:
