@@ -42,6 +42,8 @@ VOIDS_TOLD_AT = 3
 OVERPAID = "vendor_overpaid"
 # And of one that has less: it was taken back by hand, for a refund or dispute that came to nothing.
 UNDERPAID = "vendor_underpaid"
+# The anomaly of a share that is to come back from a vendor whose record a restore lost.
+NOT_REGISTERED = "vendor_not_registered"
 
 
 def may_lack(payment: Payment, found: Transfer) -> bool:
@@ -188,6 +190,15 @@ def _not_reversed(
 def _open_take_back(payment: Payment, cause_id: str, number: int) -> TakeBack | None:
     own = payment.settlement.open_take_back if payment.settlement else None
     return own if own is not None and (own.cause_id, own.number) == (cause_id, number) else None
+
+
+def nobody_to_owe(payment: Payment) -> Facts:
+    """A person is told that some of a share is to come back, and has no vendor to owe it."""
+    detail = (
+        f"some of the vendor's share is to be taken back, and vendor {payment.vendor_id} is not in "
+        "the books, as after a restore: register it again, and it is taken back by itself"
+    )
+    return anomaly(payment, NOT_REGISTERED, detail, None)
 
 
 def unexplained(payment: Payment) -> Facts:

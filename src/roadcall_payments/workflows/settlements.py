@@ -162,6 +162,9 @@ class Settlements:
             return payment
         self._gateway.ensure_available()
         if take_back_due(payment) is not None:
+            if await self._vendor(payment) is None:
+                # Nobody to owe what could not be taken back: a restore may have lost the record.
+                return (await self._write(payment, take_backs_seen.nobody_to_owe)).state
             return await self._take_back(payment)
         if settling.debt_to_undo(payment) is not None:
             return await self._undo_debt(payment)

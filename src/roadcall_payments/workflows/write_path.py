@@ -38,6 +38,7 @@ from roadcall_payments.domain import events as e
 from roadcall_payments.domain.errors import (
     BrokenInvariant,
     ContendedStream,
+    NotFound,
     RoadcallError,
     StoreUnavailable,
 )
@@ -269,7 +270,10 @@ class WritePath:
         loaded = await self.store.load(stream)
         before: vendor.Vendor | None = _state(loaded)
         if before is None:
-            raise BrokenInvariant(f"{stream} has a debt, and is not there.")
+            raise NotFound(
+                f"Vendor {own.before.vendor_id} is not in the books, and a debt of its has to be "
+                "written: a restore may have lost it. Register it again, then repeat this."
+            )
         now = self.clock.now()
         ended = transfer_ends.debt_facts(before.debts, ends, now)
         facts: debt.Facts = (*ended, *incurred)
