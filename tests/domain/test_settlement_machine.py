@@ -92,11 +92,12 @@ class SettlementMachine(SettlementWorld):
             self.take(*shares_seen.transfer_unknown(self.p, own.number, "timeout", None))
             assert not shares_seen.transfer_unknown(self.p, own.number, "timeout", None)
 
-    @rule(fate=FATES)
-    def the_worker_takes_back(self, fate: str) -> None:
+    @rule(fate=FATES, credited=st.sampled_from([0, 0, 7, 990, 50_000]))
+    def the_worker_takes_back(self, fate: str, credited: int) -> None:
+        """``credited``: what the vendor's transfers had set off already, before a restore."""
         if take_back_due(self.p) is None:
             return
-        self.take(*settling.start_take_back(self.p, self.reversal_request))
+        self.take(*settling.start_take_back(self.p, self.reversal_request, self.money(credited)))
         assert take_back_due(self.p) is None or self.settlement.at_rest
         own = self.settlement.open_take_back
         if own is None:
@@ -148,7 +149,7 @@ class SettlementMachine(SettlementWorld):
             self.the_worker_looks(26)
             before = self.p
             self.the_worker_sends_a_share("done", 0)
-            self.the_worker_takes_back("done")
+            self.the_worker_takes_back("done", 0)
             if self.p == before and self.settlement.at_rest:
                 break
         assert self.settlement.at_rest

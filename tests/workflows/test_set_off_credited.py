@@ -71,7 +71,7 @@ async def comes_to_owe(office: Office, payment_id: str) -> None:
 async def released(office: Office, directory: Path, backup: Path) -> AsyncIterator[Office]:
     """The backup, restored, repaired and released; Stripe's events tell of what was refunded."""
     for made in office.stripe.made_refunds.values():
-        office.stripe.listed.append(office.stripe.event("evt_refund", "refund.created", made))
+        office.stripe.listed.append(office.stripe.event(f"evt_{made.id}", "refund.created", made))
     database = directory / "restored" / "roadcall.sqlite"
     with restoring(backup, database):
         pass
@@ -134,6 +134,30 @@ async def test_m21_a_refund_that_fails_after_all_gives_back_what_the_credit_paid
         assert (last.amount.amount_cents, last.transfer_group) == (5_000, first_id)
         assert (await books(later, first_id)).get("payable", 0) == 0
         assert (await books(later, first_id))["earnings"] == 2 * SHARE
+        assert await is_sound(later)
+
+
+@pytest.mark.parametrize(("refunded", "reversed_cents"), [(5_000, 0), (6_000, 1_000)])
+async def test_m18_what_a_reversal_could_take_back_now_is_not_taken_on_top_of_the_set_off(
+    office: Office, tmp_path: Path, refunded: int, reversed_cents: int
+) -> None:
+    """The vendor's account has money again when the restored service looks."""
+    first_id = await settled(office)
+    vendor_id = (await office.payment(first_id)).vendor_id
+    next_id = await next_payment(office, vendor_id, PayerType.DRIVER_IC)
+    backup = backed_up(tmp_path)
+    await comes_to_owe(office, first_id)
+    await paid(office, next_id)
+    office.stripe.spent.clear()
+    if refunded > 5_000:
+        await office.refunded(first_id, refunded - 5_000)
+    async with released(office, tmp_path, backup) as later:
+        await attended(later)
+        back = [one.amount.amount_cents for one in later.stripe.made_reversals]
+        assert sum(back) == reversed_cents
+        assert set((await debts(later, first_id)).values()) == {0}
+        assert (await books(later, first_id)).get("payable", 0) == 0
+        assert (await books(later, first_id))["earnings"] == 2 * SHARE - refunded
         assert await is_sound(later)
 
 

@@ -101,6 +101,15 @@ class Debts:
         mine = (one for one in self.owed if one.amount.currency == currency)
         return Money(sum(one.outstanding_cents for one in mine), currency)
 
+    def credited(self, currency: str, identity: StripeIdentity) -> Money:
+        """What transfers had set off of lost debts in these books, and no debt has used yet."""
+        mine = (
+            one.amount.amount_cents
+            for one in self.credits
+            if one.amount.currency == currency and (one.account, one.livemode) == _books(identity)
+        )
+        return Money(sum(mine), currency)
+
 
 NONE = Debts()
 
@@ -238,13 +247,17 @@ def release(debts: Debts, key: str) -> Facts:
 
 
 def _may_pay(debt: Debt, currency: str, identity: StripeIdentity) -> bool:
-    same_books = (debt.account, debt.livemode) == (identity.account, identity.livemode)
+    same_books = (debt.account, debt.livemode) == _books(identity)
     return same_books and debt.amount.currency == currency and debt.free_cents > 0
 
 
 def applied(debts: Debts, facts: Facts, at: datetime) -> Debts:
     """The debts after ``facts``; raises like ``apply``."""
     return reduce(lambda before, fact: apply(before, fact, at), facts, debts)
+
+
+def _books(identity: StripeIdentity) -> tuple[str, bool]:
+    return identity.account, identity.livemode
 
 
 def apply(debts: Debts, fact: d.DebtFact, at: datetime) -> Debts:

@@ -174,7 +174,8 @@ class SettlementReversed:
 class SettlementReversalFailed:
     """It could not be taken back: ``debt`` of it is owed by the vendor (M22).
 
-    ``transfer_id`` None: it was never transferred (our fee, a set-off), so nothing was asked.
+    ``transfer_id`` None: it was never transferred (our fee, a set-off), or a transfer had set it
+    off before a restore (M18), so nothing was asked.
     """
 
     cause_id: str

@@ -32,8 +32,9 @@ Facts = tuple[e.PaymentFact, ...]
 PURPOSE_SHARE = "settlement"
 PURPOSE_REVERSAL = "settlement_reversal"
 
-# Ours, for what was never transferred.
+# Ours, for what was never transferred, and for what a transfer was less by already.
 NOTHING_TO_REVERSE = "nothing_to_reverse"
+SET_OFF_ALREADY = "set_off_already"
 
 # What comes to nothing again and again rests up to 128 times as long as after the first (M28).
 REST_DOUBLINGS_MAX: Final = 7
@@ -185,30 +186,41 @@ def defer(payment: Payment, reason: str, detail: str) -> Facts:
     return (s.SettlementDeferred(reason, detail),)
 
 
-def start_take_back(payment: Payment, request_for: Callable[[TakeBackDue], StripeRequest]) -> Facts:
-    """Commit to taking the next part back, or to the debt where nothing holds it any more."""
-    due = take_back_due(payment)
-    if due is None:
+def start_take_back(
+    payment: Payment,
+    request_for: Callable[[TakeBackDue], StripeRequest],
+    credit: Money,
+) -> Facts:
+    """Commit to taking the next part back, or to the debt where nothing holds it any more.
+
+    ``credit``: what the vendor's transfers had set off of debts that a restore lost. Perhaps this
+    one, so it is owed as far as that pays it, and only the rest is taken back (M18)."""
+    due, settlement = take_back_due(payment), payment.settlement
+    if due is None or settlement is None or settlement.terms is None:
         return ()
     amount = Money(due.cents, payment.amount.currency)
     if due.transfer is None or due.transfer.transfer is None:
-        return (
-            s.SettlementReversalFailed(
-                due.cause_id,
-                due.number,
-                None,
-                amount,
-                amount,
-                NOTHING_TO_REVERSE,
-                "It was not transferred: our fee, or set off against the vendor's debt.",
-                payment.vendor_id,
-                e.Source.ANSWER,
-            ),
-        )
+        words = "It was not transferred: our fee, or set off against the vendor's debt."
+        return (_owed(payment, due, amount, NOTHING_TO_REVERSE, words),)
+    credited = credit.amount_cents - credit.amount_cents % settlement.terms.multiple_of
+    if credited > 0:
+        part = Money(min(due.cents, credited), amount.currency)
+        words = "A transfer had set it off before the service was restored."
+        return (_owed(payment, due, part, SET_OFF_ALREADY, words),)
     return (
         s.SettlementReversalStarted(
             due.cause_id, due.number, due.transfer.transfer, amount, request_for(due)
         ),
+    )
+
+
+def _owed(
+    payment: Payment, due: TakeBackDue, amount: Money, code: str, words: str
+) -> s.SettlementReversalFailed:
+    """Nothing is asked of Stripe: the vendor owes it."""
+    vendor, source = payment.vendor_id, e.Source.ANSWER
+    return s.SettlementReversalFailed(
+        due.cause_id, due.number, None, amount, amount, code, words, vendor, source
     )
 
 

@@ -162,15 +162,16 @@ class Settlements:
             return payment
         self._gateway.ensure_available()
         if take_back_due(payment) is not None:
-            if await self._vendor(payment) is None:
+            vendor = await self._vendor(payment)
+            if vendor is None:
                 # Nobody to owe what could not be taken back: a restore may have lost the record.
                 return (await self._write(payment, take_backs_seen.nobody_to_owe)).state
-            return await self._take_back(payment)
+            return await self._take_back(payment, vendor)
         if settling.debt_to_undo(payment) is not None:
             return await self._undo_debt(payment)
         return await self._pay_out(payment)
 
-    async def _take_back(self, payment: Payment) -> Payment:
+    async def _take_back(self, payment: Payment, vendor: Vendor) -> Payment:
         due = take_back_due(payment)
         if due is not None and due.transfer is not None and due.transfer.transfer is not None:
             # Who gave the money back by hand has often reversed the transfer by hand, too.
@@ -183,7 +184,8 @@ class Settlements:
             key = settling.take_back_key(due)
             return self._gateway.reversal_request(payment, due, key=key, identity=identity)
 
-        started = await self._write(payment, lambda p: settling.start_take_back(p, request))
+        credit = vendor.debts.credited(payment.amount.currency, identity)
+        started = await self._write(payment, lambda p: settling.start_take_back(p, request, credit))
         return await self._carried(started)
 
     async def _pay_out(self, payment: Payment) -> Payment:
