@@ -69,3 +69,21 @@ async def test_a_share_and_a_transfer_with_what_was_kept_of_them(office: Office)
     assert [one.fee.amount_cents for one in jobs] == [FEE, FEE, 0]
     assert not any(one.partly for one in jobs)
     assert "Earned $125.00, our fee $12.80, kept for what you owed us $56.10" in words
+
+
+async def test_an_advice_that_was_sent_stays_as_it_was(office: Office) -> None:
+    payment_id = await settled(office)
+    vendor_id = (await office.payment(payment_id)).vendor_id
+    office.clock.advance(60)
+    office.stripe.fund(ACCOUNT, usd(SHARE))
+    payout = (await office.service.payouts.request(ADMIN, vendor_id, usd(SHARE))).payout
+    before = await office.service.payout_statement.advice(payout)
+    office.clock.advance(60)
+    await office.refunded(payment_id, 5_000)
+    await office.attend()
+    settlement = (await office.payment(payment_id)).settlement
+    assert settlement is not None
+    assert settlement.settled_cents == SHARE - 5_000
+    after = await office.service.payout_statement.advice(payout)
+    assert (after.remittance, after.words) == (before.remittance, before.words)
+    assert "taken back" not in after.words

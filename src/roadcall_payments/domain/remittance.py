@@ -15,7 +15,7 @@ from enum import IntEnum
 
 from roadcall_payments.domain.events import PayerType
 from roadcall_payments.domain.money import Money
-from roadcall_payments.domain.payment import Payment
+from roadcall_payments.domain.payment import Payment, Status
 from roadcall_payments.domain.payout import Payout, PayoutStatus
 from roadcall_payments.domain.settlement import Step
 
@@ -189,8 +189,16 @@ def summed(parts: Sequence[Part]) -> dict[str | None, int]:
     return sums
 
 
+def is_paid(payment: Payment) -> bool:
+    """Whether some of it has reached the vendor, also where it was taken back since."""
+    if payment.payer_type is PayerType.BACK_OFFICE:
+        return payment.status is Status.COMPLETED
+    made = payment.settlement.transfers if payment.settlement else ()
+    return any(one.status is Step.COMPLETED for one in made)
+
+
 def remitted_job(payment: Payment, cents: int) -> RemittedJob:
-    """The payment as it stands now, of which a payout carried ``cents``."""
+    """The payment as it stood when a payout was made that carried ``cents`` of it."""
     currency = payment.amount.currency
     fee, set_off, taken_back = _kept(payment)
     return RemittedJob(

@@ -13,6 +13,7 @@ from roadcall_payments.domain.payment import Payment
 from roadcall_payments.domain.payout import Payout
 from roadcall_payments.domain.remittance import Inflow, Part, Remittance, RemittedJob
 from roadcall_payments.ports import BookLine, Clock, Gateway, LineQuery, Page, Store
+from roadcall_payments.workflows.folding import apply_fact
 
 LINES_PAGE = 500
 # Beyond these an account's history is not walked for one advice (M28).
@@ -44,7 +45,7 @@ class Remittances:
         jobs: list[RemittedJob] = []
         currency = payout.amount.currency
         for payment_id, cents in sums.items():
-            payment = await self._payment(payment_id) if len(jobs) < JOBS_MAX else None
+            payment = await self._as_of(payment_id, payout) if len(jobs) < JOBS_MAX else None
             if payment is not None and payment.amount.currency == currency:
                 jobs.append(remittance.remitted_job(payment, cents))
         known = sum(one.carried.amount_cents for one in jobs)
@@ -167,6 +168,21 @@ class Remittances:
     async def _payout(self, stream: str) -> Payout | None:
         loaded = await self._store.load(stream)
         return loaded.state if loaded and isinstance(loaded.state, Payout) else None
+
+    async def _as_of(self, payment_id: str | None, payout: Payout) -> Payment | None:
+        """The payment as it was when the payout was made, so that an advice stays as it was sent;
+        at the least with its share, which may have come into the books later than it moved."""
+        state: Payment | None = None
+        if payment_id is None:
+            return None
+        stream, seq, until = stream_of("payment", payment_id), 0, remittance.made_at(payout)
+        while entries := await self._store.journal(stream, seq):
+            for entry in entries:
+                if state is not None and entry.at > until and remittance.is_paid(state):
+                    return state
+                state = apply_fact(state, entry.fact, entry.at)
+            seq = entries[-1].seq
+        return state
 
     async def _payment(self, payment_id: str | None) -> Payment | None:
         if payment_id is None:
