@@ -13,6 +13,7 @@ import rfc8785
 from roadcall_payments.stores.sqlite.store import open_sqlite
 from tests.simulation.audit.chains import audit_chain, sorted_form
 from tests.simulation.audit.chart import UnknownFact, expected_postings
+from tests.simulation.audit.debts import SetOffStart, audit_debts, debt_book
 from tests.simulation.audit.journal_facts import Amount, Fact
 from tests.simulation.audit.payment_book import PaymentBook, payment_book
 from tests.simulation.audit.small_world import Remains, small_world
@@ -133,6 +134,32 @@ def test_what_the_journal_alone_gives_away() -> None:
     assert given_up(*failed) == {"k": "PaymentFailed"}
     ended = (*approved, ("PaymentCompleted", DONE))
     assert rules(*ended, ("PaymentFailed", {})) == {"M16"}
+
+
+def set_off(name: str, key: str, cents: int, debt_id: str | None = None) -> tuple[str, object]:
+    shares = [{"debt_id": debt_id, "amount_cents": cents}] if debt_id else []
+    amount = {"amount_cents": cents, "currency": "usd"}
+    return name, {"transfer_key": key, "payment_id": "p2", "amount": amount, "shares": shares}
+
+
+def debt_rules(*told: tuple[str, object], adopted_cents: int = 50) -> set[str]:
+    """Of a vendor with a debt of 50 in the end, and a transfer that a restore adopted."""
+    book = debt_book("ve_1", [Fact(n, AT, "system:w", msgspec.json.encode(d)) for n, d in told])
+    start = SetOffStart("k", "p2", "ve_1", adopted_cents, AT, "completed", None, adopted=True)
+    return {one.rule for one in audit_debts({"ve_1": book}, [start], {("ve_1", "p1", "re_1"): 50})}
+
+
+def test_m18_a_set_off_whose_debt_a_restore_lost_is_credited_and_used_once() -> None:
+    amount = {"amount_cents": 50, "currency": "usd"}
+    owed = ("VendorDebtIncurred", {"debt_id": "re_1", "payment_id": "p1", "amount": amount})
+    credited = set_off("SetOffCredited", "k", 50)
+    assert debt_rules(credited, owed, set_off("DebtSetOff", "k", 50, "re_1")) == set()
+    assert debt_rules(owed, set_off("DebtSetOff", "k", 50, "re_1")) == set()
+    # Given back at once, as if nothing were to come; or collected by another transfer as well.
+    assert debt_rules(set_off("SetOffExceededDebt", "k", 50), owed) == {"M18", "M22"}
+    assert debt_rules(credited, owed, set_off("DebtReserved", "k3", 50, "re_1")) == {"M22"}
+    assert debt_rules(set_off("SetOffCredited", "k", 40), owed) == {"M18"}
+    assert debt_rules(credited, owed, set_off("DebtSetOff", "k", 51, "re_1")) == {"M22"}
 
 
 def test_a_payment_begins_with_its_creation() -> None:
