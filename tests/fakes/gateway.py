@@ -2,9 +2,9 @@
 
 ``script(operation, outcome, ...)`` queues what the next sends of an operation give; ``down`` makes
 everything raise, ``reads_down`` the reading of PaymentIntents alone, ``disputes_down`` that of
-disputes, ``lists_down`` the listing of transfers and refunds; ``speaks_for`` is the account of its
-key. What it made can be looked up by the payment's id. Requests are derived by the real adapter's
-pure half, so that what is stored looks like what will be.
+disputes, ``lists_down`` the listing of transfers and refunds, ``payout_lists_down`` of payouts;
+``speaks_for`` is its key's account. What it made can be looked up by the payment's id. Requests are
+derived by the real adapter's pure half, so that what is stored looks like what will be.
 
 ``during(call, action)`` is how an interleaving is written down: the action runs once, after Stripe
 acted on the next such call and before its answer arrives.
@@ -93,6 +93,7 @@ class FakeGateway(DerivedRequests, MoneyBack, Transfers, BankPayouts, ConnectedA
         self.down: RoadcallError | None = None
         self.reads_down: RoadcallError | None = None
         self.lists_down: RoadcallError | None = None
+        self.payout_lists_down: RoadcallError | None = None
         self.disputes_down: RoadcallError | None = None
         self.speaks_for = IDENTITY
         self.connect = True
@@ -239,8 +240,8 @@ class FakeGateway(DerivedRequests, MoneyBack, Transfers, BankPayouts, ConnectedA
 
     async def payouts(self, account: str, created: CreatedWindow) -> Sequence[Payout]:
         self._must_be_up()
-        if self.lists_down is not None:
-            raise self.lists_down
+        if self.payout_lists_down is not None:
+            raise self.payout_lists_down
         return self.payouts_of(account)
 
     async def account(self, account_id: str | None = None) -> Account:

@@ -256,7 +256,7 @@ async def test_an_account_whose_owner_withdrew_our_access_is_asked_less_and_less
     """Its unknown payout stays unknown, and is found once we may look again."""
     vendor_id = await vendor_with(office)
     office.stripe.lose_answer(PAYOUT)
-    office.stripe.lists_down = CredentialsRejected("No access.", code="stripe_permission")
+    office.stripe.payout_lists_down = CredentialsRejected("No access.", code="stripe_permission")
     payout = (await office.service.payouts.request(ADMIN, vendor_id, AMOUNT)).payout
     looks = 0
     for _ in range(180):
@@ -264,7 +264,7 @@ async def test_an_account_whose_owner_withdrew_our_access_is_asked_less_and_less
         looks += await office.service.worker.work(Queue.ATTENTION)
     assert 2 <= looks <= 20
     assert (await payout_of(office, payout.id)).answer_open
-    office.stripe.lists_down = None
+    office.stripe.payout_lists_down = None
     await office.attend(timedelta(hours=1))
     assert (await payout_of(office, payout.id)).status is PayoutStatus.PENDING
 
