@@ -47,14 +47,17 @@ if "ROADCALL_TEST_LIVE" not in os.environ:  # set by `make test-live` alone
     loopback_only.install()
 
 settings.register_profile(
-    "ci",
-    derandomize=False,  # every run looks elsewhere; a failure prints the blob that repeats it
+    "suite",
+    derandomize=True,  # the same code is judged by the same examples, whoever runs them
     print_blob=True,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],  # two shared cores make slow no fault
 )
-settings.register_profile("thorough", settings.get_profile("ci"), max_examples=2_000)
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+# Every run looks elsewhere; a failure prints the blob that repeats it.
+settings.register_profile(
+    "thorough", settings.get_profile("suite"), derandomize=False, max_examples=2_000
+)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
 
 
 @pytest.fixture(autouse=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-# Each run of the suite draws others; `HYPOTHESIS_PROFILE=thorough` is for an hour to spare.
+# The suite draws the same each time; `HYPOTHESIS_PROFILE=thorough` others, for an hour to spare.
 THOROUGH = os.environ.get("HYPOTHESIS_PROFILE") == "thorough"
 _TIMES = 40
 

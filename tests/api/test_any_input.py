@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from roadcall_payments.api.access import ROUTES
@@ -131,6 +131,7 @@ def test_any_bytes_to_any_post(loop: Loop, path: str, raw: bytes, media_type: st
     path=st.sampled_from(["/payments/", "/vendors/", "/payments?cursor=", "/reviews?inboxCursor="]),
     escaped=st.lists(st.integers(0, 255), max_size=12),
 )
+@example(path="/payments/", escaped=[10, 1])
 def test_any_address(loop: Loop, path: str, escaped: list[int]) -> None:
     sent = "".join(f"%{byte:02X}" for byte in escaped)
     assert loop.get(path + sent, ADMIN).status < 500

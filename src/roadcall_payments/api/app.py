@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.routing import Mount, Router
+from starlette.routing import Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from roadcall_payments.api import (
@@ -68,7 +68,10 @@ def create_app(service: Service, settings: Settings) -> ASGIApp:
     verifier = TokenVerifier(key_source(settings), rules)
     gate = Gate(verifier, limits, settings.body_bytes_max)
     documented = documented_app(service, gate)
-    behind = Router(routes=[*document.document_routes(documented), Mount("/", app=documented)])
+    # Its default, not a mount: a mount's pattern does not match an address with a line break.
+    behind = Router(
+        document.document_routes(documented), redirect_slashes=False, default=documented
+    )
     return Edge(_Front(StripeWebhook(service.webhook_inbox), behind))
 
 
