@@ -30,13 +30,15 @@ def install() -> None:
     if shutil.which("npm") is None:
         raise RuntimeError("Node.js is missing: apt-get install nodejs npm, or brew install node")
     _CACHE.mkdir(parents=True, exist_ok=True)
-    wanted = "".join((_SOURCES / name).read_text() for name in ("requirements.txt", "package.json"))
+    # They run on the interpreter that the service runs on: another one would be another ratio.
+    wanted = f"# {sys.base_prefix} {sys.version}\n"
+    wanted += "".join((_SOURCES / name).read_text() for name in ("requirements.txt", "package.json"))
     stamp = _CACHE / "installed"
     if stamp.exists() and stamp.read_text() == wanted:
         return
     print("Installing what is measured against (once) ...", flush=True)
-    if not _PYTHON.exists():
-        subprocess.run([sys.executable, "-m", "venv", str(_PYTHON.parent.parent)], check=True)
+    environment = str(_PYTHON.parent.parent)
+    subprocess.run([sys.executable, "-m", "venv", "--clear", environment], check=True)
     pip = [str(_PYTHON), "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
     subprocess.run([*pip, "-r", str(_SOURCES / "requirements.txt")], check=True)
     shutil.copy(_SOURCES / "package.json", _CACHE)
