@@ -31,8 +31,9 @@ def install() -> None:
         raise RuntimeError("Node.js is missing: apt-get install nodejs npm, or brew install node")
     _CACHE.mkdir(parents=True, exist_ok=True)
     # They run on the interpreter that the service runs on: another one would be another ratio.
-    wanted = f"# {sys.base_prefix} {sys.version}\n"
-    wanted += "".join((_SOURCES / name).read_text() for name in ("requirements.txt", "package.json"))
+    named = ("requirements.txt", "package.json")
+    wanted = "".join((_SOURCES / name).read_text() for name in named)
+    wanted += f"# {sys.base_prefix} {sys.version}"
     stamp = _CACHE / "installed"
     if stamp.exists() and stamp.read_text() == wanted:
         return
