@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from importlib import resources
 from importlib.metadata import version
@@ -58,11 +59,16 @@ Document = dict[str, Any]
 
 
 def document_routes(app: FastAPI) -> list[BaseRoute]:
-    """``/openapi.json``, and ``/docs`` with what it needs."""
-    body = JSONResponse(openapi(app)).body
+    """``/openapi.json``, made when first asked for, and ``/docs`` with what it needs."""
+    made: asyncio.Future[bytes] | None = None
 
     async def document(_request: Request) -> Response:
-        return Response(body, media_type="application/json")
+        nonlocal made
+        if made is None:
+            # A second of processor time: not at every start, and not in the way of requests.
+            made = asyncio.ensure_future(asyncio.to_thread(_rendered, app))
+        # Whoever hangs up while it is made does not end it for the others.
+        return Response(await asyncio.shield(made), media_type="application/json")
 
     async def page(_request: Request) -> HTMLResponse:
         return get_swagger_ui_html(
@@ -80,6 +86,10 @@ def document_routes(app: FastAPI) -> list[BaseRoute]:
         Route("/docs", page),
         Mount(_ASSETS, StaticFiles(directory=str(static))),
     ]
+
+
+def _rendered(app: FastAPI) -> bytes:
+    return bytes(JSONResponse(openapi(app)).body)
 
 
 def openapi(app: FastAPI) -> Document:

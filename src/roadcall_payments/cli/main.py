@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import gc
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib import import_module
 
 import click
@@ -48,11 +50,23 @@ class OnDemand(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in FILES:
             return None
-        file = import_module(f"roadcall_payments.cli.{FILES[cmd_name]}")
+        with _collector_at_rest():
+            file = import_module(f"roadcall_payments.cli.{FILES[cmd_name]}")
         found = getattr(file, cmd_name.replace("-", "_"))
         if not isinstance(found, click.Command):
             raise BrokenInvariant(f"{file.__name__} has no command {cmd_name}")
         return found
+
+
+@contextmanager
+def _collector_at_rest() -> Iterator[None]:
+    """Imports make hundreds of thousands of objects and next to no garbage: looking for it takes
+    a tenth of their time."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 @click.group(
