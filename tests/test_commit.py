@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -55,6 +57,28 @@ def test_entries_follow_the_expected_sequence_and_belong_to_their_stream() -> No
 def test_a_state_comes_back_the_same() -> None:
     write = new_payment_write()
     assert decode_state(write.stream, encode_state(write.state)) == write.state
+
+
+def test_a_state_is_stored_without_what_is_at_its_default() -> None:
+    write = new_payment_write()
+    stored = json.loads(encode_state(write.state))
+    assert "refunds" not in stored
+    assert "status" not in stored
+    assert stored["created_by"] == json.loads(msgspec.json.encode(write.state))["created_by"]
+
+
+def test_a_state_is_read_that_an_earlier_version_stored_in_full_or_with_fewer_fields() -> None:
+    write = new_payment_write()
+    in_full = msgspec.json.encode(write.state)
+    assert decode_state(write.stream, in_full) == write.state
+    before_settlements = {k: v for k, v in json.loads(in_full).items() if k != "settlement"}
+    assert decode_state(write.stream, json.dumps(before_settlements).encode()) == write.state
+
+
+@pytest.mark.parametrize("data", [b"{", b"{}", b"[]", b'{"id": 7}'])
+def test_what_is_no_state_is_not_read(data: bytes) -> None:
+    with pytest.raises(msgspec.DecodeError):
+        decode_state("payment/pay_1", data)
 
 
 @given(*[st.text(max_size=8)] * 4)

@@ -8,8 +8,6 @@ from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
 
-import msgspec
-
 from roadcall_payments.domain.errors import BrokenInvariant
 from roadcall_payments.domain.movements import Movements
 from roadcall_payments.domain.payment import Payment
@@ -18,6 +16,7 @@ from roadcall_payments.domain.records import quickly_made
 from roadcall_payments.domain.stray import Stray
 from roadcall_payments.domain.vendor import Vendor
 from roadcall_payments.journal import JournalEntry
+from roadcall_payments.sparse_json import SparseJson
 
 STREAMS_MAX = 3
 ITEMS_MAX = 90
@@ -33,8 +32,8 @@ _KINDS: dict[str, type[State]] = {
     "stray": Stray,
     "control": Movements,
 }
-_encoder = msgspec.json.Encoder(order="deterministic")
-_decoders = {kind: msgspec.json.Decoder(state) for kind, state in _KINDS.items()}
+_forms: dict[str, SparseJson[State]] = {kind: SparseJson(state) for kind, state in _KINDS.items()}
+_form_of = {state: _forms[kind] for kind, state in _KINDS.items()}
 
 
 def stream_of(kind: str, own_id: str) -> str:
@@ -47,7 +46,8 @@ def stream_kind(stream: str) -> str:
 
 
 def encode_state(state: State) -> bytes:
-    return _encoder.encode(state)
+    """Its JSON without what is at its default; one state may be written in several ways."""
+    return _form_of[type(state)].encode(state)
 
 
 @lru_cache(maxsize=STATES_KEPT)
@@ -57,7 +57,7 @@ def decode_state(stream: str, data: bytes) -> State:
     One request looks at a payment several times, and mostly finds it as it was: states never
     change, so the same bytes are the same record.
     """
-    return _decoders[stream_kind(stream)].decode(data)
+    return _forms[stream_kind(stream)].decode(data)
 
 
 @quickly_made

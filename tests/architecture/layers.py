@@ -25,7 +25,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "ledger": {"domain"},
     "journal": {"domain", "ledger"},  # an entry's hash covers its postings' digest (M29)
     "checkpoint": {"domain", "journal"},
-    "commit": {"domain", "ledger", "journal"},
+    "sparse_json": {"domain"},
+    "commit": {"domain", "ledger", "journal", "sparse_json"},
     "ports": _CORE,
     "workflows": _PORTS,
     **dict.fromkeys(ADAPTERS, _ADAPTER),

@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from roadcall_payments.commit import stream_of
+from roadcall_payments.commit import decode_state, stream_of
 from roadcall_payments.domain import events as e
 from roadcall_payments.domain.money import Money
 from roadcall_payments.stores.sqlite.store import open_sqlite
@@ -47,6 +48,17 @@ def copy(written: tuple[Path, World], tmp_path: Path) -> Copy:
 
 
 async def test_an_untouched_database_is_clean(copy: Copy) -> None:
+    assert await copy.faults() == []
+
+
+async def test_states_that_an_earlier_version_wrote_in_full_are_sound(copy: Copy) -> None:
+    db = sqlite3.connect(copy.path)
+    with db:
+        for stream, state in db.execute("SELECT stream, state FROM streams").fetchall():
+            in_full = msgspec.json.encode(decode_state(stream, state))
+            assert len(in_full) >= len(state)
+            db.execute("UPDATE streams SET state = ? WHERE stream = ?", (in_full, stream))
+    db.close()
     assert await copy.faults() == []
 
 

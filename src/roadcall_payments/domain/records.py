@@ -12,10 +12,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from dataclasses import replace as replace
     from typing import TypeVar
 
     T = TypeVar("T")
+
+    def values_of(kind: type[object], record: object) -> Sequence[object]:
+        """What a record of this kind holds, or another object with attributes of these names, in
+        the order of the kind's fields."""
+
+    def record_of(kind: type[T], values: Sequence[object]) -> T:
+        """A record of this kind that holds these values, in the order of its fields."""
 
     def quickly_made(kind: type[T]) -> type[T]:
         """Over ``dataclass(frozen=True, slots=True)``: the same record, made in half the time."""
@@ -67,6 +75,12 @@ else:
         names["__init__"].__annotations__ = kind.__init__.__annotations__
         kind.__init__ = names["__init__"]
         return kind
+
+    def values_of(kind, record):
+        return _layout(kind)[0](record)
+
+    def record_of(kind, values):
+        return _layout(kind)[2](values)
 
     def replace(record, /, **changes):
         """A record like ``record`` but for ``changes``. Raises KeyError for an unknown name."""
