@@ -266,10 +266,8 @@ class Commit:
     notices: tuple[NoticeInsert, ...] = ()
 
     def __post_init__(self) -> None:
-        if len(self.streams) > STREAMS_MAX:
-            raise BrokenInvariant(f"A commit touches at most {STREAMS_MAX} streams (M28).")
-        if len({write.stream for write in self.streams}) != len(self.streams):
-            raise BrokenInvariant("A commit names a stream once.")
+        if len(self.streams) > 1:
+            _must_be_few_and_apart(self.streams)
         if self.items > ITEMS_MAX:
             raise BrokenInvariant(f"A commit writes at most {ITEMS_MAX} items (M28).")
         for write in self.streams:
@@ -278,12 +276,20 @@ class Commit:
     @property
     def items(self) -> int:
         """Rows written: per entry itself and its postings, per stream its state and work."""
-        per_stream = sum(
-            3 + sum(1 + len(entry.postings) for entry in write.entries) for write in self.streams
-        )
-        beside = len(self.refs_added) + len(self.refs_removed) + len(self.texts)
-        singles = (self.inbox is not None) + (self.idempotency is not None)
-        return per_stream + beside + 2 * len(self.notices) + 2 * singles
+        items = len(self.refs_added) + len(self.refs_removed) + len(self.texts)
+        items += 2 * len(self.notices)
+        for write in self.streams:
+            items += 3
+            for entry in write.entries:
+                items += 1 + len(entry.postings)
+        return items + 2 * (self.inbox is not None) + 2 * (self.idempotency is not None)
+
+
+def _must_be_few_and_apart(writes: tuple[StreamWrite, ...]) -> None:
+    if len(writes) > STREAMS_MAX:
+        raise BrokenInvariant(f"A commit touches at most {STREAMS_MAX} streams (M28).")
+    if len({write.stream for write in writes}) != len(writes):
+        raise BrokenInvariant("A commit names a stream once.")
 
 
 def _must_follow(write: StreamWrite) -> None:

@@ -50,6 +50,11 @@ async def test_a_request_can_be_followed(api: Api, lines: io.StringIO) -> None:
     assert line["duration_ms"] > 0
 
 
+async def test_a_callers_own_id_may_hold_no_secret(api: Api, lines: io.StringIO) -> None:
+    await api.get("/health/live", headers={"X-Request-Id": "sk_test_12345678"})
+    assert requests(lines)[-1]["request_id"] == "[redacted]"
+
+
 async def test_a_path_is_logged_as_its_template(api: Api, lines: io.StringIO) -> None:
     payment = await api.created()
     await api.get(f"/payments/{payment['id']}", SERVICE)

@@ -18,7 +18,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from roadcall_payments.api.problems import internal_problem, problem_of, respond
 from roadcall_payments.api.wiring import RequestRecord, attach_record
 from roadcall_payments.domain.errors import InvalidInput
-from roadcall_payments.telemetry import HTTP_REQUESTS, HTTP_SECONDS, REQUEST_ID, log_request
+from roadcall_payments.telemetry import (
+    HTTP_REQUESTS,
+    HTTP_SECONDS,
+    REQUEST_ID,
+    log_request,
+    redact_text,
+)
 
 ADDRESS_LENGTH_MAX: Final = 4_096
 # What nginx logs for a caller who hung up before the answer.
@@ -42,20 +48,14 @@ class Edge:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        exchange = _Exchange(scope, send, self._request_id(scope))
+        given = _given_id(scope)
+        exchange = _Exchange(scope, send, given or self._new_id(), foreign_id=given is not None)
         outside = REQUEST_ID.set(exchange.record.id)
         try:
             await self._answer(exchange, receive)
         finally:
             exchange.tell()
             REQUEST_ID.reset(outside)
-
-    def _request_id(self, scope: Scope) -> str:
-        for name, value in scope["headers"]:
-            if name == b"x-request-id":
-                given = value.decode("latin-1")
-                return given if _REQUEST_ID.fullmatch(given) else self._new_id()
-        return self._new_id()
 
     def _new_id(self) -> str:
         return f"{self._process}-{next(self._numbers)}"
@@ -82,8 +82,9 @@ class Edge:
 class _Exchange:
     """One request and its answer, as the log line will tell them."""
 
-    def __init__(self, scope: Scope, send: Send, request_id: str) -> None:
+    def __init__(self, scope: Scope, send: Send, request_id: str, *, foreign_id: bool) -> None:
         self.scope = scope
+        self._foreign_id = foreign_id
         self.status = 0
         self.record = RequestRecord(request_id)
         self._send = send
@@ -110,7 +111,7 @@ class _Exchange:
         _seconds(method, route).observe(seconds)
         record, caller = self.record, self.record.caller
         log_request(
-            record.id,
+            redact_text(record.id) if self._foreign_id else record.id,
             method,
             route,
             self.status,
@@ -131,6 +132,15 @@ def _requests(method: str, route: str, status: int) -> Counter:
 @lru_cache(maxsize=1024)
 def _seconds(method: str, route: str) -> Histogram:
     return HTTP_SECONDS.labels(method, route)
+
+
+def _given_id(scope: Scope) -> str | None:
+    """The caller's own name for the request, where it is fit for one."""
+    for name, value in scope["headers"]:
+        if name == b"x-request-id":
+            given: str = value.decode("latin-1")
+            return given if _REQUEST_ID.fullmatch(given) else None
+    return None
 
 
 def _route(scope: Scope) -> str:

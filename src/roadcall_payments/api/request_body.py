@@ -11,12 +11,15 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import Receive
 
+from roadcall_payments.api.reading_time import ReadingTime
 from roadcall_payments.domain.errors import InvalidInput
 
 READ_TIMEOUT_S: Final = 30
 DEPTH_MAX: Final = 32
 # A refusal is lost with the connection when the client still writes: so much is read and dropped.
 DROPPED_BYTES_MAX: Final = 4_194_304
+
+_reading_time = ReadingTime(READ_TIMEOUT_S)
 
 Json = dict[str, "Json"] | list["Json"] | str | int | float | bool | None
 
@@ -33,19 +36,23 @@ async def read_bounded(receive: Receive, declared: str, limit: int) -> bytes:
         raise _too_large(limit)
     chunks: list[bytes] = []
     size, more = 0, True
+    reading = _reading_time.begin()
     try:
-        async with asyncio.timeout(READ_TIMEOUT_S):
-            while more and size <= limit + DROPPED_BYTES_MAX:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise ClientDisconnect
-                chunk = message.get("body", b"")
-                size += len(chunk)
-                if size <= limit:
-                    chunks.append(chunk)
-                more = message.get("more_body", False)
-    except TimeoutError as slow:
-        raise HTTPException(408, "The body did not arrive in time. Send it again.") from slow
+        while more and size <= limit + DROPPED_BYTES_MAX:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise ClientDisconnect
+            chunk = message.get("body", b"")
+            size += len(chunk)
+            if size <= limit:
+                chunks.append(chunk)
+            more = message.get("more_body", False)
+    except asyncio.CancelledError as cancelled:
+        if not _reading_time.ran_out(reading):
+            raise
+        raise HTTPException(408, "The body did not arrive in time. Send it again.") from cancelled
+    finally:
+        _reading_time.end(reading)
     if size > limit:
         raise _too_large(limit)
     return b"".join(chunks)

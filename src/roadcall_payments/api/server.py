@@ -7,6 +7,8 @@ from typing import Final
 import uvicorn
 from starlette.types import ASGIApp
 
+from roadcall_payments.api.one_write import OneWriteProtocol
+
 GRACE_S: Final = 30
 KEEP_ALIVE_S: Final = 75
 # Past it uvicorn answers 503 by itself, before anything is read.
@@ -25,7 +27,7 @@ def http_server(app: ASGIApp, host: str, port: int, grace_s: int = GRACE_S) -> u
             host=host,
             port=port,
             loop="uvloop",
-            http="httptools",
+            http=OneWriteProtocol,
             ws="none",
             lifespan="off",
             access_log=False,

@@ -25,6 +25,25 @@ from roadcall_payments.domain.payment import (
 from roadcall_payments.domain.records import replace
 from roadcall_payments.domain.settlement import Settlement
 
+# The facts of the movement itself, which most are: told at once, before the others are asked for.
+_OF_THE_MOVEMENT = frozenset(
+    {
+        e.ProcessingStarted,
+        e.AttemptAdopted,
+        e.PaymentIntentOpened,
+        e.ConfirmationStarted,
+        e.ActionRequired,
+        e.CancelRequested,
+        e.CancelRefused,
+        e.OutcomeUnknown,
+        e.PaymentFailed,
+        e.AttemptVoided,
+        e.PaymentRetried,
+        e.PaymentCancelled,
+        e.PaymentCompleted,
+    }
+)
+
 
 def next_status(status: Status | None, fact: e.PaymentFact) -> Status:
     """The table's answer. Raises BrokenInvariant where the table has none."""
@@ -62,6 +81,8 @@ def _created(fact: e.PaymentCreated, at: datetime) -> Payment:
 
 
 def _evolved(p: Payment, fact: e.PaymentFact, at: datetime) -> Payment:
+    if type(fact) in _OF_THE_MOVEMENT:
+        return _moved(p, fact, at)
     match fact:
         case e.PaymentScored():
             return replace(p, risk=Risk(fact.risk_percent, fact.level, fact.reasons, fact.flagged))
@@ -129,8 +150,7 @@ def _evolved(p: Payment, fact: e.PaymentFact, at: datetime) -> Payment:
             return _with_dispute(p, fact, at)
         case _ if isinstance(fact, s.SettlementFact):
             return _settling(p, fact, at)
-        case _:
-            return _moved(p, fact, at)
+    raise BrokenInvariant(f"No rule folds {type(fact).__name__}.")
 
 
 def _moved(p: Payment, fact: e.PaymentFact, at: datetime) -> Payment:
@@ -138,6 +158,8 @@ def _moved(p: Payment, fact: e.PaymentFact, at: datetime) -> Payment:
     if p.unknown is not None:
         p = replace(p, unknown=None)
     match fact:
+        case e.PaymentCompleted():
+            return _completed(p, fact, at)
         case e.ProcessingStarted() | e.AttemptAdopted():
             return _started(p, fact, at)
         case e.PaymentIntentOpened():
@@ -188,8 +210,6 @@ def _moved(p: Payment, fact: e.PaymentFact, at: datetime) -> Payment:
         case e.PaymentCancelled():
             ended = _answered(p)
             return replace(ended, awaiting=None, cancellation=None, attempt=_closed_attempt(p))
-        case e.PaymentCompleted():
-            return _completed(p, fact, at)
     raise BrokenInvariant(f"No rule folds {type(fact).__name__}.")
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import get_args
 
 from roadcall_payments.domain import settlement_events as s
 from roadcall_payments.domain.debt import Debts
 from roadcall_payments.domain.debt_events import DebtCause, VendorDebtIncurred, VendorDebtReduced
-from roadcall_payments.domain.events import Fact
+from roadcall_payments.domain.events import Fact, PaymentCompleted
 from roadcall_payments.domain.money import Money
 from roadcall_payments.domain.outcomes import Facts, anomaly
 from roadcall_payments.domain.payment import Payment
@@ -15,14 +16,25 @@ from roadcall_payments.domain.take_backs_seen import UNDERPAID
 from roadcall_payments.domain.transfer_ends import ends_of
 from roadcall_payments.domain.vendor_share import overpaid_cents
 
+_OF_SHARES = frozenset(get_args(s.SettlementFact))
+
 
 def concerned(payment: Payment, facts: Sequence[Fact]) -> bool:
     """Whether ``facts``, which follow on ``payment``, mean anything for its vendor's debts."""
+    if not payment.set_offs and not any(map(_may_concern, facts)):
+        return False
     return (
         bool(ends_of(payment, facts))
         or bool(incurred(payment, facts))
         or may_reduce(payment, facts)
     )
+
+
+def _may_concern(fact: Fact) -> bool:
+    """Of a payment without set-offs: asked of every commit, so that most need no closer look."""
+    if isinstance(fact, PaymentCompleted):
+        return fact.set_off is not None
+    return type(fact) in _OF_SHARES
 
 
 def incurred(payment: Payment, facts: Sequence[Fact]) -> tuple[VendorDebtIncurred, ...]:

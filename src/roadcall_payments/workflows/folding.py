@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TypeVar
+from typing import TypeGuard, TypeVar, get_args
 
 from roadcall_payments.commit import State
 from roadcall_payments.domain import events as e
@@ -13,11 +13,16 @@ from roadcall_payments.domain.errors import BrokenInvariant
 S = TypeVar("S", bound=State)
 K = TypeVar("K", bound=State)
 
+# Most facts are a payment's: told at once, not by asking for one class after the other.
+_OF_PAYMENTS = frozenset(get_args(e.PaymentFact)) - {e.BalanceTransactionBooked}
+
 
 def apply_fact(state: S | None, fact: e.Fact, at: datetime) -> S:
     """Fold one fact into the state of its kind of stream."""
     after: State
     match fact:
+        case _ if _is_a_payments(fact):
+            after = payment_fold.apply(_of(payment.Payment, state), fact, at)
         case _ if isinstance(fact, e.VendorFact | e.DebtFact):
             after = vendor.apply(_of(vendor.Vendor, state), fact, at)
         case _ if isinstance(fact, e.PayoutFact):
@@ -39,6 +44,10 @@ def apply_fact(state: S | None, fact: e.Fact, at: datetime) -> S:
         case _:
             after = payment_fold.apply(_of(payment.Payment, state), fact, at)
     return after  # type: ignore[return-value] # each apply keeps its kind
+
+
+def _is_a_payments(fact: e.Fact) -> TypeGuard[e.PaymentFact]:
+    return type(fact) in _OF_PAYMENTS
 
 
 def _of(kind: type[K], state: State | None) -> K | None:
