@@ -21,12 +21,12 @@ from roadcall_payments.config import Settings
 from roadcall_payments.domain.errors import StripeUnavailable
 from roadcall_payments.domain.events import PayerType
 from roadcall_payments.ports import Channel
-from roadcall_payments.stores.sqlite.store import open_sqlite
 from roadcall_payments.telemetry import traces_wanted
 from roadcall_payments.tracing import Tracing, root_span_id, trace_id_of
 from tests.fakes.gateway import GOOD_SIGNATURE, FakeGateway
 from tests.fakes.manual_clock import ManualClock
 from tests.fakes.recording_notifier import RecordingNotifier
+from tests.new_sqlite import open_new_sqlite
 from tests.workflows.office import DISPATCHER, DRIVER, Office, TroubledStore
 
 
@@ -48,7 +48,7 @@ class TracedOffice:
 async def traced_office(directory: Path) -> AsyncIterator[TracedOffice]:
     exporter = InMemorySpanExporter()
     tracing = Tracing(SimpleSpanProcessor(exporter))
-    real = open_sqlite(directory / "roadcall.sqlite")
+    real = open_new_sqlite(directory / "roadcall.sqlite")
     clock, stripe = ManualClock(), FakeGateway()
     notifiers = {channel: RecordingNotifier() for channel in Channel}
     settings = Settings(data_dir=directory)

@@ -22,6 +22,7 @@ from roadcall_payments.stores.sqlite.store import open_sqlite
 from roadcall_payments.worker import Pace, RetryRules, Worker
 from tests.builders import commit_of, new_payment_write
 from tests.fakes.manual_clock import START, ManualClock
+from tests.new_sqlite import open_new_sqlite
 
 LEASE_S = 90
 PACE = Pace(poll_ms=1_000, batch_size=10, concurrency=3, lease_s=LEASE_S, drain_s=1)
@@ -33,7 +34,7 @@ Handler = Callable[[Claim], Awaitable[None]]
 
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    opened = open_sqlite(tmp_path / "worker.sqlite")
+    opened = open_new_sqlite(tmp_path / "worker.sqlite")
     yield opened
     await opened.close()
 

@@ -16,9 +16,9 @@ from roadcall_payments.clock import SystemIds
 from roadcall_payments.config import Settings
 from roadcall_payments.domain.people import Actor, Role
 from roadcall_payments.ports import Store
-from roadcall_payments.stores.sqlite.store import open_sqlite
 from roadcall_payments.worker import DUTY_AFTER_FAILURE_S, Duty, Pace, Worker
 from tests.fakes.manual_clock import ManualClock
+from tests.new_sqlite import open_new_sqlite
 
 ADMIN = Actor("ada", Role.ADMIN)
 PACE = Pace(poll_ms=1_000, batch_size=10, concurrency=3, lease_s=90, drain_s=1)
@@ -26,7 +26,7 @@ PACE = Pace(poll_ms=1_000, batch_size=10, concurrency=3, lease_s=90, drain_s=1)
 
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    opened = open_sqlite(tmp_path / "worker.sqlite")
+    opened = open_new_sqlite(tmp_path / "worker.sqlite")
     yield opened
     await opened.close()
 

@@ -10,14 +10,14 @@ import pytest
 
 from roadcall_payments.domain.errors import StoreUnavailable
 from roadcall_payments.ports import Claim, Queue, Store
-from roadcall_payments.stores.sqlite.store import open_sqlite
 from tests.fakes.manual_clock import ManualClock
+from tests.new_sqlite import open_new_sqlite
 from tests.test_worker import LEASE_S, Attendant, worker_of, write_due
 
 
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    opened = open_sqlite(tmp_path / "leases.sqlite")
+    opened = open_new_sqlite(tmp_path / "leases.sqlite")
     yield opened
     await opened.close()
 

@@ -25,10 +25,10 @@ from roadcall_payments.config import Settings
 from roadcall_payments.domain.people import Actor, Role
 from roadcall_payments.domain.stripe_objects import Operation, StripeEvent, StripeFailure
 from roadcall_payments.ports import Clock, Refused
-from roadcall_payments.stores.sqlite import open_sqlite
 from tests.api.contract import Contract
 from tests.fakes.gateway import GOOD_SIGNATURE, FakeGateway
 from tests.fakes.money_back import CREATED
+from tests.new_sqlite import open_new_sqlite
 
 # A decoded JSON document; tests reach into it freely.
 Json = Any
@@ -243,7 +243,7 @@ async def running_api(
     chosen = settings_for(directory, **settings)
     gateway = FakeGateway()
     clock = clock or SystemClock()
-    store = open_sqlite(chosen.sqlite_path)
+    store = open_new_sqlite(chosen.sqlite_path)
     try:
         service = join(chosen, store, gateway, clock, SystemIds(clock), {})
         async with (

@@ -1,11 +1,9 @@
-"""The contracts' own modules speak with ``assert`` too; one PostgreSQL serves all of them."""
-
-from collections.abc import Iterator
+"""The contracts' own modules speak with ``assert`` too; one database serves all of them."""
 
 import pytest
 
 from tests.contracts.postgres_database import emptied
-from tests.postgres_server import PostgresServer, running_postgres
+from tests.postgres_server import PostgresServer
 
 pytest.register_assert_rewrite(
     "tests.contracts.store_contract_commits",
@@ -16,12 +14,6 @@ pytest.register_assert_rewrite(
     "tests.contracts.store_contract_rows",
     "tests.contracts.store_contract_unique",
 )
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[PostgresServer]:
-    with running_postgres() as running:
-        yield running
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,7 +10,6 @@ from contextlib import asynccontextmanager
 import pytest
 
 from roadcall_payments.ports import Store
-from roadcall_payments.stores.sqlite import open_sqlite
 from tests.contracts.store_contract_commits import CommitContract
 from tests.contracts.store_contract_lines import LinesContract
 from tests.contracts.store_contract_model import ModelContract
@@ -17,24 +17,21 @@ from tests.contracts.store_contract_pairs import PairContract
 from tests.contracts.store_contract_queries import FreshStore, QueryContract
 from tests.contracts.store_contract_unique import UniqueContract
 from tests.contracts.store_contract_work import WorkContract
+from tests.new_sqlite import open_new_sqlite
 
 
 @pytest.fixture(scope="session")
 def fresh_store(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> FreshStore:
-    """Opens a new, empty store each time. The migrations run once; others copy their file."""
+    """Opens a new, empty store each time."""
     folder = tmp_path_factory.mktemp("sqlite")
-    template = folder / "template.db"
+    numbers = itertools.count()
 
     @asynccontextmanager
     async def opened() -> AsyncIterator[Store]:
-        if not template.exists():
-            await open_sqlite(template).close()
-        path = folder / f"{len(list(folder.iterdir()))}" / "payments.db"
-        path.parent.mkdir()
-        shutil.copy(template, path)
-        store = open_sqlite(path)
+        path = folder / f"{next(numbers)}" / "payments.db"
+        store = open_new_sqlite(path)
         try:
             yield store
         finally:

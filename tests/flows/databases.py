@@ -11,6 +11,7 @@ from typing import Protocol
 
 import asyncpg
 
+from tests.new_sqlite import write_new_sqlite
 from tests.postgres_server import PostgresServer
 
 Rows = list[tuple]  # type: ignore[type-arg]  # the SQL names its columns
@@ -57,8 +58,11 @@ class SqliteFile:
 
 
 def sqlite_in(directory: Path) -> SqliteFile:
-    """The file that the service makes where it keeps everything else of a stack's."""
-    return SqliteFile(directory / "data" / "roadcall.sqlite")
+    """A new file, where the service keeps everything else of a stack's."""
+    path = directory / "data" / "roadcall.sqlite"
+    if not path.exists():
+        write_new_sqlite(path)
+    return SqliteFile(path)
 
 
 class PostgresDatabase:

@@ -18,13 +18,13 @@ from roadcall_payments.domain.payment import Payment, Status
 from roadcall_payments.domain.people import Actor, Role
 from roadcall_payments.domain.stripe_objects import StripeObject
 from roadcall_payments.ports import Channel, Message, Queue, Store
-from roadcall_payments.stores.sqlite.store import open_sqlite
 from roadcall_payments.workflows.intake import NewLineItem, NewPayment
 from roadcall_payments.workflows.refunds import NewRefund
 from roadcall_payments.workflows.vendors import Contacts, VendorRecord
 from tests.fakes.gateway import GOOD_SIGNATURE, FakeGateway
 from tests.fakes.manual_clock import ManualClock
 from tests.fakes.recording_notifier import RecordingNotifier
+from tests.new_sqlite import open_new_sqlite
 
 DISPATCHER = Actor("us_1", Role.DISPATCHER, "co_1")
 APPROVER = Actor("us_2", Role.DISPATCHER, "co_1")
@@ -163,7 +163,7 @@ async def open_office(
     Vendors' shares stay where they are, unless ``settlement`` says otherwise: most stories end
     with the payment.
     """
-    real = open_sqlite(directory / "roadcall.sqlite")
+    real = open_new_sqlite(directory / "roadcall.sqlite")
     try:
         yield office_on(TroubledStore(real), directory, before, changed)
     finally:

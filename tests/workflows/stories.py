@@ -15,13 +15,13 @@ from roadcall_payments.domain.money import Money
 from roadcall_payments.domain.people import STRIPE, WORKER, Actor, Role
 from roadcall_payments.domain.stripe_objects import BalanceTransaction, Operation, StripeRequest
 from roadcall_payments.ports import Store
-from roadcall_payments.stores.sqlite.store import open_sqlite
 from roadcall_payments.workflows.account_reading import AccountReading
 from roadcall_payments.workflows.movements_switch import MovementsSwitch
 from roadcall_payments.workflows.texts import erasable_text
 from roadcall_payments.workflows.vendors import Contacts, VendorRecord, Vendors
 from roadcall_payments.workflows.write_path import WritePath
 from tests.fakes.gateway import FakeGateway
+from tests.new_sqlite import open_new_sqlite
 
 PLATFORM = "acct_platform"
 VENDOR_ACCOUNT = "acct_1TowTruck"
@@ -42,7 +42,7 @@ class World:
 
 async def write_world(path: Path) -> World:
     """Make the file; it is closed and whole afterwards."""
-    store = open_sqlite(path)
+    store = open_new_sqlite(path)
     try:
         return await Storyteller(store).world()
     finally:

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from roadcall_payments.domain.errors import InvalidInput
-from roadcall_payments.stores.sqlite.store import open_sqlite
 from roadcall_payments.workflows.movements_switch import MOVEMENTS, MovementsSwitch
+from tests.new_sqlite import open_new_sqlite
 from tests.workflows.stories import ADMIN, DISPATCHER, Storyteller
 
 
 @pytest.fixture
 async def switch(tmp_path: Path) -> AsyncIterator[MovementsSwitch]:
-    store = open_sqlite(tmp_path / "switch.sqlite")
+    store = open_new_sqlite(tmp_path / "switch.sqlite")
     yield MovementsSwitch(Storyteller(store).write_path, store)
     await store.close()
 

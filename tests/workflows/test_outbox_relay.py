@@ -18,9 +18,9 @@ from roadcall_payments.domain.stripe_objects import Operation, StripeRequest
 from roadcall_payments.event_bus import InProcessBus
 from roadcall_payments.journal import Head, JournalEntry, encode_fact, seal
 from roadcall_payments.ports import Claim, EventBus, OutgoingEvent, Queue, Store
-from roadcall_payments.stores.sqlite.store import open_sqlite
 from roadcall_payments.workflows.outbox_relay import OutboxRelay, outgoing
 from tests.builders import NOON, anomaly, commit_of, new_payment_write, next_write
+from tests.new_sqlite import open_new_sqlite
 
 SENT = '{"payment_method":"pm_card_visa","receipt_email":"ann@example.com"}'
 
@@ -45,7 +45,7 @@ class Listener:
 
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    opened = open_sqlite(tmp_path / "relay.sqlite")
+    opened = open_new_sqlite(tmp_path / "relay.sqlite")
     yield opened
     await opened.close()
 

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from roadcall_payments.commit import stream_of
 from roadcall_payments.domain.errors import InvalidInput, NotFound
 from roadcall_payments.ports import Store
-from roadcall_payments.stores.sqlite.store import open_sqlite
 from roadcall_payments.workflows.account_reading import AccountReading
 from roadcall_payments.workflows.vendors import Contacts, VendorRecord, Vendors, check_record
 from tests.fakes.gateway import FakeGateway
+from tests.new_sqlite import open_new_sqlite
 from tests.workflows.stories import ADMIN, CONTACTS, Storyteller
 
 RECORD = VendorRecord("acct_1TowTruck", "en-US", CONTACTS)
@@ -24,7 +24,7 @@ RECORD = VendorRecord("acct_1TowTruck", "en-US", CONTACTS)
 
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    store = open_sqlite(tmp_path / "vendors.sqlite")
+    store = open_new_sqlite(tmp_path / "vendors.sqlite")
     yield store
     await store.close()
 

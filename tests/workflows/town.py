@@ -19,7 +19,6 @@ from roadcall_payments.domain.stripe_objects import (
 from roadcall_payments.event_bus import InProcessBus
 from roadcall_payments.notifications.rendering import FileTemplates
 from roadcall_payments.ports import Channel, Message, OutgoingEvent, Queue, Store
-from roadcall_payments.stores.sqlite.store import open_sqlite
 from roadcall_payments.worker import Pace, RetryRules, Worker
 from roadcall_payments.workflows.account_reading import AccountReading
 from roadcall_payments.workflows.notices import EVENT_NAMES, Audience, Notices
@@ -33,6 +32,7 @@ from tests.builders import payment_created
 from tests.fakes.gateway import FakeGateway
 from tests.fakes.manual_clock import ManualClock
 from tests.fakes.recording_notifier import RecordingNotifier
+from tests.new_sqlite import open_new_sqlite
 
 ADMIN = Actor("ada", Role.ADMIN)
 VENDOR = "ve_1"
@@ -110,7 +110,7 @@ class Town:
 
 @asynccontextmanager
 async def open_town(tmp_path: Path) -> AsyncIterator[Town]:
-    store, clock = open_sqlite(tmp_path / "notices.sqlite"), ManualClock()
+    store, clock = open_new_sqlite(tmp_path / "notices.sqlite"), ManualClock()
     ids = SystemIds(clock)
     write_path = WritePath(store, clock, ids)
     reading = AccountReading(write_path, store, FakeGateway())
