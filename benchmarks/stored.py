@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 import asyncpg
 
 from benchmarks.identifiers import DIGEST_MARK, NUMBER_MARK
-from benchmarks.prepared import TemplateTable, Value
+from benchmarks.prepared import LIVE_AT_ONCE, TemplateTable, Value
 
 _AT_ONCE = 2
 _SECONDS_MAX = 7_200
@@ -88,13 +88,17 @@ async def _types(db: asyncpg.Connection[asyncpg.Record], table: str) -> dict[str
 def _copying(
     table: TemplateTable, types: dict[str, str], first: int, count: int
 ) -> tuple[str, list[Value]]:
-    values: list[Value] = [first, first + count - 1]
+    values: list[Value] = [first, first + count - 1, LIVE_AT_ONCE]
     rows = [", ".join(_copied(row, table.columns, types, values)) for row in table.rows]
-    text = (
-        f"INSERT INTO {table.name} ({', '.join(table.columns)}) SELECT made.* FROM ("  # noqa: S608  # names of our schema
+    numbers = (
         "SELECT lpad(number::text, 12, '0') AS digits, left(md5('pi' || number), 24) AS digest"
-        " FROM generate_series($1::bigint, $2::bigint) AS number) AS named"
-        f" CROSS JOIN LATERAL (VALUES {', '.join(f'({row})' for row in rows)}) AS made"
+        " FROM generate_series(block, least(block + $3 - 1, $2)) AS number"
+    )
+    made = " UNION ALL ".join(f"(SELECT {row} FROM ({numbers}) AS named)" for row in rows)  # noqa: S608  # parameters only
+    text = (
+        f"INSERT INTO {table.name} ({', '.join(table.columns)}) SELECT made.*"  # noqa: S608  # names of our schema
+        " FROM generate_series($1::bigint, $2::bigint, $3::bigint) AS block"
+        f" CROSS JOIN LATERAL ({made}) AS made"
     )
     return text, values
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import sqlite3
+from itertools import pairwise
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -15,10 +17,10 @@ from benchmarks.databases import PostgresDatabase, SqliteFile
 from benchmarks.identifiers import payment_id, stripe_id
 from benchmarks.load import http_post, kept_in_memory
 from benchmarks.pgbench import Pgbench
-from benchmarks.prepared import Stage
+from benchmarks.prepared import LIVE_AT_ONCE, Stage
 from benchmarks.ratios import at_least, ratio_of_rounds, under
 from benchmarks.service import WEBHOOK_PATH, service_on, stripe_stub, webhook_requests
-from tests.postgres_server import running_postgres
+from tests.postgres_server import PostgresServer, running_postgres
 
 
 def test_a_ratio_is_the_median_of_what_each_round_showed() -> None:
@@ -84,6 +86,34 @@ def test_pgbench_writes_the_rows_that_the_service_writes(tmp_path: Path) -> None
     # Its 32 backends end with it; their time is the server's all the same.
     assert seen.cpu_us > 0
     assert seen.database_cpu_us > seen.cpu_us
+
+
+def test_what_the_server_copies_is_what_python_copies_in_the_order_of_life(
+    postgres: PostgresServer, tmp_path: Path
+) -> None:
+    database, count = PostgresDatabase(postgres, "copied", tmp_path), LIVE_AT_ONCE + 2
+    database.store(Stage.COMPLETED, 0, count)
+    database.tidy()
+    facts = postgres.sql("SELECT seq FROM journal ORDER BY ctid", "copied")
+    # Payment by payment it would be each row; a few still fit where others left room.
+    assert sum(before != after for before, after in pairwise(facts)) < count / 10
+    database.fill(Stage.COMPLETED, 500_000, count)
+    for table in ("journal", "postings", "refs", "streams", "payments", "work"):
+        rows = [" ".join(map(_readable, row)) for row in postgres.sql(f"TABLE {table}", "copied")]
+        filled = [row for row in rows if "8000-0000005" in row]
+        assert sorted(map(_unnumbered, filled)) == sorted(map(_unnumbered, set(rows) - {*filled}))
+    ((held,),) = postgres.sql(
+        f"SELECT stream FROM refs WHERE key ~ '{stripe_id('pi', 3)}'", "copied"
+    )
+    assert held == f"payment/{payment_id(3)}"
+
+
+def _readable(value: str) -> str:
+    return bytes.fromhex(value[2:]).decode() if value.startswith("\\x") else value
+
+
+def _unnumbered(row: str) -> str:
+    return re.sub(r"[0-9a-f]{24}|[0-9]{12}", "...", row)
 
 
 def _answer(connection: http.client.HTTPConnection, request: bytes) -> int:
