@@ -76,3 +76,22 @@ async def test_no_line_holds_a_secret(caplog: pytest.LogCaptureFixture) -> None:
     assert "declined" in written
     for secret in SECRETS:
         assert secret not in written
+
+
+async def test_the_sdks_own_log_says_nothing_even_where_somebody_listens(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with rigged(SUCCEEDED) as rig:
+        caplog.set_level(logging.DEBUG, logger="stripe")
+        await rig.gateway.send(CONFIRM, first_try=True, budget_s=20)
+    own = [record.getMessage() for record in caplog.records if record.name == "stripe"]
+    assert own
+    assert not any(own)
+
+
+async def test_stripe_hears_nothing_of_our_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CURSOR_AGENT", "1")
+    async with rigged(SUCCEEDED) as rig:
+        await rig.gateway.send(CONFIRM, first_try=True, budget_s=20)
+    headers = rig.stripe.received[0].headers
+    assert "cursor" not in "".join(headers.values())
