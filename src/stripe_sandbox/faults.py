@@ -7,6 +7,9 @@ from random import Random
 
 
 class FaultKind(Enum):
+    # The enum's own is written in Python, and every request and event asks for each fault's kind.
+    __hash__ = object.__hash__
+
     ERROR_BEFORE = "error_before"
     """500; nothing has happened."""
     ERROR_AFTER = "error_after"

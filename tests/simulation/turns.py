@@ -218,8 +218,8 @@ class SeededLoop(asyncio.BaseEventLoop):
             owner.tasks[next(self._order)] = task
         return task
 
-    def get_debug(self) -> bool:
-        return False
+    # Every future and task asks: a built-in says False in no time.
+    get_debug = staticmethod(bool)
 
     def close(self) -> None:
         self._runnable.clear()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from roadcall_payments.domain.errors import InvalidInput
 
@@ -19,6 +20,12 @@ _ISO_EXPONENTS = {
 _CURRENCY = re.compile(r"[a-z]{3}", re.ASCII)
 
 
+# Amounts are made by the dozen for each fact; few currencies are ever seen.
+@lru_cache(maxsize=256)
+def _is_currency(code: str) -> bool:
+    return _CURRENCY.fullmatch(code) is not None
+
+
 @dataclass(frozen=True, slots=True)
 class Money:
     """An amount in minor units of its currency (ISO 4217, lower case); may be negative."""
@@ -29,7 +36,7 @@ class Money:
     def __post_init__(self) -> None:
         if type(self.amount_cents) is not int:
             raise InvalidInput("amountCents", "An amount is a whole number of minor units.")
-        if not _CURRENCY.fullmatch(self.currency):
+        if not _is_currency(self.currency):
             raise InvalidInput("currency", "A currency is three lower-case letters, such as usd.")
 
     @property

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import fields
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -95,7 +95,7 @@ def _block(template: Template, name: str, values: Mapping[str, object]) -> str:
 
 def _values(details: NoticeDetails, reader: Locale) -> dict[str, object]:
     """The details by name, the amount in the reader's form; absent ones are None."""
-    plain = {name: _plain(value) for name, value in asdict(details).items()}
+    plain = {one.name: _plain(getattr(details, one.name)) for one in fields(details)}
     amount = format_amount(details.amount, reader) if details.amount else None
     taken = _behind(details.amount) if details.amount else None
     due = format_instant(details.due, reader) if details.due else None

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Sequence
 from datetime import datetime
 from enum import Enum
-from functools import cache
 from typing import Final
 
 import msgspec
@@ -20,7 +20,11 @@ from roadcall_payments.ports import Claim, EventBus, OutgoingEvent, Store
 
 JsonValue = None | bool | int | str | list["JsonValue"] | dict[str, "JsonValue"]
 
+_PLAIN: Final = (str, int, bool)
 _UNDERSCORE: Final = re.compile(r"_([a-z0-9])")
+
+# The fields of facts, and of records in them, each with its published name; found once.
+_names: dict[type[object], Sequence[tuple[str, str]]] = {}
 
 
 class OutboxRelay:
@@ -49,12 +53,13 @@ class OutboxRelay:
 def outgoing(entry: JournalEntry) -> OutgoingEvent:
     """The entry as the world sees it: the fact in camelCase, with the id of its stream."""
     kind, _, own_id = entry.stream.partition("/")
-    detail = _published(entry.fact)
+    fact = entry.fact
+    detail = _published(fact)
     if isinstance(detail, dict) and kind != "control":
         detail = {f"{stream_kind(entry.stream)}Id": own_id, **detail}
     return OutgoingEvent(
         event_id=entry.event_id,
-        name=published_name(entry.fact),
+        name=published_name(fact),
         stream=entry.stream,
         seq=entry.seq,
         at=entry.at,
@@ -64,8 +69,8 @@ def outgoing(entry: JournalEntry) -> OutgoingEvent:
 
 def _published(value: object) -> JsonValue:
     # First what most fields are: this runs for every field of every fact.
-    if value is None or (isinstance(value, str | int) and not isinstance(value, Enum)):
-        return value
+    if value is None or type(value) in _PLAIN:
+        return value  # type: ignore[return-value]  # one of these types, just asked
     match value:
         case StripeRequest():
             # What was sent stays in the journal: parameters name payment methods and people.
@@ -78,14 +83,16 @@ def _published(value: object) -> JsonValue:
             return _published(value.value)
         case tuple():
             return [_published(item) for item in value]
-    if not dataclasses.is_dataclass(value):
-        raise TypeError(f"A fact holds a {type(value).__name__}, which has no published form.")
-    return {
-        _camel_case(field.name): _published(getattr(value, field.name))
-        for field in dataclasses.fields(value)
-    }
+    kind = type(value)
+    names = _names.get(kind) or _names.setdefault(kind, _names_of(kind))
+    return {name: _published(getattr(value, own)) for own, name in names}
 
 
-@cache
+def _names_of(kind: type[object]) -> Sequence[tuple[str, str]]:
+    if not dataclasses.is_dataclass(kind):
+        raise TypeError(f"A fact holds a {kind.__name__}, which has no published form.")
+    return [(field.name, _camel_case(field.name)) for field in dataclasses.fields(kind)]
+
+
 def _camel_case(name: str) -> str:
     return _UNDERSCORE.sub(lambda found: found[1].upper(), name)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
+from typing import Final, get_args
 
 from roadcall_payments.commit import TextWrite, text_digest
 from roadcall_payments.domain.events import Fact, PaymentCreated, TextRef
 from roadcall_payments.ports import Ids
+
+_NAMES: Final[Mapping[type[Fact], Sequence[str]]] = {
+    kind: [one.name for one in fields(kind)] for kind in get_args(Fact)
+}
 
 
 def erasable_text(ids: Ids, stream: str, body: str) -> tuple[TextRef, TextWrite]:
@@ -18,7 +23,7 @@ def erasable_text(ids: Ids, stream: str, body: str) -> tuple[TextRef, TextWrite]
 
 def text_refs(fact: Fact) -> Iterator[TextRef]:
     """The texts that a fact refers to."""
-    values = [getattr(fact, one.name) for one in fields(fact)]
+    values = [getattr(fact, name) for name in _NAMES[type(fact)]]
     if isinstance(fact, PaymentCreated):
         values += [item.description for item in fact.line_items]
     return (value for value in values if isinstance(value, TextRef))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC
 from typing import Any
@@ -29,11 +29,13 @@ Content = Mapping[str, Any] | Sequence[Mapping[str, str | int]]  # facts of any 
 Canonical = Callable[[Content], bytes]
 
 
+_sorted = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
 def sorted_form(content: Content) -> bytes:
     """RFC 8785 for content without floats and with ASCII keys, as facts are: by the standard
     library, forty times as fast."""
-    form = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return form.encode()
+    return _sorted.encode(content).encode()
 
 
 def canonical_of(digest: str) -> Canonical:
@@ -88,8 +90,10 @@ def _hash(entry: JournalEntry, canonical: Canonical) -> str:
 def audit_postings(entry: JournalEntry, fact: Fact) -> Iterator[Violation]:
     """They sum to zero per book and currency, and are those that the auditor's own chart gives."""
     where = f"seq {entry.seq}, {entry.type}"
-    stored = [_posted(entry, place) for place in range(len(entry.postings))]
-    sums: Counter[tuple[str, str]] = Counter()
+    stored = [
+        (line.book, line.account, line.currency, line.amount_cents) for line in entry.postings
+    ]
+    sums: defaultdict[tuple[str, str], int] = defaultdict(int)
     for book, _, currency, cents in stored:
         sums[book, currency] += cents
     for (book, currency), off in sums.items():
@@ -106,12 +110,7 @@ def audit_postings(entry: JournalEntry, fact: Fact) -> Iterator[Violation]:
 
 def _summed(lines: Sequence[Posted]) -> dict[tuple[str, str, str], int]:
     """An account may have several lines of one fact."""
-    sums: Counter[tuple[str, str, str]] = Counter()
+    sums: defaultdict[tuple[str, str, str], int] = defaultdict(int)
     for book, account, currency, cents in lines:
         sums[book, account, currency] += cents
     return {key: cents for key, cents in sums.items() if cents}
-
-
-def _posted(entry: JournalEntry, place: int) -> Posted:
-    line = entry.postings[place]
-    return line.book, line.account, line.currency, line.amount_cents
