@@ -3,13 +3,13 @@
 import hashlib
 import itertools
 import json
-from dataclasses import replace
 
 import msgspec
 import pytest
 import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from roadcall_payments.domain import events as e
 from roadcall_payments.domain.errors import BrokenInvariant

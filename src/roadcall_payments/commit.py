@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
+
+import msgspec
 
 from roadcall_payments.domain.errors import BrokenInvariant
 from roadcall_payments.domain.movements import Movements
 from roadcall_payments.domain.payment import Payment
 from roadcall_payments.domain.payout import Payout
-from roadcall_payments.domain.records import quickly_made
 from roadcall_payments.domain.stray import Stray
 from roadcall_payments.domain.vendor import Vendor
 from roadcall_payments.journal import JournalEntry
@@ -60,9 +60,7 @@ def decode_state(stream: str, data: bytes) -> State:
     return _forms[stream_kind(stream)].decode(data)
 
 
-@quickly_made
-@dataclass(frozen=True, slots=True)
-class StreamWrite:
+class StreamWrite(msgspec.Struct, frozen=True):
     """New entries behind ``expected_seq`` (0: a new stream) and the state they fold to.
 
     ``due_at``: when the worker looks at this stream again; None takes it off the worker's list.
@@ -76,8 +74,7 @@ class StreamWrite:
     due_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
-class RefAdded:
+class RefAdded(msgspec.Struct, frozen=True):
     """A name that leads to a stream: a Stripe object (M14) or a job (M11). Unique while held."""
 
     key: str
@@ -153,9 +150,7 @@ class InboxStatus(StrEnum):
     DISMISSED = "dismissed"
 
 
-@quickly_made
-@dataclass(frozen=True, slots=True)
-class InboxEvent:
+class InboxEvent(msgspec.Struct, frozen=True):
     """One webhook or incoming event, unique on ``event_id``; ``body`` is the raw bytes."""
 
     event_id: str
@@ -169,16 +164,14 @@ class InboxEvent:
     stream: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class InboxInsert:
+class InboxInsert(msgspec.Struct, frozen=True):
     """Take an event once; conflicts when ``event_id`` is already there. ``due_at`` when waiting."""
 
     event: InboxEvent
     due_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class InboxUpdate:
+class InboxUpdate(msgspec.Struct, frozen=True):
     """The later fate of a waiting event; conflicts unless it is still ``waiting``."""
 
     event_id: str
@@ -189,8 +182,7 @@ class InboxUpdate:
     due_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class IdempotencyRecord:
+class IdempotencyRecord(msgspec.Struct, frozen=True):
     """What an Idempotency-Key stands for (M31). ``status`` None: still open.
 
     ``scope`` is caller and route, ``digest`` the request's; ``seq`` is where the stream stood
@@ -206,23 +198,20 @@ class IdempotencyRecord:
     seq: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class IdempotencyOpened:
+class IdempotencyOpened(msgspec.Struct, frozen=True):
     """Conflicts when (scope, key) exists. May be opened and answered in one commit."""
 
     record: IdempotencyRecord
 
 
-@dataclass(frozen=True, slots=True)
-class IdempotencyAnswered:
+class IdempotencyAnswered(msgspec.Struct, frozen=True):
     scope: str
     key: str
     status: int
     seq: int
 
 
-@dataclass(frozen=True, slots=True)
-class TextWrite:
+class TextWrite(msgspec.Struct, frozen=True):
     """An erasable text beside the journal (M29); ``salt`` (hex) is erased with it."""
 
     id: str
@@ -236,8 +225,7 @@ def text_digest(salt: str, body: str) -> str:
     return hashlib.sha256((salt + body).encode()).hexdigest()
 
 
-@dataclass(frozen=True, slots=True)
-class NoticeInsert:
+class NoticeInsert(msgspec.Struct, frozen=True):
     """A notice to send, once per ``id`` (event, channel, recipient): a repeat is no conflict.
 
     ``params`` is JSON of ids and amounts; the recipient's address is looked up when sending.
@@ -252,9 +240,7 @@ class NoticeInsert:
     due_at: datetime
 
 
-@quickly_made
-@dataclass(frozen=True, slots=True)
-class Commit:
+class Commit(msgspec.Struct, frozen=True):
     """One decision's whole write set: at most 3 streams and 90 items (M28)."""
 
     streams: tuple[StreamWrite, ...] = ()
@@ -315,21 +301,18 @@ class Unique(StrEnum):
     IDEMPOTENCY = "idempotency"
 
 
-@dataclass(frozen=True, slots=True)
-class Committed:
+class Committed(msgspec.Struct, frozen=True):
     """All of it is durable."""
 
 
-@dataclass(frozen=True, slots=True)
-class Conflict:
+class Conflict(msgspec.Struct, frozen=True):
     """None of it is there, proved by reading what stands in its place (M24)."""
 
     unique: Unique
     key: str
 
 
-@dataclass(frozen=True, slots=True)
-class CommitUnknown:
+class CommitUnknown(msgspec.Struct, frozen=True):
     """The connection was lost at COMMIT and reading did not answer either (M24)."""
 
     reason: str

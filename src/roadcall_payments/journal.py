@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import UnionType
 from typing import get_args
@@ -19,7 +18,6 @@ import msgspec
 from roadcall_payments.domain import events
 from roadcall_payments.domain.errors import BrokenInvariant
 from roadcall_payments.domain.events import Fact
-from roadcall_payments.domain.records import quickly_made
 from roadcall_payments.ledger.posting_rules import RULES_VERSION, Posting, postings
 
 GENESIS = "0" * 64
@@ -36,9 +34,7 @@ _FACTS = _members(events.Fact)
 _DECODERS = {name: msgspec.json.Decoder(kind) for name, kind in _FACTS.items()}
 
 
-@quickly_made
-@dataclass(frozen=True, slots=True)
-class JournalEntry:
+class JournalEntry(msgspec.Struct, frozen=True):
     """One fact in its place. ``data`` is the fact's canonical JSON, kept byte for byte."""
 
     stream: str
@@ -58,12 +54,14 @@ class JournalEntry:
         return decode_fact(self.type, self.data)
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(msgspec.Struct, frozen=True):
     """Where a stream stands: its last sequence number (0: empty) and hash."""
 
     seq: int = 0
     hash: str = GENESIS
+
+
+EMPTY = Head()
 
 
 class _Hashed(msgspec.Struct):
@@ -154,12 +152,12 @@ def seal(
 
 
 def _with_hash(entry: JournalEntry, digest: str) -> JournalEntry:
-    # dataclasses.replace costs ten times this on the hot path.
-    object.__setattr__(entry, "hash", digest)
+    # It was made here, and nobody else has seen it yet: a second one is not worth its making.
+    msgspec.structs.force_setattr(entry, "hash", digest)
     return entry
 
 
-def chain_breaks(entries: Sequence[JournalEntry], head: Head = Head()) -> list[str]:
+def chain_breaks(entries: Sequence[JournalEntry], head: Head = EMPTY) -> list[str]:
     """What is wrong with a stream's entries, in words; empty when the chain is whole."""
     faults: list[str] = []
     for entry in entries:

@@ -6,9 +6,9 @@ A store's test module subclasses ``CommitContract`` and provides the fixture ``s
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from roadcall_payments.commit import (
     Committed,

@@ -14,6 +14,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from roadcall_payments.commit import (
     Commit,
@@ -237,7 +238,7 @@ class QueryContract:
         await store.commit([commit_of(write)])
         assert not await store.vendor_was_paid("ve_7")
         paid = replace(payment_of(write.state), status=Status.COMPLETED)
-        after = replace(next_write(write, anomaly()), state=paid)
+        after = structs.replace(next_write(write, anomaly()), state=paid)
         await store.commit([commit_of(after)])
         assert await store.vendor_was_paid("ve_7")
         assert not await store.vendor_was_paid("ve_8")
@@ -289,7 +290,7 @@ class QueryContract:
             TextWrite("t1", write.stream, "Reifen geplatzt ✓ 🛞", "0a"),
             TextWrite("t2", write.stream, "", "0b"),
         )
-        await store.commit([replace(commit_of(write), texts=texts)])
+        await store.commit([structs.replace(commit_of(write), texts=texts)])
         ids = ["t1", "t2", "t3"]
         assert await store.texts(ids) == {"t1": texts[0].body, "t2": ""}
         assert await store.text_digests(ids) == {

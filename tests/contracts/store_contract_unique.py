@@ -5,8 +5,7 @@ A store's test module subclasses ``UniqueContract`` and provides the fixture ``s
 
 from __future__ import annotations
 
-import dataclasses
-from dataclasses import replace
+from msgspec.structs import replace
 
 from roadcall_payments.commit import (
     Commit,
@@ -87,7 +86,7 @@ class UniqueContract:
         event = await store.inbox_event("evt_1")
         assert event is not None
         expected = inbox_taken("evt_1", InboxStatus.APPLIED).event
-        assert event == dataclasses.replace(expected, attempts=2, stream="payment/1")
+        assert event == replace(expected, attempts=2, stream="payment/1")
         lost = Conflict(Unique.INBOX, "evt_1")
         assert await store.commit([Commit(inbox=applied)]) == [lost]
 

@@ -7,12 +7,12 @@ import random
 import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
 import asyncpg
 import pytest
+from msgspec.structs import replace
 
 from roadcall_payments.commit import (
     Commit,

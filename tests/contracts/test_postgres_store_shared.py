@@ -6,12 +6,12 @@ import asyncio
 import random
 import sys
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import asyncpg
 import pytest
+from msgspec.structs import replace
 
 from roadcall_payments.commit import Commit, Committed, Conflict, InboxInsert, RefAdded, Unique
 from roadcall_payments.journal import Head, chain_breaks

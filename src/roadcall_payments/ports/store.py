@@ -8,6 +8,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Generic, Protocol, TypeVar
 
+import msgspec
+
 from roadcall_payments.commit import (
     Commit,
     CommitResult,
@@ -25,8 +27,7 @@ from roadcall_payments.ledger.posting_rules import Posting
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
+class Loaded(msgspec.Struct, frozen=True):
     """A stream as it stands, read consistently."""
 
     head: Head

@@ -6,7 +6,8 @@ Pure. Times are whole microseconds (``instants.py``).
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from roadcall_payments.commit import (
     Commit,
@@ -20,7 +21,6 @@ from roadcall_payments.commit import (
 )
 from roadcall_payments.domain.funding import queue_key
 from roadcall_payments.domain.payment import Payment
-from roadcall_payments.domain.records import quickly_made
 from roadcall_payments.journal import JournalEntry
 from roadcall_payments.ledger.posting_rules import Posting
 from roadcall_payments.ports import Notice
@@ -34,9 +34,7 @@ Value = str | int | bytes | None
 Row = tuple[Value, ...]
 
 
-@quickly_made
-@dataclass(frozen=True, slots=True)
-class Prepared:
+class Prepared(msgspec.Struct, frozen=True):
     """A commit with its larger rows encoded, on the caller's own time."""
 
     commit: Commit

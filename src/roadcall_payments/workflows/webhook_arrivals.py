@@ -12,6 +12,8 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import msgspec
+
 from roadcall_payments.commit import Commit, InboxInsert, InboxStatus, stream_of
 from roadcall_payments.domain import outcomes
 from roadcall_payments.domain.errors import RoadcallError
@@ -29,8 +31,7 @@ from roadcall_payments.workflows.webhook_delivery import Delivery
 from roadcall_payments.workflows.write_path import WritePath
 
 
-@dataclass(frozen=True, slots=True)
-class Arrived:
+class Arrived(msgspec.Struct, frozen=True):
     """A verified delivery, and what it would write if nothing moved meanwhile; None where that
     takes more than its payment and itself."""
 

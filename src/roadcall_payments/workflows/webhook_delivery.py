@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+import msgspec
 
 from roadcall_payments.commit import (
     InboxEvent,
@@ -17,7 +18,6 @@ from roadcall_payments.commit import (
 from roadcall_payments.domain import outcomes
 from roadcall_payments.domain.payment import Payment
 from roadcall_payments.domain.people import STRIPE
-from roadcall_payments.domain.records import quickly_made
 from roadcall_payments.domain.stray import Stray
 from roadcall_payments.domain.stripe_objects import StripeEvent
 from roadcall_payments.journal import Head
@@ -37,9 +37,7 @@ FETCHES_MAX = 5
 _CLIENT_SECRET = re.compile(rb'client_secret(?:("\s*:\s*)"[^"\\]*"|=[^"&\\]*)')
 
 
-@quickly_made
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(msgspec.Struct, frozen=True):
     """One event on its way into the books: a fresh one, or one that waited."""
 
     event: StripeEvent

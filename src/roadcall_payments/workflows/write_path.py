@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+import msgspec
+
 from roadcall_payments.commit import (
     Commit,
     CommitResult,
@@ -97,8 +99,7 @@ class WrittenPair(Generic[S, B]):
     facts_beside: tuple[e.Fact, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Decided(Generic[D]):
+class _Decided(msgspec.Struct, Generic[D], frozen=True):
     """What was decided for one stream, on the state it was read in."""
 
     stream: str

@@ -11,6 +11,8 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, cast
 
+from msgspec import structs
+
 from roadcall_payments.commit import (
     Commit,
     CommitResult,
@@ -49,10 +51,10 @@ def _behind(entries: Sequence[JournalEntry], head: Head) -> tuple[JournalEntry, 
     placed: list[JournalEntry] = []
     for entry in entries:
         event_id = f"{entry.event_id[:-6]}{next(_numbers):06x}"
-        moved = replace(
+        moved = structs.replace(
             entry, seq=head.seq + 1, prev_hash=head.hash, event_id=event_id, hash=GENESIS
         )
-        moved = replace(moved, hash=entry_hash(moved))
+        moved = structs.replace(moved, hash=entry_hash(moved))
         placed.append(moved)
         head = Head(moved.seq, moved.hash)
     return tuple(placed)
@@ -70,14 +72,14 @@ class _AppendsBlindly(Wrong):
         result = (await self.right.commit([commit]))[0]
         while isinstance(result, Conflict) and result.unique is Unique.STREAM:
             writes = [await self._moved(write) for write in commit.streams]
-            result = (await self.right.commit([replace(commit, streams=tuple(writes))]))[0]
+            result = (await self.right.commit([structs.replace(commit, streams=tuple(writes))]))[0]
         return result
 
     async def _moved(self, write: StreamWrite) -> StreamWrite:
         loaded = await self.right.load(write.stream)
         head = loaded.head if loaded else Head()
         entries = _behind(write.entries, head)
-        return replace(write, expected_seq=head.seq, entries=entries)
+        return structs.replace(write, expected_seq=head.seq, entries=entries)
 
 
 class _ConflictsWithItself(_AppendsBlindly):
@@ -87,7 +89,7 @@ class _ConflictsWithItself(_AppendsBlindly):
         result = (await self.right.commit([commit]))[0]
         if isinstance(result, CommitUnknown) and commit.streams:
             writes = [await self._moved(write) for write in commit.streams]
-            bare = replace(commit, streams=tuple(writes), inbox=None, idempotency=None)
+            bare = structs.replace(commit, streams=tuple(writes), inbox=None, idempotency=None)
             return (await self.right.commit([bare]))[0]
         return result
 
@@ -157,7 +159,7 @@ class _InboxFirst(Wrong):
             taken = (await self.right.commit([Commit(inbox=commit.inbox)]))[0]
             if not isinstance(taken, Committed):
                 return taken
-            commit = replace(commit, inbox=None)
+            commit = structs.replace(commit, inbox=None)
         return (await self.right.commit([commit]))[0]
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from operator import itemgetter
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from roadcall_payments.commit import (
     Commit,
@@ -45,8 +46,7 @@ Rows = Mapping[str, Sequence[Row]]
 """The rows of each part of the statement, in the order of their keys."""
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(msgspec.Struct, frozen=True):
     """A commit on its way, with all that it may collide on."""
 
     prepared: Prepared
