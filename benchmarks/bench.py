@@ -184,13 +184,13 @@ def filled(options: Options) -> Found:
         server = here.postgres()
         empty, full = here.database(server, "empty"), here.database(server, "full")
         began = time.monotonic()
-        # Of numbers that no measured payment has.
-        full.store(Stage.COMPLETED, 500_000_000, options.stored)
+        full.store(Stage.COMPLETED, 0, options.stored)
         full.tidy()
         took_s = time.monotonic() - began
         print(f"  {options.stored:,} payments stored in {took_s:.0f} s", flush=True)
         before, after = (
-            webhooks_to_service(name, here.service(database, name), database)
+            # The measured payments are the newest, in both: their ids come after those stored.
+            webhooks_to_service(name, here.service(database, name), database, options.stored)
             for name, database in (("empty", empty), ("full", full))
         )
         rounds = interleaved([before, after], options)

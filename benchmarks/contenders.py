@@ -52,9 +52,11 @@ class HttpContender:
         processes: Callable[[], list[Process]],
         database: Callable[[], list[Process]],
         first_guess: int,
+        first: int = 0,
     ) -> None:
         """``prepare(first, count)`` fills what is needed and gives the requests; ``done`` counts
-        in the database what has taken effect; ``first_guess`` is a rate that is not exceeded."""
+        in the database what has taken effect; ``first_guess`` is a rate that is not exceeded;
+        ``first`` is the number of the first payment."""
         self.name = name
         self._url = url
         self._prepare = prepare
@@ -62,7 +64,7 @@ class HttpContender:
         self._processes = processes
         self._database = database
         self._rate = first_guess / _MARGIN
-        self._next = 0
+        self._next = first
 
     def round(self, seconds: float) -> Round:
         count = int(self._rate * _MARGIN * seconds) + 10 * load.CONNECTIONS
@@ -96,7 +98,7 @@ class HttpContender:
 
 
 def webhooks_to_service(
-    name: str, service: Service, database: Database, first_guess: int = 16_000
+    name: str, service: Service, database: Database, first: int = 0
 ) -> HttpContender:
     def prepare(first: int, count: int) -> Sequence[bytes]:
         database.fill(Stage.AWAITS_SUCCESS, first, count)
@@ -109,7 +111,8 @@ def webhooks_to_service(
         done=lambda: database.counted("journal", "type = 'PaymentCompleted'"),
         processes=lambda: service.process.tree,
         database=database.server,
-        first_guess=first_guess,
+        first_guess=16_000,
+        first=first,
     )
 
 
