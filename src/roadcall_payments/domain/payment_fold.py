@@ -106,14 +106,7 @@ def _evolved(p: Payment, fact: e.PaymentFact, at: datetime) -> Payment:
         case e.TransferReversed():
             return _reversed(p, fact)
         case e.BalanceTransactionBooked():
-            of_charge = fact.object_id == p.charge
-            available_on = fact.transaction.available_on if of_charge else p.charge_available_on
-            return replace(
-                p,
-                charge_available_on=available_on,
-                booked=(*p.booked, fact.transaction.id),
-                unbooked=tuple(u for u in p.unbooked if u != Unbooked(fact.object_id, fact.moved)),
-            )
+            return _booked(p, fact)
         case e.StrayMoneyObserved():
             stray = Unbooked(fact.object_id, fact.amount)
             return replace(p, strays=(*p.strays, fact.object_id), unbooked=(*p.unbooked, stray))
@@ -151,6 +144,16 @@ def _evolved(p: Payment, fact: e.PaymentFact, at: datetime) -> Payment:
         case _ if isinstance(fact, s.SettlementFact):
             return _settling(p, fact, at)
     raise BrokenInvariant(f"No rule folds {type(fact).__name__}.")
+
+
+def _booked(p: Payment, fact: e.BalanceTransactionBooked) -> Payment:
+    due = fact.transaction.available_on if fact.object_id == p.charge else p.charge_available_on
+    return replace(
+        p,
+        charge_available_on=due,
+        booked=(*p.booked, fact.transaction.id),
+        unbooked=tuple(u for u in p.unbooked if u != Unbooked(fact.object_id, fact.moved)),
+    )
 
 
 def _moved(p: Payment, fact: e.PaymentFact, at: datetime) -> Payment:
