@@ -29,7 +29,7 @@ from roadcall_payments.api.edge import Edge
 from roadcall_payments.api.guarded_route import Gate
 from roadcall_payments.api.jwks import KeySource, RemoteKeys
 from roadcall_payments.api.limits import LimitRules, Limits
-from roadcall_payments.api.local_issuer import LocalIssuer, refuse_local_issuer_off_loopback
+from roadcall_payments.api.local_issuer import local_issuer
 from roadcall_payments.api.tokens import TokenRules, TokenVerifier
 from roadcall_payments.api.webhooks import StripeWebhook
 from roadcall_payments.api.wiring import Service
@@ -92,14 +92,6 @@ def key_source(settings: Settings) -> KeySource:
     if settings.jwks_url is not None:
         return RemoteKeys(settings.jwks_url)
     return local_issuer(settings).keys
-
-
-def local_issuer(settings: Settings) -> LocalIssuer:
-    """The embedded issuer, its key beside the database. Raises LocalIssuerExposed."""
-    refuse_local_issuer_off_loopback(settings.host)
-    return LocalIssuer.open(
-        settings.data_dir, issuer=settings.jwt_issuer, audience=settings.jwt_audience
-    )
 
 
 def documented_app(service: Service, gate: Gate) -> FastAPI:

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from roadcall_payments.api.jwks import OwnKeys
 from roadcall_payments.api.loopback import is_loopback
+from roadcall_payments.config import Settings
 from roadcall_payments.domain.people import Actor, Role
 from roadcall_payments.private_key_file import write_private_key
 
@@ -47,6 +48,14 @@ def refuse_local_issuer_off_loopback(host: str) -> None:
             f"The service would listen on {host} and accept tokens of its own key. "
             "Set ROADCALL_JWKS_URL to your token issuer's keys, or listen on 127.0.0.1."
         )
+
+
+def local_issuer(settings: Settings) -> LocalIssuer:
+    """The embedded issuer, its key beside the database. Raises LocalIssuerExposed."""
+    refuse_local_issuer_off_loopback(settings.host)
+    return LocalIssuer.open(
+        settings.data_dir, issuer=settings.jwt_issuer, audience=settings.jwt_audience
+    )
 
 
 @dataclass(frozen=True, slots=True)

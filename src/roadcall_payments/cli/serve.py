@@ -13,8 +13,12 @@ import structlog
 import uvloop
 from uvicorn import Server
 
-from roadcall_payments.api.app import create_app, local_issuer
-from roadcall_payments.api.local_issuer import EXAMPLE_CALLERS, LocalIssuerExposed
+from roadcall_payments.api.app import create_app
+from roadcall_payments.api.local_issuer import (
+    EXAMPLE_CALLERS,
+    LocalIssuerExposed,
+    local_issuer,
+)
 from roadcall_payments.api.metrics import worker_app
 from roadcall_payments.api.server import http_server
 from roadcall_payments.bootstrap import open_service

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import click
 
-from roadcall_payments.api.app import local_issuer
-from roadcall_payments.api.local_issuer import EXAMPLE_CALLERS, LocalIssuerExposed
+from roadcall_payments.api.local_issuer import (
+    EXAMPLE_CALLERS,
+    LocalIssuerExposed,
+    local_issuer,
+)
 from roadcall_payments.cli.service import Failed, read_settings
 from roadcall_payments.domain.people import Actor
 

@@ -15,8 +15,7 @@ from pathlib import Path
 import aiohttp
 import click
 
-from roadcall_payments.api.app import local_issuer
-from roadcall_payments.api.local_issuer import EXAMPLE_CALLERS
+from roadcall_payments.api.local_issuer import EXAMPLE_CALLERS, local_issuer
 from roadcall_payments.bootstrap import open_service
 from roadcall_payments.cli.listening import free_port, must_be_free
 from roadcall_payments.cli.service import Failed, failed
