@@ -32,8 +32,8 @@ def count(commit: Commit) -> None:
         payment = write.state
         if not isinstance(payment, Payment):
             continue
-        telemetry.count_facts(entry.type for entry in write.entries)
         for entry in write.entries:
+            telemetry.count_fact(entry.type)
             if entry.type == "PaymentCompleted" and payment.processing_since is not None:
                 seconds = (entry.at - payment.processing_since).total_seconds()
                 telemetry.PROCESSING_SECONDS.observe(max(seconds, 0.0))

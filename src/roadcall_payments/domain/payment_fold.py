@@ -60,7 +60,10 @@ def apply(payment: Payment | None, fact: e.PaymentFact, at: datetime) -> Payment
         return _created(fact, at)
     if payment is None:
         raise BrokenInvariant("A payment starts with PaymentCreated.")
-    return replace(_evolved(payment, fact, at), status=status, updated_at=at)
+    after = _evolved(payment, fact, at)
+    if after.status is status and after.updated_at is at:
+        return after
+    return replace(after, status=status, updated_at=at)
 
 
 def _created(fact: e.PaymentCreated, at: datetime) -> Payment:
@@ -298,8 +301,11 @@ def _completed(p: Payment, fact: e.PaymentCompleted, at: datetime) -> Payment:
     booked_as = fact.charge_id or fact.object_id
     transferred = fact.amount - fact.set_off if fact.set_off else fact.amount
     moved = fact.amount if driver else -transferred
+    # With what every fact changes, so that the commonest end is made once, not twice.
     return replace(
         _answered(p),
+        status=Status.COMPLETED,
+        updated_at=at,
         attempt=_closed_attempt(p),
         awaiting=None,
         next_action=None,

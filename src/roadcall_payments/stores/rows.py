@@ -38,23 +38,26 @@ class Prepared(msgspec.Struct, frozen=True):
     """A commit with its larger rows encoded, on the caller's own time."""
 
     commit: Commit
-    journal: tuple[Row, ...]
-    postings: tuple[Row, ...]
-    streams: tuple[Row, ...]
-    payments: tuple[Row, ...]
+    journal: Sequence[Row]
+    postings: Sequence[Row]
+    streams: Sequence[Row]
+    payments: Sequence[Row]
 
 
 def prepare(commit: Commit) -> Prepared:
-    entries = [entry for write in commit.streams for entry in write.entries]
-    return Prepared(
-        commit,
-        tuple(_journal_row(entry) for entry in entries),
-        tuple(row for entry in entries if entry.postings for row in _posting_rows(entry)),
-        tuple(_stream_row(write) for write in commit.streams),
-        tuple(
-            payment_row(write.state) for write in commit.streams if isinstance(write.state, Payment)
-        ),
-    )
+    journal: list[Row] = []
+    postings: list[Row] = []
+    streams: list[Row] = []
+    payments: list[Row] = []
+    for write in commit.streams:
+        for entry in write.entries:
+            journal.append(_journal_row(entry))
+            if entry.postings:
+                postings += _posting_rows(entry)
+        streams.append(_stream_row(write))
+        if isinstance(write.state, Payment):
+            payments.append(payment_row(write.state))
+    return Prepared(commit, journal, postings, streams, payments)
 
 
 JOURNAL_COLUMNS = "stream, seq, event_id, type, at, actor, data, rules_version, prev_hash, hash"

@@ -31,7 +31,7 @@ from roadcall_payments.telemetry.metrics import (
     WEBHOOK_LAG_SECONDS,
     WEBHOOKS,
     WEBHOOKS_MISSED,
-    count_facts,
+    count_fact,
     metrics_page,
 )
 from roadcall_payments.telemetry.redaction import (
@@ -45,7 +45,7 @@ from roadcall_payments.telemetry.redaction import (
 __all__ = [
     "traces_wanted",
     "configure_logging",
-    "count_facts",
+    "count_fact",
     "DUTY_FAILING",
     "HTTP_REQUESTS",
     "HTTP_SECONDS",

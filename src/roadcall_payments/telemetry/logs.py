@@ -74,14 +74,37 @@ class _Lines(structlog.WriteLoggerFactory):
         self._stream = stream
         self._level = level
 
-    def write(self, level: int, event: EventDict) -> None:
+    def write(self, level: int, line: _RequestLine) -> None:
         if level >= self._level:
-            self._stream.write(_json.encode(event).decode() + "\n")
+            self._stream.write(_json.encode(line).decode() + "\n")
             self._stream.flush()
 
 
+class _RequestLine(msgspec.Struct, tag_field="event", tag="request", omit_defaults=True):
+    method: str
+    route: str
+    status: int
+    duration_ms: float
+    request_id: str
+    timestamp: datetime
+    level: str
+    caller: str | None = None
+    role: str | None = None
+    payment_id: str | None = None
+    error_id: str | None = None
+
+
 def log_request(
-    request_id: str, method: str, route: str, status: int, seconds: float, **known: str | None
+    request_id: str,
+    method: str,
+    route: str,
+    status: int,
+    seconds: float,
+    *,
+    caller: str | None = None,
+    role: str | None = None,
+    payment_id: str | None = None,
+    error_id: str | None = None,
 ) -> None:
     """The line that each request leaves.
 
@@ -92,19 +115,13 @@ def log_request(
     lines = structlog.get_config()["logger_factory"]
     if not isinstance(lines, _Lines):
         return
-    duration_ms = round(seconds * 1_000, 1)
-    event: EventDict = {
-        "method": method,
-        "route": route,
-        "status": status,
-        "duration_ms": duration_ms,
-        **{name: redact_text(value) for name, value in known.items() if value is not None},
-        "event": "request",
-        "request_id": request_id,
-        "level": "info",
-        "timestamp": datetime.now(UTC).isoformat().removesuffix("+00:00") + "Z",
-    }
-    lines.write(logging.INFO, event)
+    duration_ms, now = round(seconds * 1_000, 1), datetime.now(UTC)
+    line = _RequestLine(method, route, status, duration_ms, request_id, now, "info")
+    line.caller = caller and redact_text(caller)
+    line.role = role
+    line.payment_id = payment_id and redact_text(payment_id)
+    line.error_id = error_id
+    lines.write(logging.INFO, line)
 
 
 def configure_logging(level: str = "INFO", stream: TextIO | None = None) -> None:

@@ -6,8 +6,6 @@ same in every process: take their maximum.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
@@ -153,12 +151,11 @@ _REACHES = {
 _REACHED = {fact: PAYMENTS.labels(status) for fact, status in _REACHES.items()}
 
 
-def count_facts(names: Iterable[str]) -> None:
-    """Count committed facts of payments by the status they lead to."""
-    for name in names:
-        reached = _REACHED.get(name)
-        if reached is not None:
-            reached.inc()
+def count_fact(name: str) -> None:
+    """Count a committed fact of a payment by the status it leads to."""
+    reached = _REACHED.get(name)
+    if reached is not None:
+        reached.inc()
 
 
 def metrics_page() -> tuple[bytes, str]:

@@ -317,10 +317,17 @@ class WritePath:
         moved = [one for one in decided if one.entries]
         if not moved and answer is None and inbox is None and opens is None:
             return None
+        streams: list[StreamWrite] = []
+        added: list[RefAdded] = []
+        removed: list[str] = []
+        for one in moved:
+            streams.append(self._stream_write(one))
+            added += one.refs_added
+            removed += one.refs_removed
         return Commit(
-            streams=tuple(self._stream_write(one) for one in moved),
-            refs_added=tuple(ref for one in moved for ref in one.refs_added),
-            refs_removed=tuple(key for one in moved for key in one.refs_removed),
+            streams=tuple(streams),
+            refs_added=tuple(added),
+            refs_removed=tuple(removed),
             inbox=inbox,
             idempotency=self._idempotency(own.stream, opens, answer, own.seq),
             texts=tuple(texts) if moved else (),

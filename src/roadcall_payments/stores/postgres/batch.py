@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from operator import itemgetter
 from typing import TYPE_CHECKING
@@ -50,26 +50,23 @@ class Job(msgspec.Struct, frozen=True):
     """A commit on its way, with all that it may collide on."""
 
     prepared: Prepared
-    keys: tuple[str, ...]
+    keys: Sequence[str]
 
 
 def job_of(prepared: Prepared) -> Job:
-    return Job(prepared, tuple(_keys(prepared.commit)))
+    return Job(prepared, _keys(prepared.commit))
 
 
-def _keys(commit: Commit) -> Iterable[str]:
-    for write in commit.streams:
-        yield write.stream
-    for ref in commit.refs_added:
-        yield f"ref {ref.key}"
-    for key in commit.refs_removed:
-        yield f"ref {key}"
+def _keys(commit: Commit) -> Sequence[str]:
+    keys = [write.stream for write in commit.streams]
+    keys += [f"ref {ref.key}" for ref in commit.refs_added]
+    keys += [f"ref {key}" for key in commit.refs_removed]
     if commit.inbox is not None:
-        yield f"inbox {inbox_id(commit.inbox)}"
+        keys.append(f"inbox {inbox_id(commit.inbox)}")
     if commit.idempotency is not None:
-        yield "key " + " ".join(idempotency_key(commit.idempotency))
-    for notice in commit.notices:
-        yield f"notice {notice.id}"
+        keys.append("key " + " ".join(idempotency_key(commit.idempotency)))
+    keys += [f"notice {notice.id}" for notice in commit.notices]
+    return keys
 
 
 def rows_of(batch: Sequence[Prepared], standing: Standing | None = None) -> Rows:
