@@ -36,6 +36,26 @@ def second_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         yield running
 
 
+@dataclass(slots=True)
+class Sleeper:
+    """A service that sleeps for days; Stripe's clock goes on meanwhile."""
+
+    stack: Stack
+    slept_s: int = 0
+
+    def sleep_for(self, seconds: int) -> None:
+        """Wake the service that much later: its clock and Stripe's have gone on."""
+        self.slept_s += seconds
+        assert self.stack.stripe("POST", "/_sandbox/clock", {"advance": seconds}).status == 200
+        self.stack.restart_service(ROADCALL_CLOCK_OFFSET_S=str(self.slept_s))
+
+
+@pytest.fixture(scope="module")
+def sleeper(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sleeper]:
+    with running_stack(tmp_path_factory.mktemp("sleeper")) as running:
+        yield Sleeper(running)
+
+
 @contextmanager
 def in_the_background(*acts: Callable[[], object]) -> Iterator[None]:
     """Callers whose connections will break; what they get is of no interest."""
@@ -228,49 +248,51 @@ def test_m5_the_key_was_rotated_in_between(second_stack: Stack, moment: str) -> 
         one.movement.must_have_moved_once(second_stack, one.payment_id)
 
 
-def test_m5_a_revoked_key_is_unknown_never_failed(own_stack: Stack) -> None:
-    flying = ready(own_stack, TRANSFER)
+def test_m5_a_revoked_key_is_unknown_never_failed(second_stack: Stack) -> None:
+    flying = ready(second_stack, TRANSFER)
     (one,) = flying
-    kill_before_the_answer_arrives(own_stack, flying)
-    with rotated_key(own_stack):
-        log = own_stack.service.log
+    kill_before_the_answer_arrives(second_stack, flying)
+    with rotated_key(second_stack):
+        log = second_stack.service.log
         seen = log.stat().st_size
-        own_stack.restart_service(ready="/health/live")
+        second_stack.restart_service(ready="/health/live")
         wait_for("a 401", lambda: "401" in log.read_text()[seen:])
-        assert own_stack.status(one.payment_id) == "processing"
-        own_stack.write_secrets(ROTATED_KEY)
-        own_stack.wait_status(one.payment_id, "completed")
-        assert len(payments.transfers_of(own_stack, one.payment_id)) == 1
+        assert second_stack.status(one.payment_id) == "processing"
+        second_stack.write_secrets(ROTATED_KEY)
+        second_stack.wait_status(one.payment_id, "completed")
+        assert len(payments.transfers_of(second_stack, one.payment_id)) == 1
 
 
 @pytest.mark.parametrize("moment", ["acted", "answered"])
-def test_m8_the_machine_wakes_25_hours_later_and_looks(own_stack: Stack, moment: str) -> None:
-    flying = ready(own_stack, TRANSFER)
+def test_m8_the_machine_wakes_25_hours_later_and_looks(sleeper: Sleeper, moment: str) -> None:
+    stack = sleeper.stack
+    flying = ready(stack, TRANSFER)
     (one,) = flying
-    MOMENTS[moment](own_stack, flying)
-    sleep_for(own_stack, 25 * HOUR_S)
-    own_stack.wait_status(one.payment_id, "completed")
-    (made,) = payments.transfers_of(own_stack, one.payment_id)
+    MOMENTS[moment](stack, flying)
+    sleeper.sleep_for(25 * HOUR_S)
+    stack.wait_status(one.payment_id, "completed")
+    (made,) = payments.transfers_of(stack, one.payment_id)
     assert made["_idempotency_key"] == f"transfer_{one.payment_id}"
 
 
 def test_m8_what_never_reached_stripe_is_voided_by_two_looks_an_hour_apart(
-    own_stack: Stack,
+    sleeper: Sleeper,
 ) -> None:
-    flying = ready(own_stack, TRANSFER)
+    stack = sleeper.stack
+    flying = ready(stack, TRANSFER)
     payment_id = flying[0].payment_id
-    kill_before_stripe_acts(own_stack, flying)
-    sleep_for(own_stack, 25 * HOUR_S)
-    wait_for("the first empty list", lambda: absences(own_stack, payment_id))
-    assert own_stack.status(payment_id) == "processing"
-    own_stack.service.kill()
-    sleep_for(own_stack, HOUR_S + 60, slept=25 * HOUR_S)
-    own_stack.wait_status(payment_id, "failed")
-    assert own_stack.facts(payment_id).count("AttemptVoided") == 1
-    assert payments.transfers_of(own_stack, payment_id) == []
-    assert own_stack.api("POST", f"/payments/{payment_id}/retry", {}).status == 200
-    assert payments.process(own_stack, payment_id).status == 200
-    (made,) = payments.transfers_of(own_stack, payment_id)
+    kill_before_stripe_acts(stack, flying)
+    sleeper.sleep_for(25 * HOUR_S)
+    wait_for("the first empty list", lambda: absences(stack, payment_id))
+    assert stack.status(payment_id) == "processing"
+    stack.service.kill()
+    sleeper.sleep_for(HOUR_S + 60)
+    stack.wait_status(payment_id, "failed")
+    assert stack.facts(payment_id).count("AttemptVoided") == 1
+    assert payments.transfers_of(stack, payment_id) == []
+    assert stack.api("POST", f"/payments/{payment_id}/retry", {}).status == 200
+    assert payments.process(stack, payment_id).status == 200
+    (made,) = payments.transfers_of(stack, payment_id)
     assert made["_idempotency_key"] == f"transfer_{payment_id}_2"
 
 
@@ -278,9 +300,3 @@ def absences(stack: Stack, payment_id: str) -> bool:
     entries = stack.api("GET", f"/payments/{payment_id}/timeline").body["entries"]
     assert isinstance(entries, list)
     return any(entry["data"].get("absent") for entry in entries)
-
-
-def sleep_for(stack: Stack, seconds: int, *, slept: int = 0) -> None:
-    """Wake the service that much later: its clock and Stripe's have gone on."""
-    assert stack.stripe("POST", "/_sandbox/clock", {"advance": seconds}).status == 200
-    stack.restart_service(ROADCALL_CLOCK_OFFSET_S=str(slept + seconds))
