@@ -194,8 +194,9 @@ class Store(Protocol):
         ...
 
     async def payment_faults(self, stream: str) -> Sequence[str]:
-        """What in the stream's rows beside the journal (projection columns, stored postings,
-        work row) disagrees with its stored state and entries; empty when all agree."""
+        """What in the stream's rows beside the journal (projection columns, postings of no entry,
+        work row) disagrees with its stored state and last entry; empty when all agree. Whether
+        an entry's postings are those of its fact shows ``journal``."""
         ...
 
     async def orphans(self) -> Sequence[str]:

@@ -10,10 +10,8 @@ from collections.abc import Sequence
 import msgspec
 
 from roadcall_payments.commit import State, decode_state
-from roadcall_payments.domain.errors import BrokenInvariant
 from roadcall_payments.domain.payment import Payment
-from roadcall_payments.journal import Head, JournalEntry
-from roadcall_payments.ledger.posting_rules import RULES_VERSION, postings
+from roadcall_payments.journal import Head
 from roadcall_payments.stores.rows import PAYMENT_COLUMNS, payment_row
 
 OWNERS = {
@@ -28,19 +26,6 @@ OWNERS = {
 
 def orphan_fault(table: str, stream: str) -> str:
     return f"{table} {stream}: belongs to a stream that has no row in streams"
-
-
-def posting_faults(entry: JournalEntry) -> list[str]:
-    where = f"postings {entry.stream} seq {entry.seq}"
-    if entry.rules_version != RULES_VERSION:
-        return []
-    try:
-        expected = postings(entry.fact)
-    except (BrokenInvariant, msgspec.ValidationError, msgspec.DecodeError) as error:
-        return [f"{where}: the entry cannot be posted again: {error}"]
-    if expected == entry.postings:
-        return []
-    return [f"{where}: stored {entry.postings}, the rules say {expected}"]
 
 
 def journal_end_faults(stream: str, head: Head, end: Head, strays: int) -> list[str]:

@@ -10,8 +10,10 @@ from roadcall_payments.commit import TextWrite, text_digest
 from roadcall_payments.domain.events import Fact, PaymentCreated, TextRef
 from roadcall_payments.ports import Ids
 
+# The fields of each fact that may hold such a reference.
 _NAMES: Final[Mapping[type[Fact], Sequence[str]]] = {
-    kind: [one.name for one in fields(kind)] for kind in get_args(Fact)
+    kind: [one.name for one in fields(kind) if TextRef.__name__ in str(one.type)]
+    for kind in get_args(Fact)
 }
 
 

@@ -273,6 +273,8 @@ def _state_faults(stored: Stored, folded: State | None) -> Iterator[str]:
         yield f"{stored.stream}: its stored state cannot be read: {unreadable}"
         return
     # By what it means: an earlier version wrote it in its own way (0226).
+    if state == folded:
+        return
     yield from _differing_fields(stored.stream, state, folded)
 
 

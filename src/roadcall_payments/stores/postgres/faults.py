@@ -11,17 +11,13 @@ from roadcall_payments.stores.faults import (
     journal_end_faults,
     orphan_fault,
     outbox_faults,
-    posting_faults,
     projection_faults,
     readable_state,
 )
-from roadcall_payments.stores.postgres.queries import read_journal
 from roadcall_payments.stores.rows import PAYMENT_COLUMNS
 
 if TYPE_CHECKING:
     from roadcall_payments.stores.postgres.connection import Connection
-
-_PAGE = 1000
 
 
 async def stream_faults(connection: Connection, stream: str) -> list[str]:
@@ -68,15 +64,13 @@ async def _faults(connection: Connection, stream: str) -> list[str]:
 
 
 async def _journal_faults(connection: Connection, stream: str, head: Head) -> list[str]:
-    faults: list[str] = []
-    end = Head()
-    while entries := await read_journal(connection, stream, end.seq, _PAGE):
-        for entry in entries:
-            faults += posting_faults(entry)
-        end = Head(entries[-1].seq, entries[-1].hash)
+    last = await connection.fetchrow(
+        "SELECT seq, hash FROM journal WHERE stream = $1 ORDER BY seq DESC LIMIT 1", stream
+    )
     strays = await connection.fetchval(
         "SELECT count(*) FROM postings p WHERE p.stream = $1 AND NOT EXISTS"
         " (SELECT 1 FROM journal j WHERE j.stream = p.stream AND j.seq = p.seq)",
         stream,
     )
-    return faults + journal_end_faults(stream, head, end, strays)
+    end = Head(last["seq"], last["hash"]) if last else Head()
+    return journal_end_faults(stream, head, end, strays)

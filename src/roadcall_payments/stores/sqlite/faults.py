@@ -11,14 +11,10 @@ from roadcall_payments.stores.faults import (
     journal_end_faults,
     orphan_fault,
     outbox_faults,
-    posting_faults,
     projection_faults,
     readable_state,
 )
 from roadcall_payments.stores.rows import PAYMENT_COLUMNS
-from roadcall_payments.stores.sqlite.queries import read_journal
-
-_PAGE = 1000
 
 
 def stream_faults(db: sqlite3.Connection, stream: str) -> list[str]:
@@ -60,15 +56,12 @@ def _faults(db: sqlite3.Connection, stream: str) -> list[str]:
 
 
 def _journal_faults(db: sqlite3.Connection, stream: str, head: Head) -> list[str]:
-    faults: list[str] = []
-    end = Head()
-    while entries := read_journal(db, stream, end.seq, _PAGE):
-        for entry in entries:
-            faults += posting_faults(entry)
-        end = Head(entries[-1].seq, entries[-1].hash)
+    last = db.execute(
+        "SELECT seq, hash FROM journal WHERE stream = ? ORDER BY seq DESC LIMIT 1", (stream,)
+    ).fetchone()
     strays = db.execute(
         "SELECT count(*) FROM postings p WHERE p.stream = ? AND NOT EXISTS"
         " (SELECT 1 FROM journal j WHERE j.stream = p.stream AND j.seq = p.seq)",
         (stream,),
     ).fetchone()[0]
-    return faults + journal_end_faults(stream, head, end, strays)
+    return journal_end_faults(stream, head, Head(*last) if last else Head(), strays)
