@@ -1,6 +1,6 @@
 """List answers: cursor pagination, and Stripe's filters on time."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice, takewhile
 from typing import TypeVar
 
@@ -49,7 +49,7 @@ def list_records(
     call: Call,
     collection: Collection[R],
     render: Callable[[R], JsonObject],
-    keep: Callable[[R], bool] = lambda record: True,
+    keep: Callable[[R], bool] | None = None,
     found: Iterable[R] | None = None,
     *,
     owned: bool = True,
@@ -68,13 +68,11 @@ def list_records(
         raise refused("You cannot parameterize `starting_after` and `ending_before` together.")
     first, last = _span(params)
     newest = found if found is not None else collection.newest("account", call.account)
-    # The sandbox's time never goes back: behind the first one that is too old, all are.
-    recent = takewhile(lambda record: record.created >= first, newest)
-    matching = (
-        record
-        for record in recent
-        if record.created <= last and (not owned or record.account == call.account) and keep(record)
-    )
+    matching = _within(newest, first, last)
+    if owned and found is not None:
+        matching = (record for record in matching if record.account == call.account)
+    if keep is not None:
+        matching = filter(keep, matching)
     if ending_before:
         before = _cursor(collection, ending_before, "ending_before").sequence
         newer = list(takewhile(lambda record: record.sequence > before, matching))
@@ -86,6 +84,16 @@ def list_records(
         page = list(islice(matching, limit))
         more = next(matching, None) is not None
     return list_object(call.path, [render(record) for record in page], has_more=more)
+
+
+def _within(newest: Iterable[R], first: int, last: int) -> Iterator[R]:
+    """Those created from `first` to `last`."""
+    for record in newest:
+        if record.created < first:
+            # The sandbox's time never goes back: behind one that is too old, all are.
+            return
+        if record.created <= last:
+            yield record
 
 
 def _cursor(collection: Collection[R], record_id: str, param: str) -> R:

@@ -31,11 +31,13 @@ def render_payment_intent(world: World, intent: PaymentIntent) -> JsonObject:
         "currency": intent.currency,
         "customer": intent.customer,
         "description": intent.description,
-        "last_payment_error": _last_error(world, intent.last_error),
+        "last_payment_error": _last_error(world, intent.last_error)
+        if intent.last_error is not None
+        else None,
         "latest_charge": intent.latest_charge,
         "livemode": False,
         "metadata": intent.metadata,
-        "next_action": _next_action(world, intent),
+        "next_action": _next_action(world, intent) if intent.status == "requires_action" else None,
         "on_behalf_of": intent.on_behalf_of,
         "payment_method": intent.payment_method,
         "payment_method_configuration_details": None,
@@ -70,9 +72,7 @@ def _transfer_data(intent: PaymentIntent) -> JsonObject | None:
     return data
 
 
-def _last_error(world: World, error: Decline | None) -> JsonObject | None:
-    if error is None:
-        return None
+def _last_error(world: World, error: Decline) -> JsonObject:
     body: JsonObject = {
         "code": error.code,
         "doc_url": "https://stripe.com/docs/error-codes/" + error.code.replace("_", "-"),
@@ -89,9 +89,7 @@ def _last_error(world: World, error: Decline | None) -> JsonObject | None:
     return body
 
 
-def _next_action(world: World, intent: PaymentIntent) -> JsonObject | None:
-    if intent.status != "requires_action":
-        return None
+def _next_action(world: World, intent: PaymentIntent) -> JsonObject:
     url = f"{world.config.base_url}/_sandbox/3ds/{intent.id}"
     if intent.return_url is not None:
         return {

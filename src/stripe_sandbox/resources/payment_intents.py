@@ -347,5 +347,5 @@ def list_payment_intents(call: Call) -> JsonObject:
         call,
         world.payment_intents,
         lambda intent: render_payment_intent(world, intent),
-        lambda intent: customer is None or intent.customer == customer,
+        None if customer is None else lambda intent: intent.customer == customer,
     )
