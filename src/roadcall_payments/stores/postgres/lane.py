@@ -52,27 +52,32 @@ class Lane(Generic[JobT, AnswerT]):
 
     def submit(self, job: JobT) -> asyncio.Future[AnswerT]:
         """Hand in a job. Raises StoreUnavailable when too many wait, or after ``close``."""
-        return self.submit_all([job])[0]
+        self._must_have_room(1)
+        return self._handed_in(job, asyncio.get_running_loop())
 
     def submit_all(self, jobs: Sequence[JobT]) -> list[asyncio.Future[AnswerT]]:
         """Hand in all of them, in order, or none."""
+        self._must_have_room(len(jobs))
+        loop = asyncio.get_running_loop()
+        return [self._handed_in(job, loop) for job in jobs]
+
+    def _must_have_room(self, count: int) -> None:
         if self._closed:
             raise StoreUnavailable("The store is closed.")
-        if self._unanswered + len(jobs) > self._waiting_max:
+        if self._unanswered + count > self._waiting_max:
             raise StoreUnavailable(
                 f"The store is overloaded: {self._unanswered} wait.", retry_after_s=1
             )
-        loop = asyncio.get_running_loop()
-        submissions: list[Submission[JobT, AnswerT]] = [
-            Submission(job, loop.create_future()) for job in jobs
-        ]
-        self._unanswered += len(jobs)
-        self._waiting += submissions
+
+    def _handed_in(self, job: JobT, loop: asyncio.AbstractEventLoop) -> asyncio.Future[AnswerT]:
+        answer: asyncio.Future[AnswerT] = loop.create_future()
+        self._waiting.append(Submission(job, answer))
+        self._unanswered += 1
         # What is handed in within one turn of the event loop travels together.
         if self._starts_in is not loop:
             self._starts_in = loop
             loop.call_soon(self._start)
-        return [submission.future for submission in submissions]
+        return answer
 
     async def close(self) -> None:
         """Finish what was handed in."""

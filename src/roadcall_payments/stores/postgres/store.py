@@ -154,9 +154,9 @@ class PostgresStore:
     async def commit(self, batch: Sequence[Commit]) -> Sequence[CommitResult]:
         """See ``Store``. A commit that the database refuses as broken raises once the others
         of the batch are settled."""
+        if len(batch) == 1:
+            return [await self._commits.submit(job_of(prepare(batch[0])))]
         answers = self._commits.submit_all([job_of(prepare(commit)) for commit in batch])
-        if len(answers) == 1:
-            return [await answers[0]]
         settled = await asyncio.gather(*answers, return_exceptions=True)
         for answer in settled:
             if isinstance(answer, BaseException):
