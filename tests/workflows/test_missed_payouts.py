@@ -18,7 +18,12 @@ from roadcall_payments.domain.stripe_objects import PayoutStatus as Theirs
 from roadcall_payments.ports import CreatedWindow
 from roadcall_payments.workflows.account_payouts import AccountPayouts
 from roadcall_payments.workflows.missed_events import GRACE, OFF_LOOK_S
-from roadcall_payments.workflows.missed_payouts import LOOK_BACK, ROUND_EVERY, MissedPayouts
+from roadcall_payments.workflows.missed_payouts import (
+    LOOK_BACK,
+    ROUND_EVERY,
+    VENDORS_A_LOOK,
+    MissedPayouts,
+)
 from roadcall_payments.workflows.vendors import Contacts, VendorRecord
 from roadcall_payments.workflows.write_path import WritePath
 from tests.fakes.gateway import GOOD_SIGNATURE, FakeGateway
@@ -42,10 +47,14 @@ def missed_payouts(office: Office, every_s: int = EVERY_S) -> MissedPayouts:
 async def paid_vendor(office: Office, account: str) -> str:
     """A vendor with the money of a job in its account; its id."""
     vendor_id = await office.vendor(account)
+    await paid_for_a_job(office, vendor_id)
+    return vendor_id
+
+
+async def paid_for_a_job(office: Office, vendor_id: str) -> None:
     payment_id = await office.created(PayerType.BACK_OFFICE, vendor_id)
     await office.service.approvals.approve(APPROVER, payment_id)
     await office.service.payments.process(DISPATCHER, payment_id, None)
-    return vendor_id
 
 
 def left_unseen(office: Office, account: str, amount: Money = AMOUNT) -> Payout:
@@ -113,6 +122,20 @@ async def test_an_account_is_asked_once_a_day_and_only_while_it_has_money(
     office.clock.advance(ROUND_EVERY.total_seconds())
     await missed.attend()
     assert lists.accounts == [OTHER, OTHER]
+
+
+async def test_a_round_of_many_vendors_takes_several_looks(office: Office, lists: Lists) -> None:
+    for _ in range(VENDORS_A_LOOK):
+        await office.vendor(None)
+    contacts = Contacts("Tow & Go", "tow@example.com", None, None)
+    await office.service.vendors.put(ADMIN, "ve_last", VendorRecord(OTHER, "en-US", contacts))
+    await paid_for_a_job(office, "ve_last")
+    missed = missed_payouts(office)
+    await missed.attend()
+    assert lists.accounts == []
+    office.clock.advance(EVERY_S)
+    await missed.attend()
+    assert lists.accounts == [OTHER]
 
 
 async def test_an_account_that_cannot_be_read_stops_no_other_and_is_tried_again(
@@ -265,3 +288,15 @@ async def test_m16_a_second_payout_of_a_day_is_booked_without_the_day(
     assert kept is not None
     assert kept.status is InboxStatus.APPLIED
     assert await office.service.verification.verify(lambda _: None) == []
+
+
+async def test_m16_a_stranger_that_names_a_day_does_not_take_it(office: Office) -> None:
+    await daily_vendor(office)
+    metadata = {"day": "2026-03-03"}
+    theirs = office.stripe.pay_out(OTHER, Money(1_000, "usd"), metadata=metadata)
+    body = office.stripe.event("evt_theirs", "payout.created", theirs, OTHER)
+    await office.service.webhook_inbox.take(body, GOOD_SIGNATURE)
+    assert (await office.service.payouts.get(theirs.id)).day is None
+    await office.attend(TO_THE_HOUR)
+    (ours,) = [one for one in office.stripe.made_payouts.values() if one.id != theirs.id]
+    assert (ours.metadata["day"], ours.amount) == ("2026-03-03", Money(4_000, "usd"))

@@ -75,6 +75,8 @@ async def test_two_workers_make_one_payout(office: Office) -> None:
     await asyncio.gather(*(schedule.attended(vendor) for _ in range(3)))
     await schedule.attended(vendor)
     assert len(await made(office)) == len(office.stripe.made_payouts) == 1
+    entries = await office.service.store.journal("vendor/ve_daily")
+    assert [entry.type for entry in entries].count("PayoutDayClosed") == 1
 
 
 async def test_a_refused_one_is_over_and_the_next_day_is_another(office: Office) -> None:
