@@ -49,8 +49,7 @@ class Process:
     ) -> None:
         self.machine = machine
         self.clock = MachineClock(loop)
-        self.tasks: weakref.WeakValueDictionary[int, asyncio.Task[Any]]
-        self.tasks = weakref.WeakValueDictionary()
+        self.tasks: list[weakref.ref[asyncio.Task[Any]]] = []
         self.alive = True
         self.suspended = False
         self.tending: set[Queue] = set()
@@ -120,7 +119,7 @@ class Process:
         self._died(self)
 
     def _let_go(self) -> None:
-        for _, task in sorted(self.tasks.items()):
+        for task in [task for made in self.tasks if (task := made()) is not None]:
             task._log_destroy_pending = False  # type: ignore[attr-defined]  # asyncio's own way
             try:
                 task.get_coro().close()

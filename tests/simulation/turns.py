@@ -27,8 +27,8 @@ Ts = TypeVarTuple("Ts")
 class Owner(Protocol):
     """Whose code it is. Tasks and callbacks inherit their maker's owner."""
 
-    tasks: weakref.WeakValueDictionary[int, asyncio.Task[Any]]
-    """In the order they were made, as far as they live."""
+    tasks: list[weakref.ref[asyncio.Task[Any]]]
+    """All that were made, in their order. A dictionary of weak values takes five moves a task."""
 
     def admits(self, step: asyncio.Handle) -> bool:
         """Whether the step runs now. An owner that says no drops it, or keeps it for later."""
@@ -85,6 +85,7 @@ class SeededLoop(asyncio.BaseEventLoop):
         super().__init__()
         self._draw = random.random
         self._runnable: list[_Step] = []
+        self._make_ready = self._runnable.append
         self._timers: list[tuple[float, int, _Step]] = []
         self._order = itertools.count()
         self._now = 0.0
@@ -109,7 +110,7 @@ class SeededLoop(asyncio.BaseEventLoop):
         context: Context | None = None,
     ) -> asyncio.Handle:
         step = _Step(0.0, callback, args, context)
-        self._runnable.append(step)
+        self._make_ready(step)
         return step
 
     def call_later(
@@ -215,7 +216,7 @@ class SeededLoop(asyncio.BaseEventLoop):
         task: asyncio.Task[T] = asyncio.Task(coro, loop=self, context=context)
         owner = OWNER.get() if context is None else context.get(OWNER)
         if owner is not None:
-            owner.tasks[next(self._order)] = task
+            owner.tasks.append(weakref.ref(task))
         return task
 
     # Every future and task asks: a built-in says False in no time.

@@ -17,6 +17,8 @@ from tests.simulation.audit.journal_facts import Fact
 from tests.simulation.audit.violations import Violation
 
 GENESIS = "0" * 64
+# Most facts post nothing.
+NO_POSTINGS = hashlib.sha256(b"[]").hexdigest()
 # The package takes 0.3 ms an entry: it judges the streams whose head's hash begins so, one in
 # sixteen.
 JUDGED_BY_THE_PACKAGE = "0"
@@ -81,7 +83,7 @@ def _hash(entry: JournalEntry, canonical: Canonical) -> str:
         "actor": entry.actor,
         "data": json.loads(entry.data),
         "rules_version": entry.rules_version,
-        "postings": hashlib.sha256(canonical(lines)).hexdigest(),
+        "postings": hashlib.sha256(canonical(lines)).hexdigest() if lines else NO_POSTINGS,
         "prev_hash": entry.prev_hash,
     }
     return hashlib.sha256(canonical(content)).hexdigest()

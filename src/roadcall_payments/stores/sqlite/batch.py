@@ -64,6 +64,9 @@ class _Insert:
             size *= 2
 
     def run(self, db: sqlite3.Connection, rows: Sequence[Row]) -> None:
+        if len(rows) == 1:
+            db.execute(self._statements[1], rows[0])
+            return
         start = 0
         while left := len(rows) - start:
             size = min(_ROWS_MAX, 1 << (left.bit_length() - 1))
