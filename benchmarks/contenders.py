@@ -15,8 +15,9 @@ from benchmarks.processes import Process, cpu_seconds
 from benchmarks.references import Reference
 from benchmarks.service import WEBHOOK_PATH, Service, process_requests, webhook_requests
 
-# Requests are prepared for more than the last round needed, since running out spoils a round.
-_MARGIN = 1.6
+# Requests are prepared for more than the last round needed, since running out spoils a round: on a
+# machine with other work the next one may be twice as fast.
+_MARGIN = 2.5
 
 
 @dataclass(frozen=True, slots=True)
