@@ -7,6 +7,7 @@ statement gives the interpreter's lock away and has to win it back.
 from __future__ import annotations
 
 import sqlite3
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
@@ -47,21 +48,20 @@ from roadcall_payments.stores.rows import (
     notice_row,
 )
 
-_ROWS_MAX = 64
+# Of other numbers, as many statements as it takes.
+_ROWS_AT_ONCE = (*range(1, 17), 32, 64)
 _json = msgspec.json.Encoder()
 
 
 class _Insert:
-    """An INSERT of many rows at once, prepared for 1, 2, 4, ... rows."""
+    """An INSERT of many rows at once, prepared for the numbers that a batch mostly has."""
 
     def __init__(self, into: str, columns: str, on_conflict: str = "") -> None:
         row = "(" + ", ".join("?" * len(columns.split(","))) + ")"
-        self._statements = {}
-        size = 1
-        while size <= _ROWS_MAX:
-            values = ", ".join([row] * size)
-            self._statements[size] = f"INSERT INTO {into} ({columns}) VALUES {values} {on_conflict}"  # noqa: S608  # constants only
-            size *= 2
+        self._statements = {
+            size: f"INSERT INTO {into} ({columns}) VALUES {', '.join([row] * size)} {on_conflict}"  # noqa: S608  # constants only
+            for size in _ROWS_AT_ONCE
+        }
 
     def run(self, db: sqlite3.Connection, rows: Sequence[Row]) -> None:
         if len(rows) == 1:
@@ -69,7 +69,7 @@ class _Insert:
             return
         start = 0
         while left := len(rows) - start:
-            size = min(_ROWS_MAX, 1 << (left.bit_length() - 1))
+            size = _ROWS_AT_ONCE[bisect_right(_ROWS_AT_ONCE, left) - 1]
             db.execute(self._statements[size], flattened(rows[start : start + size]))
             start += size
 
