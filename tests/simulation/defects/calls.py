@@ -265,6 +265,8 @@ CALLS = (
         ),
         "M5",
         "a rejected key is taken for a refusal",
+        # A key is rotated while calls whose first answer was lost are tried again.
+        boosts=_STRIPE_FAILS,
         also=(Kind.KEY_ROTATION,) * 15,
     ),
     Planted(
