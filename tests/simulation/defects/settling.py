@@ -60,9 +60,15 @@ def _never_restored(payment: Payment, terms: FeeTerms) -> ShareDue | None:
     return None if due is None or due.restores is not None else due
 
 
+_SHARES_WRONG = 3
+
+
 def _fee_again(payment: Payment, terms: FeeTerms) -> ShareDue | None:
     due = _right_due(payment, terms)
-    if due is None or payment.settlement is None or not payment.settlement.transfers:
+    if due is None or payment.settlement is None:
+        return due
+    # A few further shares are enough: without an end each leaves something for the next.
+    if not 1 <= len(payment.settlement.transfers) <= _SHARES_WRONG:
         return due
     fee = min(terms.fee.amount_cents, max(due.cents - 1, 0))
     return replace(due, cents=due.cents - fee, fee_cents=due.fee_cents + fee)
