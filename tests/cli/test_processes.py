@@ -116,6 +116,18 @@ def test_serve_answers_and_drains(tmp_path: Path, number: signal.Signals) -> Non
     assert "eyJ" not in stderr
 
 
+@pytest.mark.parametrize("options", [(), ("--no-worker",)])
+def test_serve_told_to_stop_as_soon_as_it_says_that_it_serves_drains(
+    tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    with started(tmp_path, "serve", "--port", str(free_port()), *options) as process:
+        assert process.stderr is not None
+        assert json.loads(process.stderr.readline())["event"] == "serving"
+        _, stderr = stopped(process, signal.SIGTERM)
+        assert process.returncode == 0
+        assert log_lines(stderr)[-1]["event"] == "stopped"
+
+
 def test_serve_without_its_worker_beside_a_worker_of_its_own(tmp_path: Path) -> None:
     port = free_port()
     with (

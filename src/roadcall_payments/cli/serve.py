@@ -103,23 +103,23 @@ async def _serve(settings: Settings, bound: socket.socket, *, with_worker: bool)
             app = service.tracing.app(app)
         server = http_server(app, settings.host, settings.port)
         _spare_the_collector()
+        stopping = _stop_signals()
         _log.info("serving", host=settings.host, port=settings.port, worker=with_worker)
-        await _served(server, bound, service.worker if with_worker else None)
+        await _served(server, bound, service.worker if with_worker else None, stopping)
     _log.info("stopped")
 
 
-async def _served(server: Server, bound: socket.socket, worker: Worker | None) -> None:
+async def _served(
+    server: Server, bound: socket.socket, worker: Worker | None, stopping: asyncio.Event
+) -> None:
     """Serve, and work beside it, until told to stop."""
-    stopping = _stop_signals()
-    working = asyncio.create_task(_attended(worker, stopping)) if worker else None
-    if working is not None:
-        # An API whose worker has died would take payments that nobody finishes.
-        working.add_done_callback(lambda _: setattr(server, "should_exit", True))
+    working = asyncio.create_task(_attended(worker, stopping))
+    # An API whose worker has died would take payments that nobody finishes.
+    working.add_done_callback(lambda _: setattr(server, "should_exit", True))
     # uvicorn takes the signals while it serves, and hands them on when it has drained.
     await server.serve(sockets=[bound])
     stopping.set()
-    if working is not None:
-        await working
+    await working
 
 
 async def _work(settings: Settings, metrics: socket.socket | None) -> None:
@@ -127,12 +127,13 @@ async def _work(settings: Settings, metrics: socket.socket | None) -> None:
     async with open_service(settings) as service:
         await service.restore_guard.examine()
         _spare_the_collector()
+        stopping = _stop_signals()
         _log.info("working", metrics_port=settings.worker_metrics_port)
         if metrics is None:
-            await _attended(service.worker, _stop_signals())
+            await _attended(service.worker, stopping)
         else:
             server = http_server(worker_app(service), LOOPBACK, metrics.getsockname()[1])
-            await _served(server, metrics, service.worker)
+            await _served(server, metrics, service.worker, stopping)
     _log.info("stopped")
 
 
@@ -145,17 +146,22 @@ def _spare_the_collector() -> None:
     gc.set_threshold(_YOUNG_OBJECTS_MAX, *gc.get_threshold()[1:])
 
 
-async def _attended(working: Worker, stopping: asyncio.Event) -> None:
-    """Run the worker until it is told to stop; what is in hand is finished."""
-    running = asyncio.create_task(working.run())
+async def _attended(worker: Worker | None, stopping: asyncio.Event) -> None:
+    """Run the worker, if there is one, until told to stop; what is in hand is finished."""
+    if worker is None:
+        await stopping.wait()
+        return
+    running = asyncio.create_task(worker.run())
     waiting = asyncio.create_task(stopping.wait())
     await asyncio.wait((running, waiting), return_when=asyncio.FIRST_COMPLETED)
     waiting.cancel()
-    working.stop()
+    worker.stop()
     await running
 
 
 def _stop_signals() -> asyncio.Event:
+    """Set by SIGTERM and Ctrl-C. Taken before the process says that it is up: whoever reads that
+    line may stop it at once, and is to have it drained, not killed."""
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
