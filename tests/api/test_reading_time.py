@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from starlette.exceptions import HTTPException
+from starlette.types import Message
 
 from roadcall_payments.api.reading_time import ReadingTime
+from roadcall_payments.api.request_body import read_bounded
 
 LOOK_EVERY_S = 0.005
 
@@ -54,3 +57,20 @@ async def test_a_cancellation_from_elsewhere_stays_one() -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+async def test_a_body_that_does_not_arrive_is_answered_408() -> None:
+    first: list[Message] = [{"type": "http.request", "body": b"{", "more_body": True}]
+
+    async def receive() -> Message:
+        if first:
+            return first.pop()
+        await asyncio.Event().wait()
+        raise AssertionError("nothing more arrives")
+
+    with pytest.raises(HTTPException) as refused:
+        await read_bounded(receive, "2", 10, ReadingTime(0.0, LOOK_EVERY_S))
+    assert refused.value.status_code == 408
+    task = asyncio.current_task()
+    assert task is not None
+    assert task.cancelling() == 0

@@ -24,9 +24,11 @@ _reading_time = ReadingTime(READ_TIMEOUT_S)
 Json = dict[str, "Json"] | list["Json"] | str | int | float | bool | None
 
 
-async def read_bounded(receive: Receive, declared: str, limit: int) -> bytes:
-    """The raw body. Raises HTTPException: 413 past ``limit`` bytes, 408 past 30 seconds; and
-    ClientDisconnect.
+async def read_bounded(
+    receive: Receive, declared: str, limit: int, watch: ReadingTime = _reading_time
+) -> bytes:
+    """The raw body. Raises HTTPException: 413 past ``limit`` bytes, 408 past 30 seconds (or what
+    ``watch`` allows); and ClientDisconnect.
 
     ``declared``: the Content-Length. Keeps nothing past the limit, whatever it says.
     """
@@ -36,7 +38,7 @@ async def read_bounded(receive: Receive, declared: str, limit: int) -> bytes:
         raise _too_large(limit)
     chunks: list[bytes] = []
     size, more = 0, True
-    reading = _reading_time.begin()
+    reading = watch.begin()
     try:
         while more and size <= limit + DROPPED_BYTES_MAX:
             message = await receive()
@@ -48,11 +50,11 @@ async def read_bounded(receive: Receive, declared: str, limit: int) -> bytes:
                 chunks.append(chunk)
             more = message.get("more_body", False)
     except asyncio.CancelledError as cancelled:
-        if not _reading_time.ran_out(reading):
+        if not watch.ran_out(reading):
             raise
         raise HTTPException(408, "The body did not arrive in time. Send it again.") from cancelled
     finally:
-        _reading_time.end(reading)
+        watch.end(reading)
     if size > limit:
         raise _too_large(limit)
     return b"".join(chunks)
