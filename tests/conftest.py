@@ -1,7 +1,11 @@
 """What holds for every test: it stays on this machine, and a failure can be repeated."""
 
+import io
+import logging
 import os
 import shutil
+import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +13,7 @@ import pytest
 import structlog
 from hypothesis import HealthCheck, settings
 
+from roadcall_payments.telemetry import configure_logging
 from tests import loopback_only
 from tests.postgres_server import PostgresServer, running_postgres
 
@@ -82,6 +87,21 @@ def the_log_as_it_was() -> Iterator[None]:
     configured = structlog.get_config()
     yield
     structlog.configure(**configured)
+
+
+@pytest.fixture
+def written() -> Iterator[io.StringIO]:
+    """Where log lines go for the length of a test."""
+    root, hooks = logging.root.handlers[:], (sys.excepthook, threading.excepthook)
+    level = logging.root.level
+    stream = io.StringIO()
+    configure_logging("DEBUG", stream)
+    yield stream
+    structlog.reset_defaults()
+    logging.root.handlers[:] = root
+    logging.root.setLevel(level)
+    logging.captureWarnings(False)
+    sys.excepthook, threading.excepthook = hooks
 
 
 @pytest.fixture(scope="session")

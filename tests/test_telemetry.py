@@ -8,8 +8,8 @@ import logging
 import sys
 import threading
 import warnings
-from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Literal
 
 import pytest
 import structlog
@@ -17,24 +17,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from roadcall_payments import telemetry
-from roadcall_payments.telemetry import REDACTED, configure_logging, redact, redact_text
+from roadcall_payments.telemetry import (
+    REDACTED,
+    configure_logging,
+    log_stripe_call,
+    redact,
+    redact_text,
+    redact_texts,
+)
 
 ALPHANUMERIC = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-
-
-@pytest.fixture
-def written() -> Iterator[io.StringIO]:
-    """Where log lines go for the length of a test."""
-    root, hooks = logging.root.handlers[:], (sys.excepthook, threading.excepthook)
-    level = logging.root.level
-    stream = io.StringIO()
-    configure_logging("DEBUG", stream)
-    yield stream
-    structlog.reset_defaults()
-    logging.root.handlers[:] = root
-    logging.root.setLevel(level)
-    logging.captureWarnings(False)
-    sys.excepthook, threading.excepthook = hooks
 
 
 def lines(stream: io.StringIO) -> list[dict[str, object]]:
@@ -162,6 +154,11 @@ def test_known_cases(text: str, shown: str) -> None:
     assert redact_text(text) == shown
 
 
+@given(st.lists(st.none() | st.text(max_size=20) | secrets, max_size=4))
+def test_texts_are_redacted_together_as_each_would_be(texts: list[str | None]) -> None:
+    assert list(redact_texts(*texts)) == [text and redact_text(text) for text in texts]
+
+
 @pytest.mark.parametrize("size", [1, 100, 100_000])
 def test_noise_of_any_size_is_cut_and_never_stalls(size: int) -> None:
     shown = redact("1 2-3" * 20 * size + "pi_" * 100 * size + "eyJ." * 100 * size)
@@ -217,6 +214,67 @@ def test_a_requests_line_has_its_level_too(written: io.StringIO) -> None:
     configure_logging("WARNING", written)
     telemetry.log_request("req-1", "GET", "/health/live", 200, 0.001)
     assert not written.getvalue()
+
+
+def a_try(
+    request_id: str = "req_1", outcome: str = "done", level: Literal["info", "warning"] = "info"
+) -> None:
+    log_stripe_call(
+        "transfer.create",
+        "/v1/transfers",
+        payment_id="0199a1b2-1234-7567-8901-123456789012",
+        connected_account=None,
+        idempotency_key="transfer_0199a1b2-1234-7567-8901-123456789012_1",
+        request_id=request_id,
+        http_status=200,
+        replayed=False,
+        attempt=1,
+        outcome=outcome,
+        seconds=0.0123,
+        level=level,
+    )
+
+
+def test_the_line_of_a_try_at_stripe_looks_as_all_do(written: io.StringIO) -> None:
+    a_try()
+    structlog.get_logger().info("other")
+    told, other = lines(written)
+    at, elsewhere = str(told.pop("timestamp")), str(other.pop("timestamp"))
+    assert told == {
+        "event": "stripe_call",
+        "operation": "transfer.create",
+        "path": "/v1/transfers",
+        "payment_id": "0199a1b2-1234-7567-8901-123456789012",
+        "connected_account": None,
+        "idempotency_key": "transfer_0199a1b2-1234-7567-8901-123456789012_1",
+        "request_id": "req_1",
+        "http_status": 200,
+        "replayed": False,
+        "attempt": 1,
+        "outcome": "done",
+        "duration_ms": 12.3,
+        "level": "info",
+    }
+    assert (at[:11], len(at), at[-1]) == (elsewhere[:11], len(elsewhere), "Z")
+
+
+def test_what_stripe_said_of_a_try_is_redacted_cut_and_always_written(
+    written: io.StringIO,
+) -> None:
+    a_try(request_id="req_\udcff", outcome="refused: 4242 4242 4242 4242")
+    a_try(outcome="refused: " + "sk_test_hidden " * 10_000)
+    odd, long = lines(written)
+    assert (odd["request_id"], odd["outcome"]) == ("req_\udcff", f"refused: {REDACTED}")
+    assert long["path"] == "/v1/transfers"
+    assert "sk_test" not in str(long)
+    assert len(str(long["outcome"])) < telemetry.TEXT_CHARS_MAX + 20
+
+
+def test_the_line_of_a_try_has_its_level(written: io.StringIO) -> None:
+    configure_logging("WARNING", written)
+    a_try(outcome="done")
+    a_try(outcome="unknown: timeout", level="warning")
+    assert [line["outcome"] for line in lines(written)] == ["unknown: timeout"]
 
 
 def test_tracebacks_are_redacted_with_every_cause(written: io.StringIO) -> None:

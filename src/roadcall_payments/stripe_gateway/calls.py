@@ -29,6 +29,7 @@ from roadcall_payments.telemetry import (
     STRIPE_CALLS,
     STRIPE_RETRIES,
     UNKNOWN_OUTCOMES,
+    log_stripe_call,
 )
 
 T = TypeVar("T")
@@ -170,11 +171,9 @@ def _record_try(
     _call_seconds(call.operation).observe(duration_s)
     if number > 1:
         STRIPE_RETRIES.labels(call.operation).inc()
-    write = _log.warning if isinstance(result, Unknown) else _log.info
-    write(
-        "stripe_call",
-        operation=call.operation,
-        path=call.path,
+    log_stripe_call(
+        call.operation,
+        call.path,
         payment_id=call.payment_id,
         connected_account=call.connected_account,
         idempotency_key=call.idempotency_key,
@@ -183,5 +182,6 @@ def _record_try(
         replayed=answered.replayed if answered else None,
         attempt=number,
         outcome=outcome,
-        duration_ms=round(duration_s * 1000, 1),
+        seconds=duration_s,
+        level="warning" if isinstance(result, Unknown) else "info",
     )

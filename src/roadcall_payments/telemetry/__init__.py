@@ -5,6 +5,7 @@ from roadcall_payments.telemetry.logs import (
     REQUEST_ID,
     configure_logging,
     log_request,
+    log_stripe_call,
 )
 from roadcall_payments.telemetry.metrics import (
     DUTY_FAILING,
@@ -40,6 +41,7 @@ from roadcall_payments.telemetry.redaction import (
     redact,
     redact_items,
     redact_text,
+    redact_texts,
 )
 
 __all__ = [
@@ -52,6 +54,7 @@ __all__ = [
     "INBOX_REVIEW",
     "LEDGER_IMBALANCE_CENTS",
     "log_request",
+    "log_stripe_call",
     "metrics_page",
     "MOVEMENTS_HELD",
     "MOVEMENTS_PAUSED",
@@ -76,6 +79,7 @@ __all__ = [
     "redact",
     "redact_items",
     "redact_text",
+    "redact_texts",
     "REDACTED",
     "TEXT_CHARS_MAX",
 ]

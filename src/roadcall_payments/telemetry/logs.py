@@ -9,13 +9,13 @@ import threading
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Final, TextIO
+from typing import Final, Literal, TextIO
 
 import msgspec
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from roadcall_payments.telemetry.redaction import redact_items, redact_text
+from roadcall_payments.telemetry.redaction import redact_items, redact_text, redact_texts
 
 REQUEST_ID: Final[ContextVar[str | None]] = ContextVar("request_id", default=None)
 """The request in hand, for every line that is written while it is answered."""
@@ -49,11 +49,15 @@ def _redacted(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict
 
 
 def _as_line(_logger: WrappedLogger, _name: str, event: EventDict) -> str:
+    return _json_text(event)
+
+
+def _json_text(line: EventDict | msgspec.Struct) -> str:
     try:
-        return _json.encode(event).decode()
+        return _json.encode(line).decode()
     except UnicodeEncodeError:
         # A lone surrogate has no UTF-8, but an escape.
-        return json.dumps(event, separators=(",", ":"))
+        return json.dumps(msgspec.to_builtins(line), separators=(",", ":"))
 
 
 _SHAPED: tuple[Processor, ...] = (
@@ -74,10 +78,12 @@ class _Lines(structlog.WriteLoggerFactory):
         self._stream = stream
         self._level = level
 
-    def write(self, level: int, line: _RequestLine) -> None:
-        if level >= self._level:
-            self._stream.write(_json.encode(line).decode() + "\n")
-            self._stream.flush()
+    def takes(self, level: int) -> bool:
+        return level >= self._level
+
+    def write(self, line: msgspec.Struct) -> None:
+        self._stream.write(_json_text(line) + "\n")
+        self._stream.flush()
 
 
 class _RequestLine(msgspec.Struct, tag_field="event", tag="request", omit_defaults=True):
@@ -112,8 +118,8 @@ def log_request(
     thirty times as much as its encoding; it looks as theirs do. ``method`` and ``route`` are our
     own words, and ``request_id`` is our own or redacted; what else came from outside is redacted.
     """
-    lines = structlog.get_config()["logger_factory"]
-    if not isinstance(lines, _Lines):
+    lines = _lines_from(logging.INFO)
+    if lines is None:
         return
     duration_ms, now = round(seconds * 1_000, 1), datetime.now(UTC)
     line = _RequestLine(method, route, status, duration_ms, request_id, now, "info")
@@ -121,7 +127,73 @@ def log_request(
     line.role = role
     line.payment_id = payment_id and redact_text(payment_id)
     line.error_id = error_id
-    lines.write(logging.INFO, line)
+    lines.write(line)
+
+
+class _StripeCallLine(msgspec.Struct, tag_field="event", tag="stripe_call"):
+    operation: str
+    path: str | None
+    payment_id: str | None
+    connected_account: str | None
+    idempotency_key: str | None
+    request_id: str | None
+    http_status: int | None
+    replayed: bool | None
+    attempt: int
+    outcome: str | None
+    duration_ms: float
+    level: str
+    timestamp: datetime
+
+
+def log_stripe_call(
+    operation: str,
+    path: str,
+    *,
+    payment_id: str | None,
+    connected_account: str | None,
+    idempotency_key: str | None,
+    request_id: str | None,
+    http_status: int | None,
+    replayed: bool | None,
+    attempt: int,
+    outcome: str,
+    seconds: float,
+    level: Literal["info", "warning"],
+) -> None:
+    """The line of each try at Stripe, past the processors as a request's is (``log_request``).
+
+    ``operation`` is our own word; the other texts are redacted.
+    """
+    lines = _lines_from(logging.INFO if level == "info" else logging.WARNING)
+    if lines is None:
+        return
+    path_, payment, account, key, at_stripe, came_to = redact_texts(
+        path, payment_id, connected_account, idempotency_key, request_id, outcome
+    )
+    lines.write(
+        _StripeCallLine(
+            operation,
+            path_,
+            payment,
+            account,
+            key,
+            at_stripe,
+            http_status,
+            replayed,
+            attempt,
+            came_to,
+            round(seconds * 1_000, 1),
+            level,
+            datetime.now(UTC),
+        )
+    )
+
+
+def _lines_from(level: int) -> _Lines | None:
+    """Where lines of that level go; None where they are not wanted."""
+    lines = structlog.get_config()["logger_factory"]
+    return lines if isinstance(lines, _Lines) and lines.takes(level) else None
 
 
 def configure_logging(level: str = "INFO", stream: TextIO | None = None) -> None:

@@ -63,6 +63,17 @@ def redact_text(text: str) -> str:
     return _DIGITS.sub(_without_cards, text) if _LONG_DIGITS.search(text) else text
 
 
+def redact_texts(*texts: str | None) -> Sequence[str | None]:
+    """The texts of one log line as they may be shown, searched together: mostly none is secret.
+
+    A line break ends whatever a search would find, as the end of a text does.
+    """
+    together = "\n".join(filter(None, texts))
+    if len(together) <= TEXT_CHARS_MAX and redact_text(together) == together:
+        return texts
+    return [text and _shown(text) for text in texts]
+
+
 def redact(value: object, depth: int = 0) -> object:
     """The value, copied, without anything secret, however deep it stands; plain JSON types."""
     if value is None or value is True or value is False:
