@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from roadcall_payments.api.payment_views import PaymentView, told_decline, view
 from roadcall_payments.api.problems import headers_of, problem_of, respond
-from roadcall_payments.api.schemas import View
+from roadcall_payments.api.schemas import View, json_response
 from roadcall_payments.api.wiring import Service, record_of
 from roadcall_payments.domain.errors import CredentialsRejected, PaymentRefused, RoadcallError
 from roadcall_payments.domain.payment import Payment
@@ -41,13 +41,7 @@ async def answered(
     if refusal is not None:
         problem = problem_of(refusal, record.id).model_copy(update={"payment": body})
         return respond(problem, headers | headers_of(refusal))
-    shaped = shape(body) if shape else body
-    return Response(
-        shaped.model_dump_json(by_alias=True),
-        status_code=answer.status,
-        media_type="application/json",
-        headers=headers,
-    )
+    return json_response(shape(body) if shape else body, answer.status, headers)
 
 
 def _refusal(payment: Payment, status: int, caller: Actor) -> RoadcallError | None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from fastapi import FastAPI
-from fastapi.exceptions import RequestValidationError
-from starlette.exceptions import HTTPException
 from starlette.routing import Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -34,7 +32,6 @@ from roadcall_payments.api.tokens import TokenRules, TokenVerifier
 from roadcall_payments.api.webhooks import StripeWebhook
 from roadcall_payments.api.wiring import Service
 from roadcall_payments.config import Settings
-from roadcall_payments.domain.errors import RoadcallError
 
 ROUTERS = (
     payments,
@@ -103,12 +100,7 @@ def documented_app(service: Service, gate: Gate) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         separate_input_output_schemas=True,
-        exception_handlers={
-            RoadcallError: problems.on_roadcall_error,
-            RequestValidationError: problems.on_invalid_request,
-            HTTPException: problems.on_http_exception,
-            Exception: problems.on_unexpected,
-        },
+        exception_handlers=dict.fromkeys((*problems.TOLD, Exception), problems.told),
         redirect_slashes=False,
     )
     app.state.service = service

@@ -17,6 +17,7 @@ from roadcall_payments.api.schemas import (
     RequestBody,
     Text,
     View,
+    json_response,
     with_example,
 )
 from roadcall_payments.api.statement_views import DEBT_EXAMPLE, DebtView, debt_view
@@ -71,6 +72,7 @@ async def list_debts(vendor_id: VendorId, service: Wired, caller: Caller) -> Deb
     "/vendors/{vendorId}/debts/{debtId}/forgive",
     operation_id="forgiveDebt",
     summary="Give up collecting a debt",
+    response_model=DebtList,
     responses=documented.decides(
         documented.invalid("amountCents", "Between 1 and 13750 can be forgiven of this debt."),
         documented.missing("The vendor v_7 has no debt r_1."),
@@ -87,17 +89,15 @@ async def forgive(
     service: Wired,
     caller: Caller,
     idem: Idempotency,
-    response: Response,
-) -> DebtList:
+) -> Response:
     """Some of it, or without `amountCents` all that no transfer has reserved: it becomes our
     loss. What transfers have set off already stays paid. Send an `Idempotency-Key`, so that a
     repeat forgives nothing more."""
     answer = await service.debt_forgiveness.forgive(
         caller, vendor_id, debt_id, body.amount_cents, body.reason, idem
     )
-    if answer.repeated:
-        response.headers["Idempotency-Replayed"] = "true"
-    return _listed(answer.debts)
+    headers = {"Idempotency-Replayed": "true"} if answer.repeated else {}
+    return json_response(_listed(answer.debts), headers=headers)
 
 
 def _listed(debts: Debts) -> DebtList:

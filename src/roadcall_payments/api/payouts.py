@@ -28,6 +28,7 @@ from roadcall_payments.api.schemas import (
     AmountCents,
     Currency,
     RequestBody,
+    json_response,
     with_example,
 )
 from roadcall_payments.api.vendors import VendorId
@@ -225,12 +226,7 @@ def _answered(request: Request, caller: Actor, answer: PayoutAnswer) -> Response
     if refusal is not None:
         problem = problem_of(refusal, record_of(request).id)
         return respond(problem, headers | headers_of(refusal))
-    return Response(
-        payout_view(payout, caller).model_dump_json(by_alias=True),
-        status_code=answer.status,
-        media_type="application/json",
-        headers=headers,
-    )
+    return json_response(payout_view(payout, caller), answer.status, headers)
 
 
 def _refusal(payout: Payout, status: int) -> RoadcallError | None:

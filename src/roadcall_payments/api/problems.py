@@ -189,9 +189,26 @@ def internal_problem(request_id: str, error_id: str) -> Problem:
     return problem.model_copy(update={"error_id": error_id})
 
 
-async def on_roadcall_error(request: Request, error: Exception) -> Response:
-    """FastAPI's handler for the error tree; M34: a 409 carries the payment as it stands."""
-    if not isinstance(error, e.RoadcallError) or KINDS.get(type(error), _OURS).status == 500:
+# What a caller is told of; anything else is the edge's to log and to answer.
+TOLD: Final = (e.RoadcallError, RequestValidationError, HTTPException)
+
+
+async def told(request: Request, error: Exception) -> Response:
+    """The problem that stands for ``error``. Raises it again where callers are not told of it."""
+    match error:
+        case e.RoadcallError():
+            return await _roadcall_error(request, error)
+        case RequestValidationError():
+            return _invalid_request(request, error)
+        case HTTPException():
+            return _http_exception(request, error)
+        case _:
+            raise error
+
+
+async def _roadcall_error(request: Request, error: e.RoadcallError) -> Response:
+    """M34: a 409 carries the payment as it stands."""
+    if KINDS.get(type(error), _OURS).status == 500:
         raise error
     problem = problem_of(error, record_of(request).id)
     payment = await _current_payment(request, error)
@@ -205,10 +222,8 @@ async def on_roadcall_error(request: Request, error: Exception) -> Response:
     return respond(problem, headers_of(error))
 
 
-async def on_invalid_request(request: Request, error: Exception) -> Response:
-    """FastAPI's handler for what does not fit the documented shape: 400, naming the fields."""
-    if not isinstance(error, RequestValidationError):
-        raise error
+def _invalid_request(request: Request, error: RequestValidationError) -> Response:
+    """What does not fit the documented shape: 400, naming the fields."""
     fields = [_field_error(found["loc"], found["msg"]) for found in error.errors()]
     fields = fields[:FIELD_ERRORS_MAX]
     first = fields[0]
@@ -222,10 +237,8 @@ async def on_invalid_request(request: Request, error: Exception) -> Response:
     return respond(problem.model_copy(update={"field": first.field, "errors": fields}))
 
 
-async def on_http_exception(request: Request, error: Exception) -> Response:
-    """Starlette's handler for its own refusals (404, 405) and those of the body's reading."""
-    if not isinstance(error, HTTPException):
-        raise error
+def _http_exception(request: Request, error: HTTPException) -> Response:
+    """Starlette's own refusals (404, 405) and those of the body's reading."""
     headers = dict(error.headers or {})
     detail = error.detail
     if error.status_code == 404:
@@ -246,11 +259,6 @@ def _methods_of(request: Request, told: str) -> str:
     """Every method that the address knows; Starlette tells those of one route alone."""
     template = getattr(request.scope.get("route"), "path", None)
     return ", ".join(sorted(method for method, path in ROUTES if path == template)) or told
-
-
-async def on_unexpected(_request: Request, error: Exception) -> Response:
-    """Leaves what nobody foresaw to the edge, which logs and answers it."""
-    raise error
 
 
 async def _current_payment(request: Request, error: e.RoadcallError) -> PaymentView | None:

@@ -23,6 +23,7 @@ from roadcall_payments.api.schemas import (
     Note,
     RequestBody,
     Text,
+    json_response,
     with_example,
 )
 from roadcall_payments.api.wiring import Caller, Service, Wired, record_of
@@ -260,12 +261,7 @@ async def _answered(
         problem = problem_of(refusal, record.id).model_copy(update={"payment": current})
         return respond(problem, headers | headers_of(refusal))
     shown = (await _views(service, caller, payment, [refund]))[0]
-    return Response(
-        shown.model_dump_json(by_alias=True),
-        status_code=answer.status,
-        media_type="application/json",
-        headers=headers,
-    )
+    return json_response(shown, answer.status, headers)
 
 
 def _refusal(refund: Refund, status: int) -> RoadcallError | None:

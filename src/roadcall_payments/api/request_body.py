@@ -132,7 +132,12 @@ def _too_large(limit: int) -> HTTPException:
 class StrictRequest(Request):
     """A request whose body was read within bounds and parsed strictly, before any route."""
 
-    _parsed: Json = None
+    parsed: Json = None
+    _body = b""
+
+    @property
+    def has_body(self) -> bool:
+        return bool(self._body)
 
     async def load(self, limit: int) -> None:
         """Read and parse. Raises InvalidInput, or HTTPException (408, 413, 415)."""
@@ -142,13 +147,13 @@ class StrictRequest(Request):
             return
         if not _is_json(self.headers.get("content-type", "")):
             raise HTTPException(415, "Send JSON, with Content-Type: application/json.")
-        self._parsed = parse_json(self._body)
+        self.parsed = parse_json(self._body)
 
     async def body(self) -> bytes:
         return self._body
 
     async def json(self) -> Json:
-        return self._parsed
+        return self.parsed
 
 
 def _is_json(content_type: str) -> bool:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, PlainSerializer
 from pydantic.alias_generators import to_camel
+from starlette.responses import Response
 
 
 class RequestBody(BaseModel):
@@ -23,6 +25,15 @@ class View(BaseModel):
         populate_by_name=True,
         frozen=True,
         json_schema_serialization_defaults_required=True,
+    )
+
+
+def json_response(
+    view: View, status: int = 200, headers: Mapping[str, str] | None = None
+) -> Response:
+    """``view`` as the answer of its own."""
+    return Response(
+        view.model_dump_json(by_alias=True), status, headers, media_type="application/json"
     )
 
 

@@ -15,6 +15,7 @@ from roadcall_payments.api.schemas import (
     ID_PATTERN,
     ConnectedAccountId,
     RequestBody,
+    json_response,
     with_example,
 )
 from roadcall_payments.api.vendor_views import (
@@ -176,11 +177,7 @@ async def onboarding_link(
         url=page.url if page else None,
         expires_at=page.expires_at if page else None,
     )
-    return Response(
-        view.model_dump_json(by_alias=True),
-        status_code=200 if page else 202,
-        media_type="application/json",
-    )
+    return json_response(view, 200 if page else 202)
 
 
 @router.post(
