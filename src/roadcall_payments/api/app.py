@@ -23,11 +23,13 @@ from roadcall_payments.api import (
     statements,
     vendors,
 )
+from roadcall_payments.api.address_book import AddressBook
 from roadcall_payments.api.edge import Edge
-from roadcall_payments.api.guarded_route import Gate
+from roadcall_payments.api.guarded_route import Gate, GuardedRoute
 from roadcall_payments.api.jwks import KeySource, RemoteKeys
 from roadcall_payments.api.limits import LimitRules, Limits
 from roadcall_payments.api.local_issuer import local_issuer
+from roadcall_payments.api.request_body import StrictRequest
 from roadcall_payments.api.tokens import TokenRules, TokenVerifier
 from roadcall_payments.api.webhooks import StripeWebhook
 from roadcall_payments.api.wiring import Service
@@ -69,7 +71,7 @@ def create_app(service: Service, settings: Settings) -> ASGIApp:
     behind = Router(
         document.document_routes(documented), redirect_slashes=False, default=documented
     )
-    return Edge(_Front(StripeWebhook(service.webhook_inbox), behind))
+    return Edge(_Front(StripeWebhook(service.webhook_inbox), _Guarded(documented, behind)))
 
 
 class _Front:
@@ -82,6 +84,28 @@ class _Front:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         is_webhook = scope["type"] == "http" and scope["path"] == self._webhook.path
         await (self._webhook if is_webhook else self._behind)(scope, receive, send)
+
+
+class _Guarded:
+    """Guarded calls go straight to their routes; all other addresses are for the routers."""
+
+    def __init__(self, documented: FastAPI, behind: ASGIApp) -> None:
+        self._documented = documented
+        self._behind = behind
+        routes = [route for resource in ROUTERS for route in resource.router.routes]
+        self._addresses = AddressBook(one for one in routes if isinstance(one, GuardedRoute))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_http = scope["type"] == "http"
+        found = self._addresses.find(scope["method"], scope["path"]) if is_http else None
+        if found is None:
+            await self._behind(scope, receive, send)
+            return
+        # What FastAPI would have left there.
+        scope["app"] = self._documented
+        scope["route"], scope["path_params"] = found.route, found.path_params
+        response = await found.route.answer(StrictRequest(scope, receive))
+        await response(scope, receive, send)
 
 
 def key_source(settings: Settings) -> KeySource:

@@ -63,19 +63,21 @@ class GuardedRoute(APIRoute):
         self._method = next(iter(self.methods or ()))
         self._guarded = ROUTES[self._method, self.path]
         self._arguments = Arguments(self.endpoint)
-        return self.answer
+        return self._handle
 
-    async def answer(self, request: Request) -> Response:
+    async def _handle(self, request: Request) -> Response:
+        return await self.answer(StrictRequest(request.scope, request.receive))
+
+    async def answer(self, request: StrictRequest) -> Response:
         """The endpoint's answer, or the problem that stands for an error of the tree."""
-        strict = StrictRequest(request.scope, request.receive)
         try:
             gate = gate_of(request)
-            await gate.admit(strict, self._guarded)
+            await gate.admit(request, self._guarded)
             if self._method != "GET":
-                await strict.load(gate.body_bytes_max)
-            said = await self._arguments.call(strict)
+                await request.load(gate.body_bytes_max)
+            said = await self._arguments.call(request)
         except problems.TOLD as error:
-            return await problems.told(strict, error)
+            return await problems.told(request, error)
         match said:
             case Response():
                 return said
