@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator, Mapping
+import ssl
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Literal
 
 import aiohttp
 import stripe
 from stripe import _api_requestor, _util
 
+from roadcall_payments.domain.errors import BrokenInvariant
 from roadcall_payments.ports import UnknownReason
 
 Method = Literal["get", "post"]
@@ -73,8 +75,8 @@ class NoAnswer:
 class Transport:
     """The SDK's client, built once (it costs up to 150 ms) and kept; keys are given per call.
 
-    ``raw_request_async`` keeps the SDK's encoding and headers. Its reading of answers is most of a
-    call's cost and is not asked for: every answer is judged by us, as it came.
+    ``raw_request_async`` makes the request, with the SDK's encoding and headers. Sending is
+    ``http``'s, and answers are judged by us, as they came (decision 0237).
     """
 
     def __init__(
@@ -87,38 +89,46 @@ class Transport:
     ) -> None:
         _quiet_the_sdk()
         self._timeout_s = timeout_s
-        self._http = http or _AiohttpClient(aiohttp.ClientTimeout(total=timeout_s))
+        self._http = http or _AiohttpClient()
         self._client = stripe.StripeClient(
             "key given per call",
             stripe_version=api_version,
             base_addresses={"api": base_address.rstrip("/")},
             max_network_retries=0,
-            http_client=_Unread(self._http),
+            http_client=_Unsent(),
         )
 
     async def exchange(self, call: Call, *, api_key: str, timeout_s: float) -> Answer | NoAnswer:
         """At most ``timeout_s`` seconds, and at most the configured timeout."""
-        options: dict[str, str] = {"api_key": api_key, "stripe_version": call.api_version}
-        if call.idempotency_key is not None:
-            options["idempotency_key"] = call.idempotency_key
-        if call.connected_account is not None:
-            options["stripe_account"] = call.connected_account
         try:
-            async with asyncio.timeout(min(timeout_s, self._timeout_s)):
-                response = await self._client.raw_request_async(
-                    call.method, call.path, **call.params, **options
-                )
-            return cast(_Received, response.headers).answer()
+            request = await self._made(call, api_key)
         except stripe.StripeError as exc:
             return NoAnswer(
                 UnknownReason.CONNECTION, f"the SDK sent nothing ({type(exc).__name__})"
             )
+        try:
+            async with asyncio.timeout(min(timeout_s, self._timeout_s)):
+                body, status, headers = await self._http.request_async(*request)
+            return Answer(status, headers, body.decode())
         except TimeoutError:
             return NoAnswer(UnknownReason.TIMEOUT, "no answer in time")
         except UnicodeDecodeError:
             return NoAnswer(UnknownReason.MALFORMED_ANSWER, "an answer that is not UTF-8")
         except (aiohttp.ClientError, OSError) as exc:
             return NoAnswer(UnknownReason.CONNECTION, f"connection failed ({type(exc).__name__})")
+
+    async def _made(self, call: Call, api_key: str) -> _Request:
+        """Raises stripe.StripeError for what the SDK would not send."""
+        options: dict[str, str] = {"api_key": api_key, "stripe_version": call.api_version}
+        if call.idempotency_key is not None:
+            options["idempotency_key"] = call.idempotency_key
+        if call.connected_account is not None:
+            options["stripe_account"] = call.connected_account
+        try:
+            await self._client.raw_request_async(call.method, call.path, **call.params, **options)
+        except _Made as made:
+            return made.request
+        raise BrokenInvariant("Stripe's SDK made no request.")
 
     async def close(self) -> None:
         await self._http.close_async()  # type: ignore[no-untyped-call]  # the SDK's base is untyped
@@ -140,79 +150,66 @@ def _no_text(_: Mapping[str, object]) -> str:
     return ""
 
 
-class _Received(Mapping[str, str]):
-    """A whole answer in the place where the SDK lets it pass: its headers."""
-
-    def __init__(self, body: bytes, status: int, headers: Mapping[str, str]) -> None:
-        self._body = body
-        self._status = status
-        self._headers = headers
-
-    def __getitem__(self, name: str) -> str:
-        return self._headers[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._headers)
-
-    def __len__(self) -> int:
-        return len(self._headers)
-
-    def answer(self) -> Answer:
-        """Raises UnicodeDecodeError."""
-        return Answer(self._status, self._headers, self._body.decode())
+_Request = tuple[str, str, Mapping[str, str], str | None]
+"""Method, address, headers, form: what an ``HttpClient`` is given."""
 
 
-class _Unread(stripe.HTTPClient):
-    """Hands the SDK an empty success, whatever came."""
+class _Made(Exception):
+    """No error: a request on its way out of the SDK, past its reading of an answer."""
+
+    def __init__(self, request: _Request) -> None:
+        super().__init__()  # shown nowhere: its headers hold the key
+        self.request = request
+
+
+class _Unsent(stripe.HTTPClient):
+    """Sends nothing: it hands the request over."""
 
     name = "aiohttp"
 
-    def __init__(self, http: HttpClient) -> None:
-        super().__init__()
-        self._http = http
-
     async def request_async(
-        self,
-        method: str,
-        url: str,
-        headers: Mapping[str, str],
-        post_data: str | None = None,
+        self, method: str, url: str, headers: Mapping[str, str], post_data: str | None = None
     ) -> tuple[bytes, int, Mapping[str, str]]:
-        body, status, received = await self._http.request_async(method, url, headers, post_data)
-        return b"{}", 200, _Received(body, status, received)
+        raise _Made((method, url, headers, post_data))
 
 
-class _AiohttpClient(stripe.AIOHTTPClient):
-    """The SDK's aiohttp client, with whole bodies read inside the response's own lifetime.
+class _AiohttpClient(stripe.HTTPClient):
+    """Whole bodies, read inside the response's own lifetime; no redirects, which would carry a
+    payment elsewhere; no cookies. Who calls sets the time, and gets aiohttp's errors as they are.
 
-    The SDK's own leaves the response of a broken body unreleased, and it follows redirects,
-    which would carry a payment elsewhere. aiohttp's errors leave this class as they are.
+    The SDK's own aiohttp client leaves the response of a broken body unreleased.
     """
 
-    def __init__(self, timeout: aiohttp.ClientTimeout) -> None:
-        super().__init__(timeout=timeout)
-        self._aiohttp_timeout = timeout
-        self._opened: aiohttp.ClientSession | None = None
+    name = "aiohttp"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._session: aiohttp.ClientSession | None = None
 
     async def request_async(
-        self,
-        method: str,
-        url: str,
-        headers: Mapping[str, str],
-        post_data: str | None = None,
+        self, method: str, url: str, headers: Mapping[str, str], post_data: str | None = None
     ) -> tuple[bytes, int, Mapping[str, str]]:
-        self._opened = self._session
-        async with self._opened.request(
+        if self._session is None:
+            self._session = _session()
+        async with self._session.request(
             method,
             url,
             headers=headers,
-            data=post_data,
-            timeout=self._aiohttp_timeout,
+            data=post_data.encode() if post_data is not None else None,
             allow_redirects=False,
         ) as response:
             return await response.read(), response.status, response.headers
 
     async def close_async(self) -> None:
-        # The SDK's would open a session in order to close it.
-        if self._opened is not None:
-            await self._opened.close()
+        if self._session is not None:
+            await self._session.close()
+
+
+def _session() -> aiohttp.ClientSession:
+    """Trusts the authorities that the SDK trusts."""
+    trusted = ssl.create_default_context(cafile=stripe.ca_bundle_path)
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(ssl=trusted),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        timeout=aiohttp.ClientTimeout(),
+    )
