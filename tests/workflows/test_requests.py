@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 
 import pytest
@@ -10,6 +11,7 @@ from roadcall_payments.domain import events as e
 from roadcall_payments.domain.errors import (
     DestinationMismatch,
     DuplicateJob,
+    IdempotencyKeyReused,
     MovementsPaused,
     NotAllowed,
     StatusForbids,
@@ -22,7 +24,7 @@ from roadcall_payments.domain.stripe_objects import (
     StripeFailure,
 )
 from roadcall_payments.ports import Refused, Unknown, UnknownReason
-from roadcall_payments.workflows.idempotency import IdempotencyKey
+from roadcall_payments.workflows.idempotency import Answer, IdempotencyKey
 from roadcall_payments.workflows.intake import NewLineItem, NewPayment
 from tests.workflows.office import (
     ADMIN,
@@ -95,6 +97,50 @@ async def test_m31_a_repeat_gets_the_first_answer_without_the_secret(office: Off
     assert again.repeated
     assert again.client_secret is None
     assert (again.status, again.payment) == (first.status, first.payment)
+
+
+async def test_m31_of_two_calls_at_once_under_one_key_one_acts(office: Office) -> None:
+    payment_id = await office.approved(DRIVER_IC)
+    key = IdempotencyKey("us_1 process", "k1", "digest")
+    answers = await asyncio.gather(
+        *(office.service.payments.process(DISPATCHER, payment_id, None, key) for _ in range(3))
+    )
+    assert sorted(answer.repeated for answer in answers) == [False, True, True]
+    assert len(office.stripe.sent) == 1
+    assert (await office.payment(payment_id)).attempts == 1
+
+
+async def test_m31_a_key_taken_by_another_body_at_the_same_moment_is_refused(
+    office: Office,
+) -> None:
+    payment_id = await office.approved(DRIVER_IC)
+    one, other = (IdempotencyKey("us_1 process", "k1", digest) for digest in ("one", "other"))
+    process = office.service.payments.process
+    first, second = await asyncio.gather(
+        process(DISPATCHER, payment_id, None, one),
+        process(DISPATCHER, payment_id, None, other),
+        return_exceptions=True,
+    )
+    assert isinstance(first, Answer)
+    assert isinstance(second, IdempotencyKeyReused)
+    with pytest.raises(IdempotencyKeyReused):
+        await process(DISPATCHER, payment_id, None, other)
+    assert len(office.stripe.sent) == 1
+
+
+async def test_m31_a_repeat_after_the_payment_was_approved_again_moves_nothing(
+    office: Office,
+) -> None:
+    payment_id = await office.approved(DRIVER_IC)
+    office.stripe.script(CREATE, NOT_ALLOWED)
+    key = IdempotencyKey("us_1 process", "k1", "digest")
+    first = await office.service.payments.process(DISPATCHER, payment_id, None, key)
+    assert first.status == 400
+    await office.service.payments.retry(APPROVER, payment_id)
+    again = await office.service.payments.process(DISPATCHER, payment_id, None, key)
+    assert (again.status, again.payment, again.repeated) == (400, first.payment, True)
+    assert len(office.stripe.sent) == 1
+    assert (await office.payment(payment_id)).status is Status.APPROVED
 
 
 async def test_m31_a_repeated_creation_gets_the_same_payment_scored(office: Office) -> None:

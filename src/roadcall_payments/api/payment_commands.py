@@ -14,7 +14,7 @@ from roadcall_payments.api.answers import answered
 from roadcall_payments.api.guarded_route import GuardedRoute
 from roadcall_payments.api.idempotency import Idempotency
 from roadcall_payments.api.payment_views import PAYMENT_EXAMPLE, PaymentView
-from roadcall_payments.api.payments import PaymentId, payment_for
+from roadcall_payments.api.payments import PaymentId, payment_for, read_for
 from roadcall_payments.api.schemas import (
     PAYMENT_ID,
     ConnectedAccountId,
@@ -270,11 +270,11 @@ async def process(
     on_behalf_of: PayerHeader = None,
 ) -> Response:
     """`driver_ic`: opens the PaymentIntent, which the payer confirms. `back_office`: a transfer."""
-    payment = await payment_for(service, caller, Action.PROCESS, payment_id)
-    actor = access.for_payer(caller, payment, on_behalf_of)
+    read = await read_for(service, caller, Action.PROCESS, payment_id)
+    actor = access.for_payer(caller, read.payment, on_behalf_of)
     account = body.vendor_stripe_account_id if body else None
     first = Priority(body.priority) if body and body.priority else None
-    answer = await service.payments.process(actor, payment_id, account, idem, first)
+    answer = await service.payments.process(actor, payment_id, account, idem, first, read)
     return await _moved(request, service, caller, answer, on_behalf_of)
 
 
@@ -312,9 +312,9 @@ async def confirm(
     on_behalf_of: PayerHeader = None,
 ) -> Response:
     """Also another card after one was declined: it is the same PaymentIntent (M1)."""
-    payment = await payment_for(service, caller, Action.CONFIRM, payment_id)
-    payer = access.as_payer(caller, Action.CONFIRM, payment, on_behalf_of)
-    answer = await service.payments.confirm(payer, payment_id, body.payment_method_id, idem)
+    read = await read_for(service, caller, Action.CONFIRM, payment_id)
+    payer = access.as_payer(caller, Action.CONFIRM, read.payment, on_behalf_of)
+    answer = await service.payments.confirm(payer, payment_id, body.payment_method_id, idem, read)
     return await _moved(request, service, caller, answer, on_behalf_of)
 
 

@@ -43,6 +43,7 @@ from roadcall_payments.domain.payment import Payment, Status
 from roadcall_payments.domain.people import Actor
 from roadcall_payments.ports import PaymentQuery
 from roadcall_payments.workflows.intake import NewLineItem, NewPayment
+from roadcall_payments.workflows.payments import AsRead
 
 router = APIRouter(route_class=GuardedRoute, tags=["payments"])
 
@@ -138,6 +139,13 @@ async def payment_for(service: Service, caller: Actor, action: Action, payment_i
     payment = await service.queries.payment(payment_id)
     access.require_payment(caller, action, payment)
     return payment
+
+
+async def read_for(service: Service, caller: Actor, action: Action, payment_id: str) -> AsRead:
+    """``payment_for``, as the movement that follows decides on it. Raises NotFound."""
+    read = await service.payments.read(payment_id)
+    access.require_payment(caller, action, read.payment)
+    return read
 
 
 @router.post(

@@ -11,7 +11,7 @@ from roadcall_payments.domain.events import TextRef
 from roadcall_payments.domain.payment import Payment
 from roadcall_payments.domain.people import Actor
 from roadcall_payments.domain.vendor import Vendor
-from roadcall_payments.ports import Ids, Loaded, Store
+from roadcall_payments.ports import Ids, Store
 from roadcall_payments.workflows.idempotency import Answer, IdempotencyKey, Repeats
 from roadcall_payments.workflows.movements_switch import MovementsSwitch
 from roadcall_payments.workflows.texts import erasable_text
@@ -20,17 +20,10 @@ from roadcall_payments.workflows.write_path import WritePath, Written
 
 async def load_payment(store: Store, payment_id: str) -> Payment:
     """Raises NotFound."""
-    payment, _ = await load_whole_payment(store, payment_id)
-    return payment
-
-
-async def load_whole_payment(store: Store, payment_id: str) -> tuple[Payment, Loaded]:
-    """The payment, and its stream as it was read, for a write that decides on it. Raises
-    NotFound."""
     loaded = await store.load(stream_of("payment", payment_id))
     if loaded is None or not isinstance(loaded.state, Payment):
         raise NotFound(f"There is no payment {payment_id}.")
-    return loaded.state, loaded
+    return loaded.state
 
 
 async def account_on_file(store: Store, vendor_id: str) -> str | None:

@@ -70,16 +70,19 @@ class Repeats:
         idem: IdempotencyKey | None,
         act: Callable[[], Awaitable[Answer]],
         while_open: Callable[[Payment], int] = status_of,
+        *,
+        is_first: bool = False,
     ) -> Answer:
         """``act``, unless this key was used before. Raises IdempotencyKeyReused.
 
-        ``while_open``: the status of a repeat before the first answer is known.
+        ``while_open``: the status of a repeat before the first answer is known. ``is_first``: see
+        ``once_of``.
         """
 
         def again(payment: Payment, status: int | None) -> Answer:
             return Answer(payment, status or while_open(payment), repeated=True)
 
-        return await self.once_of(Payment, idem, act, again)
+        return await self.once_of(Payment, idem, act, again, is_first=is_first)
 
     async def once_of(
         self,
@@ -87,12 +90,18 @@ class Repeats:
         idem: IdempotencyKey | None,
         act: Callable[[], Awaitable[A]],
         again: Callable[[S, int | None], A],
+        *,
+        is_first: bool = False,
     ) -> A:
         """``once`` for any kind of stream: ``again`` makes the repeat's answer of its state and of
-        the first answer's status, None while that is open."""
+        the first answer's status, None while that is open.
+
+        ``is_first``: as the stream was read, no such request was ever answered, so that the key
+        need not be looked for. One that came since takes the key at the commit.
+        """
         if idem is None:
             return await act()
-        earlier = await self._earlier(kind, idem)
+        earlier = None if is_first else await self._earlier(kind, idem)
         if earlier is not None:
             return again(*earlier)
         try:

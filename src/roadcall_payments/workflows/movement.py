@@ -33,6 +33,7 @@ from roadcall_payments.domain.stripe_objects import (
 )
 from roadcall_payments.ports import (
     Answered,
+    Loaded,
     Outcome,
     Refused,
     Unknown,
@@ -62,12 +63,17 @@ SEND_S_MIN = 0.5
 
 @dataclass(frozen=True, slots=True)
 class _Call:
-    """One stored request on its way; ``until`` on the monotonic clock ends its time (M32)."""
+    """One stored request on its way; ``until`` on the monotonic clock ends its time (M32).
+
+    ``loaded``: the stream as the commit of its intent left it, where that has just been made: the
+    outcome is decided on it, and the payment read again only if it moved meanwhile (M25).
+    """
 
     request: StripeRequest
     first_try: bool
     idem: IdempotencyKey | None
     until: float
+    loaded: Loaded | None
 
     def answer(self, request_id: str | None) -> outcomes.Answer:
         return outcomes.Answer(self.request.idempotency_key, request_id)
@@ -84,7 +90,12 @@ class Carried:
 
 class Movement(PaymentCarrier):
     async def carry_attempt(
-        self, payment: Payment, *, first_try: bool, idem: IdempotencyKey | None = None
+        self,
+        payment: Payment,
+        *,
+        first_try: bool,
+        idem: IdempotencyKey | None = None,
+        loaded: Loaded | None = None,
     ) -> Carried:
         """Send the open attempt's request, or adopt what an earlier one made (M6).
 
@@ -93,7 +104,7 @@ class Movement(PaymentCarrier):
         attempt = payment.attempt
         if attempt is None or not attempt.open:
             return Carried(payment)
-        call = self._call(attempt.request, first_try, idem)
+        call = _Call(attempt.request, first_try, idem, self._until(), loaded)
         if attempt.number > 1 or not first_try:
             try:
                 found = await self._look_in_time(payment, call)
@@ -116,13 +127,18 @@ class Movement(PaymentCarrier):
         return await self._settle(payment, call, outcome)
 
     async def carry_confirmation(
-        self, payment: Payment, *, first_try: bool, idem: IdempotencyKey | None = None
+        self,
+        payment: Payment,
+        *,
+        first_try: bool,
+        idem: IdempotencyKey | None = None,
+        loaded: Loaded | None = None,
     ) -> Carried:
         """Send the open confirmation; its outcome is the PaymentIntent's status (M3)."""
         confirmation = payment.confirmation
         if confirmation is None or not confirmation.open:
             return Carried(payment)
-        call = self._call(confirmation.request, first_try, idem)
+        call = _Call(confirmation.request, first_try, idem, self._until(), loaded)
         if not first_try:
             seen = await self._gateway.payment_intent(intent_of(payment))
             if _ended(seen) or seen.status is IntentStatus.PROCESSING:
@@ -135,7 +151,12 @@ class Movement(PaymentCarrier):
         return await self._settle(payment, call, await self._send(call))
 
     async def carry_cancellation(
-        self, payment: Payment, *, first_try: bool, idem: IdempotencyKey | None = None
+        self,
+        payment: Payment,
+        *,
+        first_try: bool,
+        idem: IdempotencyKey | None = None,
+        loaded: Loaded | None = None,
     ) -> Carried:
         """Ask Stripe to cancel; PaymentCancelled or, had the money come, PaymentCompleted (M2).
 
@@ -145,7 +166,7 @@ class Movement(PaymentCarrier):
         cancellation = payment.cancellation
         if cancellation is None or not cancellation.open:
             return Carried(payment)
-        call = self._call(cancellation.request, first_try, idem)
+        call = _Call(cancellation.request, first_try, idem, self._until(), loaded)
         if not first_try:
             seen = await self._gateway.payment_intent(intent_of(payment))
             if _ended(seen):
@@ -154,8 +175,8 @@ class Movement(PaymentCarrier):
                 return await self._give_up_cancellation(payment, call, seen.status)
         return await self._settle(payment, call, await self._send(call))
 
-    def _call(self, request: StripeRequest, first_try: bool, idem: IdempotencyKey | None) -> _Call:
-        return _Call(request, first_try, idem, self._clock.monotonic() + self._budget_s)
+    def _until(self) -> float:
+        return self._clock.monotonic() + self._budget_s
 
     def _left_s(self, call: _Call) -> float:
         """What is left of the one budget that a request has for all of Stripe (M32)."""
@@ -205,11 +226,11 @@ class Movement(PaymentCarrier):
     async def _settle(self, payment: Payment, call: _Call, outcome: Outcome) -> Carried:
         match outcome:
             case Answered(object=PaymentIntent() as intent):
-                answer = call.answer(outcome.request_id)
-                return await self._see(payment, intent, Source.ANSWER, answer, call.idem)
+                return await self._answered(payment, call, intent, outcome.request_id)
             case Answered(object=Transfer() as transfer):
+                request_id = outcome.request_id
                 after = await self._see_transfer(
-                    payment, transfer, Source.ANSWER, outcome.request_id, call.idem
+                    payment, transfer, Source.ANSWER, request_id, call.idem, call.loaded
                 )
                 return Carried(after)
             case Answered():
@@ -229,17 +250,23 @@ class Movement(PaymentCarrier):
         except UNREACHABLE:
             return await self._unknown(payment, call, "refused_unseen", refused.request_id)
         if _ended(seen):
-            return await self._see(payment, seen, Source.ANSWER, answer, call.idem)
+            return await self._answered(payment, call, seen, refused.request_id)
         if call.request.operation is Operation.CANCEL_PAYMENT_INTENT:
             code = refused.failure.code
 
             def decide(p: Payment, _at: datetime) -> outcomes.Facts:
                 return outcomes.cancel_refused(p, code, seen.status, answer)
 
-            return Carried(await self._write(payment, decide, call.idem))
+            return Carried(await self._write(payment, decide, call.idem, call.loaded))
         if seen.status is IntentStatus.REQUIRES_PAYMENT_METHOD:
             return await self._failed(payment, call, refused.failure, answer)
-        return await self._see(payment, seen, Source.ANSWER, answer, call.idem)
+        return await self._answered(payment, call, seen, refused.request_id)
+
+    async def _answered(
+        self, payment: Payment, call: _Call, seen: PaymentIntent, request_id: str | None
+    ) -> Carried:
+        answer = call.answer(request_id)
+        return await self._see(payment, seen, Source.ANSWER, answer, call.idem, call.loaded)
 
     async def _failed(
         self, payment: Payment, call: _Call, failure: StripeFailure, answer: outcomes.Answer
@@ -247,7 +274,7 @@ class Movement(PaymentCarrier):
         def decide(p: Payment, _at: datetime) -> outcomes.Facts:
             return outcomes.failed(p, failure, Source.ANSWER, answer)
 
-        return Carried(await self._write(payment, decide, call.idem))
+        return Carried(await self._write(payment, decide, call.idem, call.loaded))
 
     async def _unknown(
         self, payment: Payment, call: _Call, reason: str, request_id: str | None
@@ -257,7 +284,7 @@ class Movement(PaymentCarrier):
         def decide(p: Payment, _at: datetime) -> outcomes.Facts:
             return outcomes.unknown(p, reason, answer)
 
-        after = await self._write(payment, decide, None)
+        after = await self._write(payment, decide, None, call.loaded)
         rejected = (UnknownReason.AUTHENTICATION, CredentialsRejected.code)
         return Carried(after, refused_credentials=reason in rejected)
 
@@ -298,19 +325,20 @@ class Movement(PaymentCarrier):
     async def _see(
         self,
         payment: Payment,
-        intent: PaymentIntent,
+        seen: PaymentIntent,
         source: Source,
         answer: outcomes.Answer | None,
         idem: IdempotencyKey | None,
+        loaded: Loaded | None = None,
     ) -> Carried:
         def decide(p: Payment, at: datetime) -> outcomes.Facts:
-            if answer is None and p != payment and not _ended(intent):
+            if answer is None and p != payment and not _ended(seen):
                 # It was fetched before the payment changed; the next look sees more (M15).
                 return ()
-            return outcomes.payment_intent_seen(p, intent, source, at, answer)
+            return outcomes.payment_intent_seen(p, seen, source, at, answer)
 
-        after = await self._write(payment, decide, idem)
-        secret = intent.client_secret if after.status is Status.PROCESSING else None
+        after = await self._write(payment, decide, idem, loaded)
+        secret = seen.client_secret if after.status is Status.PROCESSING else None
         return Carried(after, secret)
 
     async def _see_transfer(
@@ -320,11 +348,12 @@ class Movement(PaymentCarrier):
         source: Source,
         request_id: str | None,
         idem: IdempotencyKey | None,
+        loaded: Loaded | None = None,
     ) -> Payment:
         def decide(p: Payment, _at: datetime) -> outcomes.Facts:
             return outcomes.transfer_seen(p, transfer, source, request_id)
 
-        after = await self._write(payment, decide, idem)
+        after = await self._write(payment, decide, idem, loaded)
         while reversals_seen.may_lack(after, transfer):
             # Reversed before we heard of it: the event may have come and found nothing (M16).
             listed = await self._gateway.reversals(transfer.id)
@@ -339,13 +368,14 @@ class Movement(PaymentCarrier):
         payment: Payment,
         decide: Callable[[Payment, datetime], outcomes.Facts],
         idem: IdempotencyKey | None,
+        loaded: Loaded | None = None,
     ) -> Payment:
         def answers(after: Payment) -> Answers | None:
             status = status_of(after)
             # While the outcome is open, so is the record: a repeat answers from the state (M31).
             return idem.answers(status) if idem and status != 202 else None
 
-        return await self._written(payment, decide, answers)
+        return await self._written(payment, decide, answers, loaded)
 
     async def _may_send(self, started_at: datetime) -> bool:
         return not self._past_deadline(started_at) and not await self._switch.held()

@@ -22,9 +22,9 @@ from roadcall_payments.domain.events import (
     MovementsPaused,
     MovementsResumed,
 )
-from roadcall_payments.domain.movements import Hold, Movements
+from roadcall_payments.domain.movements import Movements
 from roadcall_payments.domain.people import WORKER, Actor
-from roadcall_payments.ports import Store
+from roadcall_payments.ports import Loaded, Store
 from roadcall_payments.workflows.write_path import WritePath, Written
 
 MOVEMENTS = stream_of("control", "movements")
@@ -114,8 +114,12 @@ class MovementsSwitch:
 
     async def state(self) -> Movements | None:
         """How the switch stands; None while it was never touched, which means running."""
-        loaded = await self._store.load(MOVEMENTS)
-        return loaded.state if loaded and isinstance(loaded.state, Movements) else None
+        return _state(await self._store.load(MOVEMENTS))
+
+    async def state_beside(self, stream: str) -> tuple[Movements | None, Loaded | None]:
+        """How the switch stands, and another stream, in one look-up."""
+        found = await self._store.load_all((stream, MOVEMENTS))
+        return _state(found.get(MOVEMENTS)), found.get(stream)
 
     async def held(self) -> bool:
         """Whether every outgoing movement is held now, for whatever reason."""
@@ -124,23 +128,40 @@ class MovementsSwitch:
 
     async def must_flow(self) -> None:
         """Raises MovementsPaused while every outgoing movement is held."""
-        switch = await self.state()
-        if switch is None or switch.flow:
-            return
-        _refuse_while_held(switch.hold)
-        raise errors.MovementsPaused(
-            f"Outgoing movements are paused ({switch.reason}): an admin has to resume them."
-        )
+        must_flow(await self.state())
 
     async def must_be_whole(self) -> None:
         """Raises MovementsPaused while the books may lack what Stripe did: what gives a payment up
         would free its job to be paid again (M11, M18)."""
-        switch = await self.state()
-        _refuse_while_held(switch.hold if switch else None)
+        must_be_whole(await self.state())
 
     async def _write(self, decide: _Decide, actor: Actor) -> Movements:
         written: Written[Movements] = await self._write_path.write(MOVEMENTS, decide, actor=actor)
         return written.state
+
+
+def must_flow(switch: Movements | None) -> None:
+    """Raises MovementsPaused where ``switch`` holds every outgoing movement."""
+    if switch is None or switch.flow:
+        return
+    must_be_whole(switch)
+    raise errors.MovementsPaused(
+        f"Outgoing movements are paused ({switch.reason}): an admin has to resume them."
+    )
+
+
+def must_be_whole(switch: Movements | None) -> None:
+    """Raises MovementsPaused where ``switch`` is held after a restore."""
+    if switch is not None and switch.hold is not None:
+        raise errors.MovementsPaused(
+            f"Held after a restore ({switch.hold.reason}): what Stripe did since may be missing in "
+            "the books. An operator has to run roadcall-payments repair-drift, then release.",
+            code="held_after_restore",
+        )
+
+
+def _state(loaded: Loaded | None) -> Movements | None:
+    return loaded.state if loaded and isinstance(loaded.state, Movements) else None
 
 
 def _must_be_releasable(switch: Movements | None) -> None:
@@ -149,15 +170,6 @@ def _must_be_releasable(switch: Movements | None) -> None:
     if switch.hold.repaired_until is None:
         raise StatusForbids(
             "Drift repair has not passed yet: run roadcall-payments repair-drift first."
-        )
-
-
-def _refuse_while_held(hold: Hold | None) -> None:
-    if hold is not None:
-        raise errors.MovementsPaused(
-            f"Held after a restore ({hold.reason}): what Stripe did since may be missing in the "
-            "books. An operator has to run roadcall-payments repair-drift, then release.",
-            code="held_after_restore",
         )
 
 

@@ -12,7 +12,7 @@ from roadcall_payments.domain.errors import CredentialsRejected, NotFound
 from roadcall_payments.domain.outcomes import KEY_DEADLINE
 from roadcall_payments.domain.payment import Payment
 from roadcall_payments.domain.people import STRIPE
-from roadcall_payments.ports import Clock, Gateway
+from roadcall_payments.ports import Clock, Gateway, Loaded
 from roadcall_payments.workflows.movements_switch import MovementsSwitch
 from roadcall_payments.workflows.write_path import Answers, WritePath, Written
 
@@ -39,8 +39,12 @@ class PaymentCarrier:
         payment: Payment,
         decide: Callable[[Payment, datetime], Sequence[e.PaymentFact]],
         answers: Callable[[Payment], Answers | None] | None = None,
+        loaded: Loaded | None = None,
     ) -> Payment:
-        """What Stripe did is decided on the payment as it stands, also after a conflict (M25)."""
+        """What Stripe did is decided on the payment as it stands, also after a conflict (M25).
+
+        ``loaded``: as the intent's own commit left it; whoever moved it since causes a conflict.
+        """
 
         def on_current(current: Payment | None) -> Sequence[e.PaymentFact]:
             if current is None:
@@ -48,7 +52,11 @@ class PaymentCarrier:
             return decide(current, self._clock.now())
 
         written: Written[Payment] = await self._write_path.write(
-            stream_of("payment", payment.id), on_current, actor=STRIPE, answers=answers
+            stream_of("payment", payment.id),
+            on_current,
+            actor=STRIPE,
+            answers=answers,
+            loaded=loaded,
         )
         return written.state
 

@@ -6,8 +6,8 @@ goes wrong after the intent is recovery's to finish.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 from roadcall_payments.commit import stream_of
 from roadcall_payments.domain import approval, commands
@@ -18,6 +18,7 @@ from roadcall_payments.domain.errors import (
     StatusForbids,
 )
 from roadcall_payments.domain.events import PayerType, Priority
+from roadcall_payments.domain.movements import Movements
 from roadcall_payments.domain.payment import Payment, Status
 from roadcall_payments.domain.people import Actor
 from roadcall_payments.domain.stripe_objects import (
@@ -29,17 +30,22 @@ from roadcall_payments.domain.stripe_objects import (
 )
 from roadcall_payments.ports import Gateway, Loaded, Store
 from roadcall_payments.workflows.account_reading import AccountReading
-from roadcall_payments.workflows.approvals import (
-    account_on_file,
-    load_payment,
-    load_whole_payment,
-)
+from roadcall_payments.workflows.approvals import account_on_file, load_payment
 from roadcall_payments.workflows.idempotency import Answer, IdempotencyKey, Repeats, status_of
 from roadcall_payments.workflows.lookup import Lookup
 from roadcall_payments.workflows.movement import Carried, Movement, intent_of
-from roadcall_payments.workflows.movements_switch import MovementsSwitch
+from roadcall_payments.workflows.movements_switch import MovementsSwitch, must_be_whole, must_flow
 from roadcall_payments.workflows.transfers import Transfers
 from roadcall_payments.workflows.write_path import Opens, WritePath, Written
+
+
+@dataclass(frozen=True, slots=True)
+class AsRead:
+    """A payment as its stream was read, and the switch as it stood at that moment."""
+
+    payment: Payment
+    loaded: Loaded
+    switch: Movements | None
 
 
 class Payments:
@@ -69,6 +75,13 @@ class Payments:
         self._repeats = Repeats(store)
         self._lookup = Lookup(gateway, write_path.clock)
 
+    async def read(self, payment_id: str) -> AsRead:
+        """For a command that decides on what its caller has looked at. Raises NotFound."""
+        switch, loaded = await self._switch.state_beside(stream_of("payment", payment_id))
+        if loaded is None or not isinstance(loaded.state, Payment):
+            raise NotFound(f"There is no payment {payment_id}.")
+        return AsRead(loaded.state, loaded, switch)
+
     async def process(
         self,
         actor: Actor,
@@ -76,18 +89,23 @@ class Payments:
         vendor_account: str | None,
         idem: IdempotencyKey | None = None,
         priority: Priority | None = None,
+        as_read: AsRead | None = None,
     ) -> Answer:
         """Open the driver's PaymentIntent, or transfer to the vendor once the funds are there.
+
+        ``as_read``: the payment, where the caller has just read it.
 
         Raises, before anything is written: NotFound, StatusForbids, InvalidInput,
         DestinationMismatch, VendorCannotReceive, NotAllowed, MovementsPaused, StripeUnavailable,
         CredentialsRejected.
         """
+        read = as_read or await self.read(payment_id)
+        payment = read.payment
 
-        async def act(payment: Payment, loaded: Loaded) -> Answer:
+        async def act() -> Answer:
             commands.must_be_processable(payment)
             destination = await self._destination(payment, actor, vendor_account)
-            identity = await self._ready()
+            identity = await self._ready(read)
             if destination is not None:
                 await self._reading.must_receive(payment.vendor_id, destination)
                 carried = await self._transfers.process(
@@ -102,12 +120,14 @@ class Payments:
                     current, request, None, actor, settles=self._settles
                 )
 
-            started = await self._commit_intent(actor, payment_id, decide, idem, loaded=loaded)
+            started = await self._commit_intent(actor, read, decide, idem)
             return self._answer(
-                await self._movement.carry_attempt(started, first_try=True, idem=idem)
+                await self._movement.carry_attempt(
+                    started.state, first_try=True, idem=idem, loaded=started.loaded
+                )
             )
 
-        return await self._once(payment_id, idem, act)
+        return await self._repeats.once(idem, act, is_first=_was_never_processed(payment))
 
     async def confirm(
         self,
@@ -115,12 +135,14 @@ class Payments:
         payment_id: str,
         payment_method: str,
         idem: IdempotencyKey | None = None,
+        as_read: AsRead | None = None,
     ) -> Answer:
         """Confirm the one PaymentIntent with a payment method (M1, M3)."""
+        read = as_read or await self.read(payment_id)
 
-        async def act(payment: Payment, loaded: Loaded) -> Answer:
-            commands.must_be_confirmable(payment)
-            identity = await self._ready()
+        async def act() -> Answer:
+            commands.must_be_confirmable(read.payment)
+            identity = await self._ready(read)
 
             def decide(current: Payment) -> commands.Facts:
                 commands.must_be_confirmable(current)
@@ -133,23 +155,27 @@ class Payments:
                 self._must_be_same_account(current, identity)
                 return commands.start_confirmation(current, request, actor)
 
-            started = await self._commit_intent(actor, payment_id, decide, idem, loaded=loaded)
+            started = await self._commit_intent(actor, read, decide, idem)
             return self._answer(
-                await self._movement.carry_confirmation(started, first_try=True, idem=idem)
+                await self._movement.carry_confirmation(
+                    started.state, first_try=True, idem=idem, loaded=started.loaded
+                )
             )
 
-        return await self._once(payment_id, idem, act)
+        return await self._repeats.once(idem, act)
 
     async def cancel(
         self, actor: Actor, payment_id: str, reason: str, idem: IdempotencyKey | None = None
     ) -> Answer:
         """Cancel at once where no intent is open; else ask Stripe, which decides (M2)."""
+        read = await self.read(payment_id)
+        payment = read.payment
 
-        async def act(payment: Payment, _: Loaded) -> Answer:
+        async def act() -> Answer:
             if not payment.intent_open:
-                await self._switch.must_be_whole()
+                must_be_whole(read.switch)
                 await self._must_not_have_moved(payment)
-                return await self._cancel_ours(actor, payment_id, idem)
+                return await self._cancel_ours(actor, read, idem)
             commands.must_be_cancellable_at_stripe(payment)
             self._gateway.ensure_available()
             identity = await self._gateway.identity()
@@ -161,11 +187,13 @@ class Payments:
                 request = self._gateway.cancel_request(current, key=key, identity=identity)
                 return commands.request_cancel(current, request, str(actor), reason)
 
-            started = await self._commit_intent(actor, payment_id, decide, idem)
-            carried = await self._movement.carry_cancellation(started, first_try=True, idem=idem)
+            started = await self._commit_intent(actor, read, decide, idem)
+            carried = await self._movement.carry_cancellation(
+                started.state, first_try=True, idem=idem, loaded=started.loaded
+            )
             return self._cancelled(carried)
 
-        answer = await self._once(payment_id, idem, act)
+        answer = await self._repeats.once(idem, act)
         if answer.repeated:
             # What a movement's status means for others, it does not mean for who cancelled it.
             return replace(self._cancelled(Carried(answer.payment)), repeated=True)
@@ -175,15 +203,16 @@ class Payments:
         self, actor: Actor, payment_id: str, idem: IdempotencyKey | None = None
     ) -> Answer:
         """Put a failed payment back to approved; ``process`` then looks before it sends (M6)."""
+        read = await self.read(payment_id)
 
-        async def act(_: Payment, loaded: Loaded) -> Answer:
+        async def act() -> Answer:
             def decide(current: Payment) -> commands.Facts:
                 return commands.retry(current, actor)
 
-            retried = await self._commit_intent(actor, payment_id, decide, idem, 200, loaded=loaded)
-            return Answer(retried, 200)
+            retried = await self._commit_intent(actor, read, decide, idem, 200)
+            return Answer(retried.state, 200)
 
-        return await self._once(payment_id, idem, act)
+        return await self._repeats.once(idem, act)
 
     async def client_secret(self, payment_id: str) -> str:
         """Fetched from Stripe each time, since it is stored nowhere (M33).
@@ -200,9 +229,9 @@ class Payments:
             raise NotFound("Stripe gave no client secret for this PaymentIntent.")
         return intent.client_secret
 
-    async def _ready(self) -> StripeIdentity:
+    async def _ready(self, read: AsRead) -> StripeIdentity:
         """Everything that can refuse a movement before its intent is committed (M32)."""
-        await self._switch.must_flow()
+        must_flow(read.switch)
         self._gateway.ensure_available()
         return await self._gateway.identity()
 
@@ -266,45 +295,35 @@ class Payments:
                 code="not_cancelled",
             )
 
-    async def _cancel_ours(
-        self, actor: Actor, payment_id: str, idem: IdempotencyKey | None
-    ) -> Answer:
+    async def _cancel_ours(self, actor: Actor, read: AsRead, idem: IdempotencyKey | None) -> Answer:
         def decide(current: Payment) -> commands.Facts:
             return commands.cancel(current, actor)
 
-        return Answer(await self._commit_intent(actor, payment_id, decide, idem, 200), 200)
+        cancelled = await self._commit_intent(actor, read, decide, idem, 200)
+        return Answer(cancelled.state, 200)
 
     async def _commit_intent(
         self,
         actor: Actor,
-        payment_id: str,
+        read: AsRead,
         decide: Callable[[Payment], commands.Facts],
         idem: IdempotencyKey | None,
         status: int | None = None,
-        *,
-        loaded: Loaded | None = None,
-    ) -> Payment:
+    ) -> Written[Payment]:
+        """Decided on what was read; the commit proves that it stands so still, or it is read and
+        decided again (M25)."""
+        payment_id = read.payment.id
+
         def on_current(current: Payment | None) -> commands.Facts:
             if current is None:
                 raise NotFound(f"There is no payment {payment_id}.")
             return decide(current)
 
         opens: Opens | None = idem.opens(status) if idem else None
-        written: Written[Payment] = await self._write_path.write(
-            stream_of("payment", payment_id), on_current, actor=actor, opens=opens, loaded=loaded
+        stream, loaded = stream_of("payment", payment_id), read.loaded
+        return await self._write_path.write(
+            stream, on_current, actor=actor, opens=opens, loaded=loaded
         )
-        return written.state
-
-    async def _once(
-        self,
-        payment_id: str,
-        idem: IdempotencyKey | None,
-        act: Callable[[Payment, Loaded], Awaitable[Answer]],
-    ) -> Answer:
-        """``act`` on the payment as it stands, read once; what it writes proves that it stands so
-        still (M25)."""
-        payment, loaded = await load_whole_payment(self._store, payment_id)
-        return await self._repeats.once(idem, lambda: act(payment, loaded))
 
     @staticmethod
     def _answer(carried: Carried) -> Answer:
@@ -322,3 +341,9 @@ class Payments:
         raise StatusForbids(
             f"Stripe did not cancel it: the payment is {payment.status}.", code="not_cancelled"
         )
+
+
+def _was_never_processed(payment: Payment) -> bool:
+    """A driver's payment without an attempt: each answer to ``process`` began with one, in the
+    same commit (M31). A transfer may have been queued instead."""
+    return payment.payer_type is PayerType.DRIVER_IC and payment.attempts == 0

@@ -86,8 +86,13 @@ class Written(Generic[S]):
     """The stream after the write. ``facts`` is empty when there was nothing to write."""
 
     state: S
-    seq: int
+    head: Head
     facts: tuple[e.Fact, ...]
+
+    @property
+    def loaded(self) -> Loaded:
+        """The stream as a read would find it now, for a next write that decides on it."""
+        return Loaded(self.head, self.state)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +123,12 @@ class _Decided(msgspec.Struct, Generic[D], frozen=True):
     @property
     def seq(self) -> int:
         return self.head.seq + len(self.facts)
+
+    @property
+    def written(self) -> Written[D]:
+        last = self.entries[-1] if self.entries else None
+        head = Head(last.seq, last.hash) if last else self.head
+        return Written(self.reached, head, self.facts)
 
     @property
     def refs_added(self) -> tuple[RefAdded, ...]:
@@ -186,7 +197,7 @@ class WritePath:
                 facts = (*facts, *also)
                 own = self._decided(stream, loaded, facts, actor)
             if await self._is_written((own, *debts), inbox, opens, answers, texts):
-                return Written(own.reached, own.seq, facts)
+                return own.written
             loaded = None
         raise _contended(stream)
 
@@ -217,7 +228,7 @@ class WritePath:
             own: _Decided[S] = self._decided(stream, first, facts, actor)
             other: _Decided[B] = self._decided(beside, second, facts_beside, actor)
             if await self._is_written((own, other), inbox, opens, answers, texts):
-                return WrittenPair(Written(own.reached, own.seq, facts), other.after, facts_beside)
+                return WrittenPair(own.written, other.after, facts_beside)
         raise _contended(f"{stream} and {beside}")
 
     def draft(
