@@ -78,13 +78,14 @@ class Calls:
             key = await key_for(budget)
             if isinstance(key, Unknown):
                 return last or key
-            if budget.left_s == 0.0:
+            left_s = budget.left_s
+            if left_s == 0.0:
                 return last or Unknown(UnknownReason.TIMEOUT, "out of time; nothing was sent")
             permit = self._breaker.admit()
             if permit is None:
                 return last or Unknown(UnknownReason.BREAKER_OPEN, "circuit breaker is open")
             number += 1
-            tried = await self._try(call, read, key, permit, budget, number)
+            tried = await self._try(call, read, key, permit, left_s, number)
             result = tried.result
             if isinstance(result, Refused) and fate_open and not result.replayed:
                 result = unproven(result)
@@ -107,11 +108,11 @@ class Calls:
         read: Callable[[Json], T],
         key: StripeCredentials,
         permit: Permit,
-        budget: Budget,
+        timeout_s: float,
         number: int,
     ) -> Verdict[T]:
         started = self._clock.monotonic()
-        answer = await self._transport.exchange(call, api_key=key.api_key, timeout_s=budget.left_s)
+        answer = await self._transport.exchange(call, api_key=key.api_key, timeout_s=timeout_s)
         judged = verdict(answer, read)
         self._breaker.record(permit, failed=judged.broken)
         duration_s = self._clock.monotonic() - started

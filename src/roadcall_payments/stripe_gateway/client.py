@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 
+import msgspec
 from prometheus_client import Counter
 
 from roadcall_payments.domain.errors import (
@@ -58,6 +58,8 @@ from roadcall_payments.stripe_gateway.reads import Reads, created_within, path_o
 from roadcall_payments.stripe_gateway.retry import Budget, RetrySettings
 from roadcall_payments.stripe_gateway.transport import Call, HttpClient, Transport
 from roadcall_payments.telemetry import WEBHOOK_LAG_SECONDS, WEBHOOKS
+
+_params = msgspec.json.Decoder(dict[str, object])
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +143,7 @@ class StripeGateway(DerivedRequests):
     # --- sending ---
 
     async def send(self, request: StripeRequest, *, first_try: bool, budget_s: float) -> Outcome:
-        params: dict[str, object] = json.loads(request.params)
+        params = _params.decode(request.params)
         call = Call(
             operation=request.operation,
             method="post",
@@ -153,13 +155,10 @@ class StripeGateway(DerivedRequests):
             payment_id=_payment_id(params),
         )
 
-        async def own_account(budget: Budget) -> StripeCredentials | Unknown:
-            return await self._credentials_of(request, budget)
-
         result = await self._calls.make(
             call,
             mapping.READER_OF_OPERATION[request.operation],
-            key_for=own_account,
+            key_for=partial(self._credentials_of, request),
             budget=Budget(self._clock, budget_s),
             fate_open=not first_try,
         )
