@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
+
 from fastapi import FastAPI
 from starlette.routing import Router
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -81,9 +83,9 @@ class _Front:
         self._webhook = webhook
         self._behind = behind
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         is_webhook = scope["type"] == "http" and scope["path"] == self._webhook.path
-        await (self._webhook if is_webhook else self._behind)(scope, receive, send)
+        return (self._webhook if is_webhook else self._behind)(scope, receive, send)
 
 
 class _Guarded:

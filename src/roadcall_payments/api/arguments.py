@@ -21,7 +21,9 @@ _PLACES: Final = ("path", "query", "header", "body")
 _TELLING: Final = (params.Depends, params.Param)
 
 Function = Callable[..., Awaitable[object]]
-Values = dict[str, object]
+Given = dict[str, object]
+# By a parameter's name, by the function that gave it, or by the type: the request.
+Values = dict[object, object]
 
 
 class Arguments:
@@ -32,8 +34,9 @@ class Arguments:
     """
 
     def __init__(self, endpoint: Function) -> None:
-        self._called = _Called(endpoint)
-        found = self._called.parameters()
+        self._endpoint = _Called(endpoint)
+        self._needed = self._endpoint.all_needed()
+        found = [one for called in (*self._needed, self._endpoint) for one in called.own]
         # Pydantic's own type for the fields of a model in the making; its Any cannot have a name.
         fields: dict[str, Any] = {one.name: (one.annotation, one.default) for one in found}
         self._shape = create_model(f"{endpoint.__name__}_arguments", **fields)
@@ -42,12 +45,16 @@ class Arguments:
         self._bodies = [one.alias for one in found if one.place == "body"]
         self._locations = {one.alias: one.location for one in found}
 
-    async def call(self, request: StrictRequest) -> object:
-        """The endpoint's answer. Raises RequestValidationError, which names every wrong field."""
-        return await self._called(request, self._read(request))
+    async def of(self, request: StrictRequest) -> Given:
+        """What to call the endpoint with. Raises RequestValidationError: each wrong field."""
+        values: Values = {Request: request}
+        values.update(self._read(request))
+        for needed in self._needed:
+            values[needed.function] = await needed.function(**needed.given(values))
+        return self._endpoint.given(values)
 
-    def _read(self, request: StrictRequest) -> Values:
-        given: Values = dict(request.path_params)
+    def _read(self, request: StrictRequest) -> Given:
+        given: Given = dict(request.path_params)
         for alias in self._headers:
             if (sent := request.headers.get(alias)) is not None:
                 given[alias] = sent
@@ -59,7 +66,7 @@ class Arguments:
         if request.has_body:
             given |= dict.fromkeys(self._bodies, request.parsed)
         try:
-            checked: Values = vars(self._shape.model_validate(given, from_attributes=True))
+            checked: Given = vars(self._shape.model_validate(given, from_attributes=True))
         except ValidationError as wrong:
             raise RequestValidationError(
                 [
@@ -91,34 +98,35 @@ class _Called:
     """A function, and where each of its parameters comes from."""
 
     def __init__(self, function: Function) -> None:
-        self._function = function
-        self._requests: list[str] = []
-        self._needs: dict[str, _Called] = {}
-        self._own: list[_Parameter] = []
+        self.function = function
+        self.own: list[_Parameter] = []
+        self._needs: list[_Called] = []
+        self._sources: dict[str, object] = {}
         for name, declared in inspect.signature(function, eval_str=True).parameters.items():
             told = _told(declared.annotation)
             if declared.annotation is Request:
-                self._requests.append(name)
+                self._sources[name] = Request
             elif isinstance(told, params.Depends) and told.dependency is not None:
-                self._needs[name] = _Called(told.dependency)
+                self._sources[name] = told.dependency
+                self._needs.append(_Called(told.dependency))
             elif isinstance(told, params.Param) or _holds_model(declared.annotation):
+                self._sources[name] = name
                 place = told if isinstance(told, params.Param) else None
-                self._own.append(_Parameter(name, declared, place))
+                self.own.append(_Parameter(name, declared, place))
             else:
                 raise TypeError(f"{function.__name__} cannot be given its {name}.")
+        self.own.sort(key=lambda one: _PLACES.index(one.place))
 
-    def parameters(self) -> list[_Parameter]:
-        """Those of what it depends on first."""
-        needed = [one for need in self._needs.values() for one in need.parameters()]
-        return needed + sorted(self._own, key=lambda one: _PLACES.index(one.place))
+    def all_needed(self) -> list[_Called]:
+        """What is called before it, each once, in an order that suits all."""
+        found: dict[Function, _Called] = {}
+        for need in self._needs:
+            for one in (*need.all_needed(), need):
+                found.setdefault(one.function, one)
+        return list(found.values())
 
-    async def __call__(self, request: StrictRequest, values: Values) -> object:
-        given: Values = {one.name: values[one.name] for one in self._own}
-        for name in self._requests:
-            given[name] = request
-        for name, need in self._needs.items():
-            given[name] = await need(request, values)
-        return await self._function(**given)
+    def given(self, values: Values) -> Given:
+        return {name: values[source] for name, source in self._sources.items()}
 
 
 def _told(annotation: object) -> object:

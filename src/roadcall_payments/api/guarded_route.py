@@ -75,7 +75,7 @@ class GuardedRoute(APIRoute):
             await gate.admit(request, self._guarded)
             if self._method != "GET":
                 await request.load(gate.body_bytes_max)
-            said = await self._arguments.call(request)
+            said = await self.endpoint(**await self._arguments.of(request))
         except problems.TOLD as error:
             return await problems.told(request, error)
         match said:

@@ -13,6 +13,8 @@ from roadcall_payments.workflows.idempotency import IdempotencyKey
 
 KEY_LENGTH_MAX = 255
 
+_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
+
 
 async def idempotency_key(
     request: Request,
@@ -34,9 +36,8 @@ async def idempotency_key(
     request says."""
     if key is None:
         return None
-    scope = f"{caller} {request.method} {request.url.path}"
-    said = [await request.json(), request.headers.get("on-behalf-of")]
-    canonical = json.dumps(said, sort_keys=True, separators=(",", ":"))
+    scope = f"{caller} {request.method} {request.scope['path']}"
+    canonical = _canonical([await request.json(), request.headers.get("on-behalf-of")])
     return IdempotencyKey(scope, key, hashlib.sha256(canonical.encode()).hexdigest())
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from email.message import Message as MimeHeaders
+from functools import lru_cache
 from typing import Final, NoReturn
 
 from starlette.exceptions import HTTPException
@@ -67,9 +68,7 @@ def parse_json(body: bytes) -> Json:
     surrogates, also when they are written as escapes.
     """
     try:
-        value: Json = json.loads(
-            body.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse_constant
-        )
+        value: Json = _JSON.decode(body.decode("utf-8"))
     except UnicodeDecodeError as broken:
         raise InvalidInput("body", "The body must be UTF-8.", code="invalid_json") from broken
     except (ValueError, RecursionError) as broken:
@@ -125,6 +124,9 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON")
 
 
+_JSON: Final = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse_constant)
+
+
 def _too_large(limit: int) -> HTTPException:
     return HTTPException(413, f"The body is larger than {limit} bytes. Send less.")
 
@@ -156,6 +158,8 @@ class StrictRequest(Request):
         return self.parsed
 
 
+# Callers send the same one over and over.
+@lru_cache(maxsize=64)
 def _is_json(content_type: str) -> bool:
     mime = MimeHeaders()
     mime["content-type"] = content_type
