@@ -6,6 +6,8 @@ import json
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from roadcall_payments.domain import payment_fold
 from roadcall_payments.domain.errors import BrokenInvariant, InvalidInput
@@ -33,7 +35,8 @@ def confirmable() -> Payment:
 
 def params(request: StripeRequest) -> dict[str, object]:
     parsed: dict[str, object] = json.loads(request.params)
-    assert json.dumps(parsed, sort_keys=True, separators=(",", ":")) == request.params
+    plainly = json.dumps(parsed, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    assert plainly == request.params
     return parsed
 
 
@@ -69,6 +72,14 @@ def test_with_a_return_address_redirects_are_allowed_and_confirmed_with_it() -> 
         "allow_redirects": "always",
     }
     assert params(confirmed)["return_url"] == "https://pay.example/back"
+
+
+@given(method=st.text(st.characters(codec="utf-8")))
+def test_parameters_are_written_canonically_whatever_they_hold(method: str) -> None:
+    confirmed = requests.confirm_request(
+        confirmable(), key="k", payment_method=method, identity=US, redirects=STAY
+    )
+    assert params(confirmed)["payment_method"] == method
 
 
 def test_a_confirmation_asks_for_the_line_in_stripes_books() -> None:

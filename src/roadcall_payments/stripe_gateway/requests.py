@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
+
+import msgspec
 
 from roadcall_payments.domain.connected_account import PURPOSE
 from roadcall_payments.domain.errors import BrokenInvariant, InvalidInput
@@ -25,6 +26,8 @@ _EXPAND_CHARGE = "latest_charge.balance_transaction"
 _EXPAND_OWN = "balance_transaction"
 
 Params = dict[str, object]
+
+_canonical = msgspec.json.Encoder(order="sorted")
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +256,7 @@ def _request(
     return StripeRequest(
         operation=operation,
         path=path,
-        params=json.dumps(params, sort_keys=True, separators=(",", ":"), ensure_ascii=False),
+        params=_canonical.encode(params).decode(),
         idempotency_key=key,
         account=identity.account,
         livemode=identity.livemode,
