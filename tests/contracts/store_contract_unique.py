@@ -5,6 +5,8 @@ A store's test module subclasses ``UniqueContract`` and provides the fixture ``s
 
 from __future__ import annotations
 
+import asyncio
+
 from msgspec.structs import replace
 
 from roadcall_payments.commit import (
@@ -116,6 +118,15 @@ class UniqueContract:
         here, there = key_opened("key-1", "us_1 POST /a"), key_opened("key-1", "us_2 POST /a")
         results = await store.commit([Commit(idempotency=here), Commit(idempotency=there)])
         assert results == [Committed()] * 2
+
+    async def test_keys_asked_for_at_once_are_each_answered(self, store: Store) -> None:
+        here, there = key_opened("key-1", "us_1 POST /a"), key_opened("key-2", "us_2 POST /a")
+        await store.commit([Commit(idempotency=here), Commit(idempotency=there)])
+        asked = [(scope, key) for scope in ("us_1", "us_2") for key in ("key-1", "key-2")]
+        found = await asyncio.gather(
+            *(store.idempotency(f"{scope} POST /a", key) for scope, key in asked)
+        )
+        assert found == [here.record, None, None, there.record]
 
     async def test_a_key_may_open_with_its_answer(self, store: Store) -> None:
         record = replace(key_opened("key-1").record, status=201, seq=1)

@@ -84,15 +84,21 @@ async def read_text_digests(connection: Connection, ids: Sequence[str]) -> dict[
     return {own_id: text_digest(salt, body) for own_id, salt, body in rows}
 
 
+async def read_idempotency_records(
+    connection: Connection, keys: Sequence[tuple[str, str]]
+) -> Mapping[tuple[str, str], IdempotencyRecord]:
+    rows = await connection.fetch(
+        f"SELECT {IDEMPOTENCY_COLUMNS} FROM idempotency"  # noqa: S608  # constant columns
+        " JOIN unnest($1::text[], $2::text[]) AS asked (scope, key) USING (scope, key)",
+        *zip(*keys, strict=True),
+    )
+    return {(row["scope"], row["key"]): idempotency_record(tuple(row)) for row in rows}
+
+
 async def read_idempotency(
     connection: Connection, scope: str, key: str
 ) -> IdempotencyRecord | None:
-    row = await connection.fetchrow(
-        f"SELECT {IDEMPOTENCY_COLUMNS} FROM idempotency WHERE scope = $1 AND key = $2",  # noqa: S608  # constant columns
-        scope,
-        key,
-    )
-    return None if row is None else idempotency_record(tuple(row))
+    return (await read_idempotency_records(connection, [(scope, key)])).get((scope, key))
 
 
 async def read_notice(connection: Connection, notice_id: str) -> Notice | None:

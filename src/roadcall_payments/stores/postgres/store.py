@@ -142,6 +142,7 @@ class PostgresStore:
         self._streams = self._lookups(queries.read_heads_and_states)
         self._refs = self._lookups(queries.read_refs)
         self._events = self._lookups(queries.read_inbox_events)
+        self._answers = self._lookups(queries.read_idempotency_records)
         self._journals = self._lookups(queries.read_journals, batch_max=JOURNALS_AT_ONCE)
         self._ends: Lane[work.End, bool] = Lane(
             self._end, at_once=WRITERS, batch_max=BATCH_MAX, waiting_max=WAITING_MAX
@@ -215,7 +216,7 @@ class PostgresStore:
         return await self._run(lambda db: queries.read_text_digests(db, ids))
 
     async def idempotency(self, scope: str, key: str) -> IdempotencyRecord | None:
-        return await self._run(lambda db: queries.read_idempotency(db, scope, key))
+        return await self._answers.find((scope, key))
 
     async def inbox_event(self, event_id: str) -> InboxEvent | None:
         return await self._events.find(event_id)
@@ -288,7 +289,7 @@ class PostgresStore:
     async def close(self) -> None:
         for lane in (
             *(self._commits, self._counts, self._ends),
-            *(self._streams, self._refs, self._events, self._journals),
+            *(self._streams, self._refs, self._events, self._answers, self._journals),
         ):
             await lane.close()
         await self.writing.close()
