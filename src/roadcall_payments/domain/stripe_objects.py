@@ -37,6 +37,7 @@ class StripeIdentity:
     livemode: bool
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class StripeRequest:
     """One POST, exactly as it was decided and will be repeated (M4).

@@ -6,6 +6,8 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import msgspec
+
 
 @dataclass(frozen=True, slots=True)
 class BreakerSettings:
@@ -17,8 +19,7 @@ class BreakerSettings:
     probe_after_s: float = 30.0
 
 
-@dataclass(frozen=True, slots=True)
-class Permit:
+class Permit(msgspec.Struct, frozen=True):
     """Leave for one call. Results of calls from before the last change of state are ignored."""
 
     era: int

@@ -20,7 +20,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 import msgspec
@@ -34,8 +33,7 @@ from roadcall_payments.stripe_gateway.transport import Answer, NoAnswer
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Done(Generic[T]):
+class Done(msgspec.Struct, Generic[T], frozen=True):
     """2xx, read and translated."""
 
     value: T
@@ -43,8 +41,7 @@ class Done(Generic[T]):
     replayed: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict(Generic[T]):
+class Verdict(msgspec.Struct, Generic[T], frozen=True):
     """``retry``: another try may end better. ``broken``: Stripe or the way there is at fault,
     which the circuit breaker counts."""
 

@@ -6,10 +6,10 @@ import asyncio
 import logging
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal
 
 import aiohttp
+import msgspec
 import stripe
 from stripe import _api_requestor, _util
 
@@ -23,8 +23,7 @@ HttpClient = stripe.HTTPClient
 an OSError, an aiohttp.ClientError or a TimeoutError where no whole answer came."""
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(msgspec.Struct, frozen=True):
     """One exchange to make. ``params`` are form parameters, or the query of a GET.
 
     ``operation`` and ``payment_id`` are for the log alone.
@@ -40,8 +39,7 @@ class Call:
     payment_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """What came back, whole, whatever its status."""
 
     status: int
@@ -64,8 +62,7 @@ class Answer:
         return {"true": True, "false": False}.get(word) if word else None
 
 
-@dataclass(frozen=True, slots=True)
-class NoAnswer:
+class NoAnswer(msgspec.Struct, frozen=True):
     """No whole answer arrived: whether Stripe acted is unknown."""
 
     reason: UnknownReason
