@@ -245,6 +245,22 @@ async def test_a_writer_that_waits_too_long_says_so(path: Path) -> None:
     await store.close()
 
 
+async def test_waiting_for_another_process_holds_up_nobody_else(path: Path) -> None:
+    store = open_sqlite(path)
+    assert await store.commit([whole_commit("before")]) == [Committed()]
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    waits = asyncio.create_task(store.commit([whole_commit("waits")]))
+    for _ in range(3):
+        assert await store.load("payment/before-a") is not None
+    assert not waits.done()
+    other.execute("ROLLBACK")
+    other.close()
+    assert await waits == [Committed()]
+    assert all(await rows_of(store, "waits"))
+    await store.close()
+
+
 async def test_a_damaged_counter_file_is_begun_anew(path: Path) -> None:
     store = open_sqlite(path)
     await store.count_request("us_1", 1)

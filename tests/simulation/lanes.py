@@ -24,11 +24,13 @@ class TurnLane(Generic[JobT, AnswerT]):
         name: str,
         work: Callable[[Sequence[Submission[JobT, AnswerT]]], None],
         *,
+        first: Callable[[Sequence[Submission[JobT, AnswerT]]], None] | None = None,
         waiting_max: int,
         batch_max: int,
         at_end: Callable[[], None],
     ) -> None:
         self._name = name
+        self._first = first
         self._work = work
         self._waiting_max = waiting_max
         self._batch_max = batch_max
@@ -68,6 +70,8 @@ class TurnLane(Generic[JobT, AnswerT]):
         gathered, self._gathered = self._gathered, []
         for start in range(0, len(gathered), self._batch_max):
             part = gathered[start : start + self._batch_max]
+            if self._first is not None:
+                self._first(part)
             self._work(part)
             for submission in part:
                 submission.settle()

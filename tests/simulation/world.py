@@ -155,11 +155,19 @@ class World:
             name: str,
             work: Callable[[Sequence[Submission[JobT, AnswerT]]], None],
             *,
+            first: Callable[[Sequence[Submission[JobT, AnswerT]]], None] | None = None,
             waiting_max: int,
             batch_max: int,
             at_end: Callable[[], None],
         ) -> TurnLane[JobT, AnswerT]:
-            made = TurnLane(name, work, waiting_max=waiting_max, batch_max=batch_max, at_end=at_end)
+            made = TurnLane(
+                name,
+                work,
+                first=first,
+                waiting_max=waiting_max,
+                batch_max=batch_max,
+                at_end=at_end,
+            )
             cuts.append(made.cut)
             return made
 

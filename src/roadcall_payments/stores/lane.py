@@ -1,6 +1,6 @@
 """A thread that works through what coroutines hand in, many pieces at a time.
 
-What the coroutines of one turn of the event loop hand in travels to the thread together, and the
+What the coroutines hand in while a batch is under way travels to the thread together, and the
 answers of a batch travel back together: a piece costs a share of a thread switch, not two.
 """
 
@@ -57,6 +57,7 @@ class LaneMaker(Protocol):
         name: str,
         work: Callable[[Sequence[Submission[JobT, AnswerT]]], None],
         *,
+        first: Callable[[Sequence[Submission[JobT, AnswerT]]], None] | None = None,
         waiting_max: int,
         batch_max: int,
         at_end: Callable[[], None],
@@ -64,7 +65,11 @@ class LaneMaker(Protocol):
 
 
 class Lane(Generic[JobT, AnswerT]):
-    """One worker thread. ``work`` is called in it with a batch and settles every submission.
+    """One worker thread, and one batch under way; the next one gathers meanwhile.
+
+    ``work`` is called in the thread with a batch and settles every submission. ``first`` is called
+    with it before, in the event loop's own turn and while the thread rests; batches that are left
+    at ``close`` go without.
 
     At most ``waiting_max`` jobs wait; more raise StoreUnavailable at once. One event loop at a
     time may submit.
@@ -75,18 +80,22 @@ class Lane(Generic[JobT, AnswerT]):
         name: str,
         work: Callable[[Sequence[Submission[JobT, AnswerT]]], None],
         *,
+        first: Callable[[Sequence[Submission[JobT, AnswerT]]], None] | None = None,
         waiting_max: int,
         batch_max: int,
         at_end: Callable[[], None],
     ) -> None:
         self._work = work
+        self._first = first
         self._waiting_max = waiting_max
         self._batch_max = batch_max
         self._at_end = at_end
         self._gathered: list[Submission[JobT, AnswerT]] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._flushes_in: asyncio.AbstractEventLoop | None = None
         self._queue: queue.SimpleQueue[list[Submission[JobT, AnswerT]] | None]
         self._queue = queue.SimpleQueue()
+        self._under_way = False
         self._waiting = 0
         self._closed = False
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
@@ -111,7 +120,7 @@ class Lane(Generic[JobT, AnswerT]):
         self._waiting += len(jobs)
         self._gathered += submissions
         if self._flushes_in is not loop:
-            self._flushes_in = loop
+            self._loop = self._flushes_in = loop
             loop.call_soon(self._flush)
         return [submission.future for submission in submissions]
 
@@ -119,50 +128,53 @@ class Lane(Generic[JobT, AnswerT]):
         """Finish what was handed in, then end the thread."""
         if not self._closed:
             self._closed = True
-            self._flush()
+            while batch := self._take():
+                self._queue.put(batch)
             self._queue.put(None)
         await asyncio.get_running_loop().run_in_executor(None, self._thread.join)
 
     def _flush(self) -> None:
         self._flushes_in = None
-        gathered, self._gathered = self._gathered, []
-        if gathered:
-            self._queue.put(gathered)
+        if self._under_way or not (batch := self._take()):
+            return
+        self._under_way = True
+        try:
+            if self._first is not None:
+                self._first(batch)
+        finally:
+            self._queue.put(batch)
+
+    def _take(self) -> list[Submission[JobT, AnswerT]]:
+        batch = self._gathered[: self._batch_max]
+        del self._gathered[: self._batch_max]
+        return batch
 
     def _run(self) -> None:
         try:
-            while (batch := self._take()) is not None:
-                for start in range(0, len(batch), self._batch_max):
-                    part = batch[start : start + self._batch_max]
-                    self._work(part)
-                    self._answer(part)
+            while (batch := self._queue.get()) is not None:
+                self._work(batch)
+                self._answer(batch)
         finally:
             self._at_end()
 
-    def _take(self) -> list[Submission[JobT, AnswerT]] | None:
-        batch = self._queue.get()
-        while batch is not None and len(batch) < self._batch_max:
-            try:
-                more = self._queue.get_nowait()
-            except queue.Empty:
-                break
-            if more is None:
-                self._queue.put(None)
-                break
-            batch += more
-        return batch
-
-    def _answer(self, part: Sequence[Submission[JobT, AnswerT]]) -> None:
-        loops = {submission.future.get_loop() for submission in part}
+    def _answer(self, batch: Sequence[Submission[JobT, AnswerT]]) -> None:
+        # Before the loop is looked up: a submission sets it first, and asks this afterwards.
+        self._under_way = False
+        loops = {submission.future.get_loop() for submission in batch}
+        # Whoever found this batch under way waits to be told, though none of it may be theirs.
+        if self._loop is not None:
+            loops.add(self._loop)
         for loop in loops:
-            own = [one for one in part if one.future.get_loop() is loop]
+            own = [one for one in batch if one.future.get_loop() is loop]
             try:
                 loop.call_soon_threadsafe(self._settle, own)
             except RuntimeError:
                 # The loop was closed, so nobody waits there any more.
                 self._waiting -= len(own)
 
-    def _settle(self, part: Sequence[Submission[JobT, AnswerT]]) -> None:
-        self._waiting -= len(part)
-        for submission in part:
+    def _settle(self, batch: Sequence[Submission[JobT, AnswerT]]) -> None:
+        # First, so that the thread works while this batch is answered.
+        self._flush()
+        self._waiting -= len(batch)
+        for submission in batch:
             submission.settle()

@@ -1,7 +1,7 @@
 """One batch of commits, inside one transaction: read what stands, judge, write the winners.
 
-Each kind of row is read and written by one statement for the whole batch, since every step of a
-statement gives the interpreter's lock away and has to win it back.
+Each kind of row is read and written by one statement for the whole batch: a statement costs the
+interpreter more than a row costs SQLite.
 """
 
 from __future__ import annotations

@@ -66,6 +66,11 @@ def begin(db: sqlite3.Connection, *, seconds_max: float) -> None:
     _in_turn(db, "BEGIN IMMEDIATE", seconds_max)
 
 
+def begin_at_once(db: sqlite3.Connection) -> None:
+    """Take the write lock, or raise at once that it is busy."""
+    db.execute("BEGIN IMMEDIATE")
+
+
 def _in_turn(db: sqlite3.Connection, statement: str, seconds_max: float) -> None:
     """Ask again every millisecond or so: SQLite's own handler backs off to 100 ms, and a process
     that writes all the time would hardly ever be met between two of its transactions."""
@@ -109,7 +114,7 @@ def _connect(path: Path, *, timeout_s: float) -> sqlite3.Connection:
         path,
         timeout=timeout_s,
         isolation_level=None,
-        # Each connection is used by one thread, but is opened and closed by another.
+        # Threads take turns with a connection, and never use it at once.
         check_same_thread=False,
         cached_statements=_STATEMENTS_CACHED,
     )

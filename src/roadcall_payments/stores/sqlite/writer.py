@@ -1,4 +1,8 @@
-"""The one thread that writes: many callers' commits in one durable transaction (M23, M24)."""
+"""Many callers' commits in one durable transaction (M23, M24).
+
+A batch's statements run in the event loop's own turn, its COMMIT in a thread: each step of a
+statement gives the interpreter's lock away, and wins it back at once where nobody else wants it.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,7 @@ from roadcall_payments.stores.arbitration import beside_is_stored, idempotency_k
 from roadcall_payments.stores.lane import Submission
 from roadcall_payments.stores.rows import Prepared
 from roadcall_payments.stores.sqlite.batch import write_batch
-from roadcall_payments.stores.sqlite.connection import Connecting, begin, classified
+from roadcall_payments.stores.sqlite.connection import Connecting, begin, begin_at_once, classified
 from roadcall_payments.stores.sqlite.queries import read_idempotency, read_inbox_event
 
 Statement = Callable[[sqlite3.Connection], object]
@@ -28,18 +32,36 @@ class _CommitFailed(Exception):
 
 
 class GroupWriter:
-    """What the writing thread does with a batch. Owned by that thread."""
+    """What is done with a batch: ``write``, then ``work``. They take turns, never at once."""
 
     def __init__(self, path: Path, busy_seconds_max: float, connecting: Connecting) -> None:
         self._path = path
         self._connecting = connecting
         self._busy_seconds_max = busy_seconds_max
         self._db: sqlite3.Connection | None = None
+        self._is_written = False
+
+    def write(self, batch: Sequence[Pending]) -> None:
+        """In the event loop's own turn: all but COMMIT. Or nothing, where it fails or would have to
+        wait; then ``work`` begins anew, waits, and meets the failure again."""
+        if self._db is None:
+            # Opening may have to wait for other processes.
+            return
+        try:
+            begin_at_once(self._db)
+            self._write(self._db, batch)
+            self._is_written = True
+        except Exception:  # noqa: BLE001  # not swallowed: ``work`` meets it again and answers it
+            self._rollback()
 
     def work(self, batch: Sequence[Pending]) -> None:
-        """Settle every submission; answers are given only after COMMIT."""
+        """In the thread: settle every submission; answers are given only after COMMIT."""
         try:
-            self._transact(batch)
+            if self._is_written:
+                self._is_written = False
+                self._commit(self._connected())
+            else:
+                self._transact(batch)
         except StoreUnavailable as error:
             # Waiting for the lock took too long: each alone would wait as long again.
             self._rollback()
@@ -64,6 +86,10 @@ class GroupWriter:
     def _transact(self, batch: Sequence[Pending]) -> None:
         db = self._connected()
         begin(db, seconds_max=self._busy_seconds_max)
+        self._write(db, batch)
+        self._commit(db)
+
+    def _write(self, db: sqlite3.Connection, batch: Sequence[Pending]) -> None:
         commits = [one for one in batch if isinstance(one.job, Prepared)]
         prepared = [one.job for one in commits if isinstance(one.job, Prepared)]
         for one, result in zip(commits, write_batch(db, prepared), strict=True):
@@ -71,8 +97,11 @@ class GroupWriter:
         for one in batch:
             if not isinstance(one.job, Prepared):
                 one.answer = one.job(db)
+
+    def _commit(self, db: sqlite3.Connection) -> None:
         try:
-            db.execute("COMMIT")
+            # Gives the lock of the interpreter away once; COMMIT as a statement, at every step.
+            db.commit()
         except sqlite3.Error as error:
             raise _CommitFailed from error
 
