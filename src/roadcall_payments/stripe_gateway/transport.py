@@ -72,7 +72,7 @@ class NoAnswer(msgspec.Struct, frozen=True):
 class Transport:
     """The SDK's client, built once (it costs up to 150 ms) and kept; keys are given per call.
 
-    ``raw_request_async`` makes the request, with the SDK's encoding and headers. Sending is
+    ``raw_request`` makes the request, with the SDK's encoding and headers. Sending is
     ``http``'s, and answers are judged by us, as they came (decision 0237).
     """
 
@@ -98,7 +98,7 @@ class Transport:
     async def exchange(self, call: Call, *, api_key: str, timeout_s: float) -> Answer | NoAnswer:
         """At most ``timeout_s`` seconds, and at most the configured timeout."""
         try:
-            request = await self._made(call, api_key)
+            request = self._made(call, api_key)
         except stripe.StripeError as exc:
             return NoAnswer(
                 UnknownReason.CONNECTION, f"the SDK sent nothing ({type(exc).__name__})"
@@ -114,7 +114,7 @@ class Transport:
         except (aiohttp.ClientError, OSError) as exc:
             return NoAnswer(UnknownReason.CONNECTION, f"connection failed ({type(exc).__name__})")
 
-    async def _made(self, call: Call, api_key: str) -> _Request:
+    def _made(self, call: Call, api_key: str) -> _Request:
         """Raises stripe.StripeError for what the SDK would not send."""
         options: dict[str, str] = {"api_key": api_key, "stripe_version": call.api_version}
         if call.idempotency_key is not None:
@@ -122,7 +122,7 @@ class Transport:
         if call.connected_account is not None:
             options["stripe_account"] = call.connected_account
         try:
-            await self._client.raw_request_async(call.method, call.path, **call.params, **options)
+            self._client.raw_request(call.method, call.path, **call.params, **options)
         except _Made as made:
             return made.request
         raise BrokenInvariant("Stripe's SDK made no request.")
@@ -164,10 +164,16 @@ class _Unsent(stripe.HTTPClient):
 
     name = "aiohttp"
 
-    async def request_async(
-        self, method: str, url: str, headers: Mapping[str, str], post_data: str | None = None
-    ) -> tuple[bytes, int, Mapping[str, str]]:
-        raise _Made((method, url, headers, post_data))
+    def request(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str] | None,
+        post_data: str | None = None,
+        *,
+        _usage: list[str] | None = None,
+    ) -> tuple[str, int, Mapping[str, str]]:
+        raise _Made((method, url, headers or {}, post_data))
 
 
 class _AiohttpClient(stripe.HTTPClient):
