@@ -103,7 +103,15 @@ async def test_a_withdrawn_key_ends_within_the_hour() -> None:
 
 @pytest.mark.parametrize(
     ("status", "body"),
-    [(500, b""), (302, b""), (200, b"no JSON"), (200, b'{"keys": 7}'), (200, b"[" * 300_000)],
+    [
+        (500, b""),
+        (302, b""),
+        (200, b"no JSON"),
+        (200, b'{"keys": 7}'),
+        (200, b"[" * 300_000),
+        (200, b'{"keys":[{"kid":"\xff"}]}'),
+        (200, b'{"keys":[{"kid":' + b"[" * 9_000),
+    ],
 )
 async def test_an_issuer_that_misbehaves_is_survived_for_a_day(status: int, body: bytes) -> None:
     hands = Hands()
