@@ -18,6 +18,7 @@ from roadcall_payments.domain.payment import Status
 from roadcall_payments.ports import PaymentQuery, Queue
 from roadcall_payments.stores.cursors import make_cursor
 from roadcall_payments.stores.postgres import open_postgres, work
+from roadcall_payments.stores.postgres.connection import Connections
 from roadcall_payments.stores.postgres.queries import inbox_statement, payments_statement
 from roadcall_payments.stores.postgres.schema_version import VERSIONS
 from roadcall_payments.stores.postgres.statement import PARTS, write_statement
@@ -182,6 +183,50 @@ async def test_the_journal_and_the_postings_are_append_only(url: str) -> None:
         with pytest.raises(asyncpg.IntegrityConstraintViolationError, match="append-only"):
             await connection.execute(statement)
     await connection.close()
+
+
+async def test_connections_are_shared_waited_for_and_closed_when_idle(url: str) -> None:
+    watcher = await asyncpg.connect(url)
+
+    async def opened() -> int:
+        count: int = await watcher.fetchval(
+            "SELECT count(*) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        return count
+
+    connections = Connections(
+        url, size=3, query_seconds_max=60, wait_seconds_max=60, idle_seconds_max=0.2
+    )
+    await connections.open()
+
+    async def asked(number: int) -> int:
+        answer: int = await connections.run(
+            lambda db: db.fetchval("SELECT $1::int FROM pg_sleep(0.01)", number)
+        )
+        return answer
+
+    for _ in range(2):
+        assert await asyncio.gather(*map(asked, range(20))) == list(range(20))
+        assert await opened() <= 3
+        while await opened():  # noqa: ASYNC110  # only the server knows
+            await asyncio.sleep(0.01)
+    await connections.close()
+    await watcher.close()
+
+
+async def test_a_connection_that_broke_while_it_was_kept_is_not_used(url: str) -> None:
+    connections = Connections(url, size=1, query_seconds_max=60, wait_seconds_max=60)
+    await connections.open()
+    axe = await asyncpg.connect(url)
+    lost = await connections.run(lambda db: db.fetchval("SELECT pg_backend_pid()"))
+    for _ in range(3):
+        assert await axe.fetchval("SELECT pg_terminate_backend($1, 60000)", lost)
+        another = await connections.run(lambda db: db.fetchval("SELECT pg_backend_pid()"))
+        assert another != lost
+        lost = another
+    await connections.close()
+    await axe.close()
 
 
 async def test_a_commit_waits_for_the_disk_whatever_the_database_was_told(url: str) -> None:

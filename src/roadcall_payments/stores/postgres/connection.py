@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
 
 import asyncpg
@@ -24,6 +23,7 @@ WAIT_SECONDS_MAX = 5.0
 CONNECT_SECONDS_MAX = 5.0
 _PAUSE_SECONDS = 0.05
 _IDLE_SECONDS_MAX = 300.0
+_KEPT_SHARE = 0.2
 _STATEMENTS_CACHED = 300
 
 LOST: tuple[type[Exception], ...] = (
@@ -79,7 +79,8 @@ class Connections:
     """A pool that outlives its server. Belongs to one event loop.
 
     ``settings`` are made on each new connection. ``query_seconds_max`` bounds a statement here,
-    and a little earlier in the server, so that a server that is merely slow answers itself.
+    and a little earlier in the server, so that a server that is merely slow answers itself. One
+    that is idle for ``idle_seconds_max``, and a fifth of it more, is closed.
     """
 
     def __init__(
@@ -90,8 +91,10 @@ class Connections:
         query_seconds_max: float,
         wait_seconds_max: float,
         settings: dict[str, str] | None = None,
+        idle_seconds_max: float = _IDLE_SECONDS_MAX,
     ) -> None:
         self._wait_seconds_max = wait_seconds_max
+        self._kept_seconds_max = idle_seconds_max * _KEPT_SHARE
         self._settings = {
             "statement_timeout": f"{int(query_seconds_max * 900)}ms",
             "lock_timeout": f"{int(wait_seconds_max * 1000)}ms",
@@ -106,12 +109,16 @@ class Connections:
             timeout=CONNECT_SECONDS_MAX,
             command_timeout=query_seconds_max,
             max_queries=10**9,
-            max_inactive_connection_lifetime=_IDLE_SECONDS_MAX,
+            max_inactive_connection_lifetime=idle_seconds_max,
             statement_cache_size=_STATEMENTS_CACHED,
             max_cached_statement_lifetime=0,
             max_cacheable_statement_size=0,
             target_session_attrs=SessionAttribute.primary,
         )
+        self._kept: list[Connection] = []
+        self._wait_for_one = 0
+        self._giving_back: asyncio.Handle | None = None
+        self._given_back: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
         await self._pool
@@ -120,24 +127,12 @@ class Connections:
         """Until when to wait, in seconds of the event loop's clock."""
         return asyncio.get_running_loop().time() + self._wait_seconds_max
 
-    @asynccontextmanager
-    async def borrowed(self, deadline: float) -> AsyncIterator[Connection]:
-        """A connection. Raises StoreUnavailable when there is none until ``deadline``.
+    def borrowed(self, deadline: float) -> Borrowed:
+        """A connection for a block. Raises StoreUnavailable when there is none until ``deadline``.
 
         One on which the block fails as lost is not used again.
         """
-        connection = await self._acquire(deadline)
-        try:
-            yield connection
-        except FAILED as error:
-            if is_lost(error):
-                connection.terminate()
-            raise
-        except asyncio.CancelledError:
-            connection.terminate()
-            raise
-        finally:
-            await self._pool.release(connection)
+        return Borrowed(self, deadline)
 
     async def run(
         self, job: Callable[[Connection], Awaitable[T]], *, seconds_max: float | None = None
@@ -157,15 +152,24 @@ class Connections:
                     raise classified(error) from error
 
     async def close(self) -> None:
+        if self._giving_back is not None:
+            self._giving_back.cancel()
         try:
             async with asyncio.timeout(CONNECT_SECONDS_MAX):
+                await self._give_kept_back()
                 await self._pool.close()
         except TimeoutError:
             self._pool.terminate()
 
-    async def _acquire(self, deadline: float) -> Connection:
+    async def acquire(self, deadline: float) -> Connection:
+        while self._kept:
+            connection = self._kept.pop()
+            if not _is_closed(connection):
+                return connection
+            await self._pool.release(connection)
         last: Exception | None = None
         while True:
+            self._wait_for_one += 1
             try:
                 async with asyncio.timeout_at(deadline):
                     return await self._pool.acquire()
@@ -176,6 +180,27 @@ class Connections:
                     raise StoreUnavailable(
                         f"No connection to the database: {_told(last)}", retry_after_s=1
                     ) from error
+            finally:
+                self._wait_for_one -= 1
+
+    async def release(self, connection: Connection) -> None:
+        """Kept for the next borrower, which spares the pool's tasks and timers: for a while, and
+        not while somebody waits at the pool."""
+        if _is_closed(connection) or self._wait_for_one or self._pool.is_closing():
+            await self._pool.release(connection)
+            return
+        self._kept.append(connection)
+        if self._giving_back is None:
+            loop = asyncio.get_running_loop()
+            self._giving_back = loop.call_later(self._kept_seconds_max, self._give_back)
+
+    def _give_back(self) -> None:
+        self._giving_back = None
+        self._given_back = asyncio.get_running_loop().create_task(self._give_kept_back())
+
+    async def _give_kept_back(self) -> None:
+        while self._kept:
+            await self._pool.release(self._kept.pop())
 
     async def _set_up(self, connection: asyncpg.Connection[asyncpg.Record]) -> None:
         names, values = list(self._settings), list(self._settings.values())
@@ -190,6 +215,35 @@ class Connections:
             "SELECT set_config('synchronous_commit', 'on', false)"
             " WHERE current_setting('synchronous_commit') = 'off'"
         )
+
+
+class Borrowed:
+    """A connection for the length of a block."""
+
+    __slots__ = ("_connection", "_deadline", "_lender")
+
+    def __init__(self, lender: Connections, deadline: float) -> None:
+        self._lender = lender
+        self._deadline = deadline
+
+    async def __aenter__(self) -> Connection:
+        self._connection = await self._lender.acquire(self._deadline)
+        return self._connection
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: object
+    ) -> None:
+        if error is not None and (is_lost(error) or isinstance(error, asyncio.CancelledError)):
+            self._connection.terminate()
+        await self._lender.release(self._connection)
+
+
+def _is_closed(connection: Connection) -> bool:
+    try:
+        return connection.is_closed()
+    except asyncpg.InterfaceError:
+        # It broke, and the pool took it back at once.
+        return True
 
 
 async def may_try_again(deadline: float) -> bool:
