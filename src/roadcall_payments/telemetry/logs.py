@@ -15,7 +15,7 @@ import msgspec
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from roadcall_payments.telemetry.redaction import redact_items, redact_text, redact_texts
+from roadcall_payments.telemetry.redaction import redact_items, redact_texts
 
 REQUEST_ID: Final[ContextVar[str | None]] = ContextVar("request_id", default=None)
 """The request in hand, for every line that is written while it is answered."""
@@ -123,9 +123,8 @@ def log_request(
         return
     duration_ms, now = round(seconds * 1_000, 1), datetime.now(UTC)
     line = _RequestLine(method, route, status, duration_ms, request_id, now, "info")
-    line.caller = caller and redact_text(caller)
+    line.caller, line.payment_id = redact_texts(caller, payment_id)
     line.role = role
-    line.payment_id = payment_id and redact_text(payment_id)
     line.error_id = error_id
     lines.write(line)
 

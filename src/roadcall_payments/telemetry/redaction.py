@@ -33,9 +33,24 @@ _SECRET_TEXT = re.compile(
     r"[^\s\"',;&}]+"
 )
 
-# What every one of those shapes contains, in lower case: most texts have none of it, and looking
-# for plain pieces costs a tenth of the search.
-_HINTS = "sk_ rk_ whsec_ secret eyj bearer basic :// passw api token".split()
+
+def _may_be_secret(lowered: str) -> bool:
+    """Whether a text, in lower case, has what one of those shapes contains. Most texts have none of
+    it, and looking for plain pieces, written out, costs a twentieth of the search."""
+    return (
+        "sk_" in lowered
+        or "rk_" in lowered
+        or "whsec_" in lowered
+        or "secret" in lowered
+        or "eyj" in lowered
+        or "bearer" in lowered
+        or "basic" in lowered
+        or "://" in lowered
+        or "passw" in lowered
+        or "api" in lowered
+        or "token" in lowered
+    )
+
 
 # Long digit runs that are no card numbers: UUIDs, digests, and dates (no issuer has 19 or 20).
 _KEPT_DIGITS = (
@@ -43,7 +58,8 @@ _KEPT_DIGITS = (
     r"|(?<![0-9A-Za-z])(?=[0-9]*[a-f])[0-9a-f]{32,128}(?![0-9A-Za-z])"
     r"|(?<![0-9])(?:19|20)[0-9]{2}-[01][0-9]-[0-3][0-9](?![0-9-])"
 )
-_LONG_DIGITS = re.compile(r"[0-9](?:[ -]?[0-9]){12}")
+# Quickly told, and wherever there are thirteen digits; sometimes where there are fewer.
+_LONG_DIGITS = re.compile(r"[0-9][0-9 -]{11,}[0-9]")
 _DIGITS = re.compile(rf"(?P<kept>{_KEPT_DIGITS})|[0-9](?:[ -]?[0-9]){{12,}}")
 _GROUP = re.compile(r"[0-9]+")
 _CARD_DIGITS = range(13, 20)
@@ -55,11 +71,8 @@ _EPOCH_DIGITS = (13, 16, 19)
 
 def redact_text(text: str) -> str:
     """The text without API keys, client secrets, tokens, passwords and card-like numbers."""
-    lowered = text.lower()
-    for hint in _HINTS:
-        if hint in lowered:
-            text = _SECRET_TEXT.sub(REDACTED, text)
-            break
+    if _may_be_secret(text.lower()):
+        text = _SECRET_TEXT.sub(REDACTED, text)
     return _DIGITS.sub(_without_cards, text) if _LONG_DIGITS.search(text) else text
 
 
