@@ -131,14 +131,16 @@ class Transfers:
                 current, vendor, taken, destination, identity, actor, funds.turn, priority
             )
 
-        written = (await self._write(payment, decide, actor, funds.turn, idem)).own.state
-        if written.status is not Status.PROCESSING:
-            if payment.queued:
-                # Whoever asks again has often just added funds.
-                await self.attend()
-                written = await load_payment(self._store, payment.id)
-            return Carried(written)
-        return await self._movement.carry_attempt(written, first_try=True, idem=idem)
+        written = (await self._write(payment, decide, actor, funds.turn, idem)).own
+        if written.state.status is not Status.PROCESSING:
+            if not payment.queued:
+                return Carried(written.state)
+            # Whoever asks again has often just added funds.
+            await self.attend()
+            return Carried(await load_payment(self._store, payment.id))
+        return await self._movement.carry_attempt(
+            written.state, first_try=True, idem=idem, loaded=written.loaded
+        )
 
     async def release(self) -> int:
         """Start what waits and what the funds cover now; how many that were."""
@@ -180,8 +182,9 @@ class Transfers:
                 if started is None:
                     return False
                 if started.own.facts:
-                    released = started.own.state
-                    carried = await self._movement.carry_attempt(released, first_try=True)
+                    carried = await self._movement.carry_attempt(
+                        started.own.state, first_try=True, loaded=started.own.loaded
+                    )
                     return not carried.payment.queued
 
     async def _start_first(self, currency: str) -> WrittenPair[Payment, Vendor] | None:
