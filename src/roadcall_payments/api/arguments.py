@@ -18,7 +18,7 @@ from roadcall_payments.api.request_body import StrictRequest
 
 # In which order mistakes are told.
 _PLACES: Final = ("path", "query", "header", "body")
-_TELLING: Final = (params.Depends, params.Param)
+_Read = params.Path | params.Query | params.Header
 
 Function = Callable[..., Awaitable[object]]
 Given = dict[str, object]
@@ -43,6 +43,8 @@ class Arguments:
         self._headers = [one.alias for one in found if one.place == "header"]
         self._queries = [one for one in found if one.place == "query"]
         self._bodies = [one.alias for one in found if one.place == "body"]
+        if len(fields) < len(found) or len(self._bodies) > 1:
+            raise TypeError(f"{endpoint.__name__} has two bodies, or two parameters of one name.")
         self._locations = {one.alias: one.location for one in found}
 
     async def of(self, request: StrictRequest) -> Given:
@@ -83,7 +85,7 @@ class Arguments:
 class _Parameter:
     """One that is read from the request: ``alias`` is its name there."""
 
-    def __init__(self, name: str, declared: inspect.Parameter, told: params.Param | None) -> None:
+    def __init__(self, name: str, declared: inspect.Parameter, told: _Read | None) -> None:
         self.name = name
         self.annotation = declared.annotation
         is_needed = declared.default is inspect.Parameter.empty
@@ -98,6 +100,8 @@ class _Called:
     """A function, and where each of its parameters comes from."""
 
     def __init__(self, function: Function) -> None:
+        if not inspect.iscoroutinefunction(function):
+            raise TypeError(f"{function.__name__} is no coroutine function.")
         self.function = function
         self.own: list[_Parameter] = []
         self._needs: list[_Called] = []
@@ -109,9 +113,9 @@ class _Called:
             elif isinstance(told, params.Depends) and told.dependency is not None:
                 self._sources[name] = told.dependency
                 self._needs.append(_Called(told.dependency))
-            elif isinstance(told, params.Param) or _holds_model(declared.annotation):
+            elif isinstance(told, _Read) or _is_body(declared.annotation):
                 self._sources[name] = name
-                place = told if isinstance(told, params.Param) else None
+                place = told if isinstance(told, _Read) else None
                 self.own.append(_Parameter(name, declared, place))
             else:
                 raise TypeError(f"{function.__name__} cannot be given its {name}.")
@@ -130,13 +134,17 @@ class _Called:
 
 
 def _told(annotation: object) -> object:
-    """What the annotation tells FastAPI, if anything."""
-    ours = (one for one in get_args(annotation)[1:] if isinstance(one, _TELLING))
-    return next(ours, None) if get_origin(annotation) is Annotated else None
+    """What the annotation tells FastAPI, if it is one that is understood."""
+    if get_origin(annotation) is not Annotated:
+        return None
+    told = (one for one in get_args(annotation) if isinstance(one, params.Depends | _Read))
+    return next(told, None)
 
 
-def _holds_model(annotation: object) -> bool:
-    return any(map(_is_model, (annotation, *get_args(annotation))))
+def _is_body(annotation: object) -> bool:
+    """A model, or one that may be left out."""
+    kinds = (annotation,) if get_origin(annotation) is None else get_args(annotation)
+    return get_origin(annotation) is not Annotated and any(map(_is_model, kinds))
 
 
 def _is_model(kind: object) -> bool:
