@@ -29,6 +29,10 @@ _PRAGMAS = (
     "PRAGMA journal_size_limit=67108864",
 )
 
+# An INSERT of many rows keeps each page that it changes, in case it fails: from 64 KB on in a file,
+# unless told otherwise. Readers sort and compare whole tables: theirs stay files.
+_UNDO_IN_MEMORY = "PRAGMA temp_store=MEMORY"
+
 
 def connect_writer(path: Path) -> sqlite3.Connection:
     """A connection that writes; it waits for others in ``begin``, not inside SQLite."""
@@ -36,7 +40,7 @@ def connect_writer(path: Path) -> sqlite3.Connection:
     try:
         # Of processes that meet a new file, one switches it.
         _in_turn(db, "PRAGMA journal_mode=WAL", BUSY_SECONDS_MAX)
-        for pragma in _PRAGMAS:
+        for pragma in (*_PRAGMAS, _UNDO_IN_MEMORY):
             db.execute(pragma)
     except (sqlite3.Error, StoreUnavailable):
         db.close()
