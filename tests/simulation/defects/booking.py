@@ -88,7 +88,9 @@ BOOKING = (
         "M19",
         "an event is answered 200 that could not be kept",
         neighbours=("M17",),
-        boosts={Kind.COMMIT_REFUSED: 0.1},
+        # Only an event that nothing else makes good for shows it: one of many.
+        boosts={Kind.COMMIT_REFUSED: 0.2},
+        payments=150,
     ),
     Planted(
         wrong_function("a balance line left out", (Recovery, "_book", _books_by_guess)),
