@@ -65,15 +65,7 @@ class SqliteStorage:
 
     def __init__(self, path: str) -> None:
         try:
-            self._connection = sqlite3.connect(
-                path, check_same_thread=False, isolation_level=None, timeout=0.5
-            )
-            self._connection.execute("PRAGMA locking_mode=EXCLUSIVE")
-            self._connection.execute("PRAGMA journal_mode=WAL")
-            self._connection.execute("PRAGMA synchronous=FULL")
-            self._connection.execute("BEGIN IMMEDIATE")
-            self._connection.execute(_SCHEMA)
-            self._connection.execute("COMMIT")
+            self._connection = _opened(path)
         except sqlite3.Error as error:
             raise StorageError(
                 f"cannot use {path} as the state file ({error}); is another sandbox running on it?"
@@ -101,3 +93,18 @@ class SqliteStorage:
 
     def close(self) -> None:
         self._connection.close()
+
+
+def _opened(path: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=0.5)
+    try:
+        connection.execute("PRAGMA locking_mode=EXCLUSIVE")
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute(_SCHEMA)
+        connection.execute("COMMIT")
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection

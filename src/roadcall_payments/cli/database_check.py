@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
@@ -49,10 +50,9 @@ async def database_checks(store: Store, settings: Settings) -> AsyncIterator[Che
 
 def _sqlite(settings: Settings) -> Iterator[Check]:
     path = settings.sqlite_path
-    with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as db:
+    with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
         schema = db.execute("SELECT version_num FROM alembic_version").fetchone()[0]
         mode = db.execute("PRAGMA journal_mode").fetchone()[0]
-    db.close()
     size = path.stat().st_size // 1024
     yield Check("database", Finding.OK, f"{path}, schema {schema}, {mode} mode, {size:,} KiB")
     free = shutil.disk_usage(path.parent).free

@@ -51,8 +51,12 @@ def connect_writer(path: Path) -> sqlite3.Connection:
 def connect_reader(path: Path) -> sqlite3.Connection:
     """A connection that cannot write. Under WAL it waits for nobody, but for a crash's repair."""
     db = _connect(path, timeout_s=BUSY_SECONDS_MAX)
-    for pragma in ("PRAGMA query_only=ON", *_PRAGMAS):
-        db.execute(pragma)
+    try:
+        for pragma in ("PRAGMA query_only=ON", *_PRAGMAS):
+            db.execute(pragma)
+    except sqlite3.Error:
+        db.close()
+        raise
     return db
 
 

@@ -67,7 +67,8 @@ class RequestCounters:
 
     def _connected(self) -> sqlite3.Connection:
         if self._db is None:
-            db = sqlite3.connect(
+            # Kept at once: ``_recover`` closes it, also when the file turns out to be broken.
+            db = self._db = sqlite3.connect(
                 self._path,
                 timeout=_BUSY_SECONDS_MAX,
                 isolation_level=None,
@@ -80,5 +81,4 @@ class RequestCounters:
                 " caller TEXT NOT NULL, requests INTEGER NOT NULL,"
                 " PRIMARY KEY (window, caller)) STRICT, WITHOUT ROWID"
             )
-            self._db = db
         return self._db
