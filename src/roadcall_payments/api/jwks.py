@@ -48,7 +48,10 @@ class PublishedKeys(msgspec.Struct):
 
 
 def usable_keys(document: bytes) -> dict[str, jwt.PyJWK]:
-    """The signing keys of a JWKS by id; others are passed over. Raises one of _UNREADABLE."""
+    """The signing keys of a JWKS by id; others are passed over.
+
+    Raises msgspec.DecodeError, UnicodeDecodeError or RecursionError for what is no such document.
+    """
     found: dict[str, jwt.PyJWK] = {}
     for number, published in enumerate(msgspec.json.decode(document, type=PublishedKeys).keys):
         if number >= KEYS_MAX or published.get("use", "sig") != "sig":
