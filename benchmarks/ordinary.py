@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 import asyncpg
-import jwt
 
+from benchmarks import issuer
 from benchmarks.contenders import HttpContender
 from benchmarks.identifiers import payment_id
 from benchmarks.load import http_post
 from benchmarks.prepared import COMPANY
 from benchmarks.processes import Process
-from benchmarks.references import JWT_SECRET, Reference
+from benchmarks.references import Reference
 from benchmarks.stripe_events import AMOUNT
 from tests.postgres_server import PostgresServer
 
@@ -32,7 +31,7 @@ def process_calls_to_ordinary(
     database: str,
     processes: Callable[[], list[Process]],
 ) -> HttpContender:
-    token = _token()
+    token = issuer.token()
 
     def prepare(first: int, count: int) -> Sequence[bytes]:
         asyncio.run(_fill(server.url(database), range(first, first + count)))
@@ -93,13 +92,3 @@ async def _fill(url: str, numbers: range) -> None:
         await db.execute("ANALYZE")
     finally:
         await db.close()
-
-
-def _token() -> str:
-    claims = {
-        "sub": "service-example",
-        "aud": "roadcall-payments",
-        "company_id": COMPANY,
-        "exp": int(time.time()) + 43_200,
-    }
-    return jwt.encode(claims, JWT_SECRET, algorithm="HS256")

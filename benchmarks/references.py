@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks import issuer
 from benchmarks.identifiers import API_KEY, WEBHOOK_SECRET
 from benchmarks.processes import Started, started
 from benchmarks.service import free_port
@@ -22,7 +23,6 @@ from benchmarks.service import free_port
 _SOURCES = Path(__file__).with_name("reference_apps")
 _CACHE = Path(__file__).resolve().parent.parent / ".cache" / "bench"
 _PYTHON = _CACHE / "venv" / "bin" / "python"
-JWT_SECRET = "benchmark-benchmark-benchmark-32"
 
 
 def install() -> None:
@@ -91,7 +91,11 @@ def stripe_sync_engine(database_url: str, stripe_url: str, log: Path) -> Iterato
 @contextlib.contextmanager
 def ordinary_handler(database_url: str, stripe_url: str, log: Path) -> Iterator[Reference]:
     """One process, as the service has one."""
-    environment = _environment(database_url, stripe_url)
+    environment = {
+        **_environment(database_url, stripe_url),
+        "JWT_PUBLIC_KEY": issuer.public_key(),
+        "JWT_ISSUER": issuer.ISSUER,
+    }
     subprocess.run(
         [str(_PYTHON), "ordinary.py"],
         cwd=_SOURCES,
@@ -110,7 +114,6 @@ def _environment(database_url: str, stripe_url: str) -> dict[str, str]:
         "STRIPE_API_KEY": API_KEY,
         "STRIPE_WEBHOOK_SECRET": WEBHOOK_SECRET,
         "STRIPE_API_BASE": stripe_url,
-        "JWT_SECRET": JWT_SECRET,
         "PYTHONPATH": "",
     }
 

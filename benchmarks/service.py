@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import stripe_events
+from benchmarks import issuer, stripe_events
 from benchmarks.databases import Database
 from benchmarks.identifiers import API_KEY, WEBHOOK_SECRET, payment_id
 from benchmarks.load import http_post
@@ -30,7 +30,8 @@ class Service:
 
 @contextlib.contextmanager
 def service_on(database: Database, stripe_url: str, log: Path) -> Iterator[Service]:
-    """``serve --no-worker`` on ``database``; limits are out of the way, all else is as always."""
+    """``serve --no-worker`` on ``database``, with an issuer elsewhere as when deployed. Limits
+    are out of the way, all else is as always."""
     port = free_port()
     environment = {
         **database.environment,
@@ -38,13 +39,17 @@ def service_on(database: Database, stripe_url: str, log: Path) -> Iterator[Servi
         "STRIPE_WEBHOOK_SECRET": WEBHOOK_SECRET,
         "ROADCALL_STRIPE_API_BASE": stripe_url,
         "ROADCALL_RATE_LIMIT_SERVICE_PER_MINUTE": "1000000",
+        "ROADCALL_JWT_ISSUER": issuer.ISSUER,
+        "ROADCALL_JWT_AUDIENCE": issuer.AUDIENCE,
     }
     command = [sys.executable, "-m", "roadcall_payments.cli.main", "serve", "--no-worker"]
-    with started([*command, "--port", str(port)], log, environment) as process:
-        token = process.line("service: ").removeprefix("service: ")
-        url = f"http://127.0.0.1:{port}"
-        process.wait_for(f"{url}/health/live")
-        yield Service(url, process, token)
+    command += ["--port", str(port)]
+    with issuer.published_keys() as keys_url:
+        environment["ROADCALL_JWKS_URL"] = keys_url
+        with started(command, log, environment) as process:
+            url = f"http://127.0.0.1:{port}"
+            process.wait_for(f"{url}/health/live")
+            yield Service(url, process, issuer.token())
 
 
 @contextlib.contextmanager

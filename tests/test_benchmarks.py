@@ -12,14 +12,17 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from benchmarks import stripe_events
+from benchmarks import issuer, stripe_events
 from benchmarks.databases import PostgresDatabase, SqliteFile
 from benchmarks.identifiers import payment_id, stripe_id
 from benchmarks.load import http_post, kept_in_memory
 from benchmarks.pgbench import Pgbench
-from benchmarks.prepared import LIVE_AT_ONCE, Stage
+from benchmarks.prepared import COMPANY, LIVE_AT_ONCE, Stage
 from benchmarks.ratios import at_least, ratio_of_rounds, under
 from benchmarks.service import WEBHOOK_PATH, service_on, stripe_stub, webhook_requests
+from roadcall_payments.api.jwks import RemoteKeys
+from roadcall_payments.api.tokens import TokenRules, TokenVerifier
+from roadcall_payments.domain.people import Actor, Role
 from tests.postgres_server import PostgresServer, running_postgres
 
 
@@ -55,6 +58,13 @@ def test_requests_of_different_lengths_cannot_be_replayed() -> None:
     requests = [http_post("http://127.0.0.1:1", "/", {}, body) for body in (b"{}", b"{ }")]
     with pytest.raises(ValueError, match="different lengths"), kept_in_memory(requests):
         pass
+
+
+async def test_a_token_holds_by_the_key_set_that_its_issuer_publishes() -> None:
+    with issuer.published_keys() as url:
+        verifier = TokenVerifier(RemoteKeys(url), TokenRules(issuer.ISSUER, issuer.AUDIENCE))
+        caller = await verifier.caller(f"Bearer {issuer.token()}")
+    assert caller == Actor("service-example", Role.SERVICE, company_id=COMPANY)
 
 
 def test_each_event_completes_its_own_prepared_payment(tmp_path: Path) -> None:

@@ -4,7 +4,8 @@ own client over httpx. The same duties as the service's call.
 The caller's token is checked; an Idempotency-Key is kept with its answer; the payment is locked
 and must be approved; the intent is committed with an audit row before Stripe is called; what
 Stripe answered is committed with another one, each with an outbox row. One process of uvicorn
-with uvloop. Environment: DATABASE_URL, STRIPE_API_KEY, STRIPE_API_BASE, JWT_SECRET.
+with uvloop. Environment: DATABASE_URL, STRIPE_API_KEY, STRIPE_API_BASE, JWT_PUBLIC_KEY (of RS256,
+as PEM), JWT_ISSUER.
 
 ``python ordinary.py`` makes the tables, empty.
 """
@@ -22,6 +23,7 @@ from typing import Annotated, Any
 
 import jwt
 import stripe
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from fastapi import Depends, FastAPI, Header, HTTPException
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
@@ -39,6 +41,7 @@ client = stripe.StripeClient(
     base_addresses={"api": os.environ["STRIPE_API_BASE"]},
     http_client=stripe.HTTPXClient(),
 )
+_public_key = load_pem_public_key(os.environ["JWT_PUBLIC_KEY"].encode())
 
 
 def _now() -> datetime:
@@ -150,9 +153,10 @@ async def caller(authorization: Annotated[str, Header()]) -> dict[str, Any]:
     try:
         return jwt.decode(
             authorization.removeprefix("Bearer "),
-            os.environ["JWT_SECRET"],
-            algorithms=["HS256"],
+            _public_key,
+            algorithms=["RS256"],
             audience="roadcall-payments",
+            issuer=os.environ["JWT_ISSUER"],
         )
     except jwt.PyJWTError as wrong:
         raise HTTPException(401, "The token does not hold.") from wrong
