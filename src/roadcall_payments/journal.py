@@ -93,9 +93,9 @@ def decode_fact(type_name: str, data: bytes) -> Fact:
 
 def instant(at: datetime) -> str:
     """RFC 3339 in UTC with microseconds: the one spelling that goes into a hash."""
-    # strftime costs ten times as much, once for every entry.
-    in_utc = at if at.tzinfo is UTC else at.astimezone(UTC)
-    return f"{in_utc.isoformat(timespec='microseconds').removesuffix('+00:00')}Z"
+    # msgspec's takes a fifth of isoformat's time, once for every entry; it leaves out zeros alone.
+    text: str = msgspec.to_builtins(at.astimezone(UTC))
+    return text if at.microsecond else f"{text.removesuffix('Z')}.000000Z"
 
 
 def entry_hash(entry: JournalEntry) -> str:

@@ -6,12 +6,14 @@ So a record of many fields is written and read through a struct of the same fiel
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import MISSING, Field, fields
+from operator import attrgetter
 from typing import TYPE_CHECKING, Generic, TypeVar, get_type_hints
 
 import msgspec
 
-from roadcall_payments.domain.records import record_of, values_of
+from roadcall_payments.domain.records import record_like
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -22,7 +24,7 @@ _encoder = msgspec.json.Encoder(order="deterministic")
 
 
 class SparseJson(Generic[RecordT]):
-    """The form of one class of records. Records within a record are written in full."""
+    """The form of one class of two fields or more. Records within it are written in full."""
 
     def __init__(self, kind: type[RecordT]) -> None:
         types = get_type_hints(kind)
@@ -30,16 +32,18 @@ class SparseJson(Generic[RecordT]):
         self._kind = kind
         self._form = msgspec.defstruct(kind.__name__, described, omit_defaults=True, gc=False)
         self._decoder = msgspec.json.Decoder(self._form)
+        self._values: Callable[[RecordT], tuple[object, ...]]
+        self._values = attrgetter(*(one.name for one in fields(kind)))
 
     def encode(self, record: RecordT) -> bytes:
-        return _encoder.encode(self._form(*values_of(self._kind, record)))
+        return _encoder.encode(self._form(*self._values(record)))
 
     def decode(self, data: bytes) -> RecordT:
         """The record from JSON that may leave out defaults, and need not.
 
         Raises msgspec.DecodeError, or msgspec.ValidationError for what is not of its type.
         """
-        return record_of(self._kind, values_of(self._kind, self._decoder.decode(data)))
+        return record_like(self._kind, self._decoder.decode(data))
 
 
 def _described(field: Field[object], kind: object) -> tuple[str, object, object]:

@@ -103,5 +103,5 @@ def test_checks_what_the_class_checks() -> None:
 
 
 def test_knows_no_other_name() -> None:
-    with pytest.raises(KeyError):
+    with pytest.raises(AttributeError):
         records.replace(Tow("v_1"), kilometres=3)  # type: ignore[call-arg]  # that is the point
