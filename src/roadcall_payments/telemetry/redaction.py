@@ -82,6 +82,8 @@ def redact_texts(*texts: str | None) -> Sequence[str | None]:
     A line break ends whatever a search would find, as the end of a text does.
     """
     together = "\n".join(filter(None, texts))
+    if not together:
+        return texts
     if len(together) <= TEXT_CHARS_MAX and redact_text(together) == together:
         return texts
     return [text and _shown(text) for text in texts]
