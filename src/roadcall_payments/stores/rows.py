@@ -7,18 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-import msgspec
-
-from roadcall_payments.commit import (
-    Commit,
-    IdempotencyRecord,
-    InboxEvent,
-    InboxStatus,
-    NoticeInsert,
-    StreamWrite,
-    encode_state,
-    stream_kind,
-)
+from roadcall_payments.commit import IdempotencyRecord, InboxEvent, InboxStatus, NoticeInsert
 from roadcall_payments.domain.funding import queue_key
 from roadcall_payments.domain.payment import Payment
 from roadcall_payments.journal import JournalEntry
@@ -34,36 +23,10 @@ Value = str | int | bytes | None
 Row = tuple[Value, ...]
 
 
-class Prepared(msgspec.Struct, frozen=True):
-    """A commit with its larger rows encoded, on the caller's own time."""
-
-    commit: Commit
-    journal: Sequence[Row]
-    postings: Sequence[Row]
-    streams: Sequence[Row]
-    payments: Sequence[Row]
-
-
-def prepare(commit: Commit) -> Prepared:
-    journal: list[Row] = []
-    postings: list[Row] = []
-    streams: list[Row] = []
-    payments: list[Row] = []
-    for write in commit.streams:
-        for entry in write.entries:
-            journal.append(_journal_row(entry))
-            if entry.postings:
-                postings += _posting_rows(entry)
-        streams.append(_stream_row(write))
-        if isinstance(write.state, Payment):
-            payments.append(payment_row(write.state))
-    return Prepared(commit, journal, postings, streams, payments)
-
-
 JOURNAL_COLUMNS = "stream, seq, event_id, type, at, actor, data, rules_version, prev_hash, hash"
 
 
-def _journal_row(entry: JournalEntry) -> Row:
+def journal_row(entry: JournalEntry) -> Row:
     return (
         entry.stream,
         entry.seq,
@@ -98,7 +61,7 @@ def journal_entry(
     )
 
 
-def _posting_rows(entry: JournalEntry) -> list[Row]:
+def posting_rows(entry: JournalEntry) -> list[Row]:
     return [
         (
             entry.stream,
@@ -113,17 +76,6 @@ def _posting_rows(entry: JournalEntry) -> list[Row]:
     ]
 
 
-def _stream_row(write: StreamWrite) -> Row:
-    last = write.entries[-1]
-    return (
-        write.stream,
-        stream_kind(write.stream),
-        last.seq,
-        last.hash,
-        encode_state(write.state),
-    )
-
-
 PAYMENT_COLUMNS = (
     "id, company_id, vendor_id, driver_id, incident_id, payer_type, status, flagged, on_review,"
     " queue_key"
@@ -132,18 +84,24 @@ PAYMENT_COLUMNS = (
 
 def payment_row(payment: Payment) -> Row:
     """The columns that payments are found by."""
+    return payment_fixed(payment) + payment_searched(payment)
+
+
+def payment_fixed(payment: Payment) -> Row:
+    """Those of them that never change."""
     return (
         payment.id,
         payment.company_id,
         payment.vendor_id,
         payment.driver_id,
         payment.incident_id,
-        payment.payer_type.value,
-        payment.status.value,
-        payment.flagged,
-        payment.on_review,
-        _queue_key(payment),
+        payment.payer_type,
     )
+
+
+def payment_searched(payment: Payment) -> Row:
+    """Those of them that do: status, flagged, on_review, queue_key."""
+    return payment.status, payment.flagged, payment.on_review, _queue_key(payment)
 
 
 def _queue_key(payment: Payment) -> str | None:
@@ -168,7 +126,7 @@ def inbox_row(event: InboxEvent) -> Row:
         event.origin,
         to_micros(event.received_at),
         event.body,
-        event.status.value,
+        event.status,
         event.reason,
         event.attempts,
         event.stream,

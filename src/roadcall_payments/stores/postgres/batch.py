@@ -17,6 +17,8 @@ from roadcall_payments.commit import (
     InboxInsert,
     InboxStatus,
     InboxUpdate,
+    StreamWrite,
+    encode_state,
 )
 from roadcall_payments.domain.payment import Payment
 from roadcall_payments.journal import Head
@@ -27,14 +29,17 @@ from roadcall_payments.stores.arbitration import (
     idempotency_key,
     inbox_id,
 )
-from roadcall_payments.stores.instants import to_micros
+from roadcall_payments.stores.instants import maybe_micros, to_micros
 from roadcall_payments.stores.postgres.queries import read_idempotency, read_inbox_event
 from roadcall_payments.stores.rows import (
-    Prepared,
     Row,
     idempotency_row,
     inbox_row,
+    journal_row,
     notice_row,
+    payment_fixed,
+    payment_searched,
+    posting_rows,
 )
 
 if TYPE_CHECKING:
@@ -43,50 +48,50 @@ if TYPE_CHECKING:
     from roadcall_payments.stores.postgres.connection import Connection
 
 Rows = Mapping[str, Sequence[Row]]
-"""The rows of each part of the statement, in the order of their keys."""
+"""The rows of each part of the statement."""
+_Gathered = defaultdict[str, list[Row]]
 
 
 class Job(msgspec.Struct, frozen=True):
-    """A commit on its way, with all that it may collide on."""
+    """A commit on its way: its rows, made on the caller's own time, and the names of all that it
+    may collide on."""
 
-    prepared: Prepared
+    commit: Commit
+    rows: Rows
     keys: Sequence[str]
 
 
-def job_of(prepared: Prepared) -> Job:
-    return Job(prepared, _keys(prepared.commit))
-
-
-def _keys(commit: Commit) -> Sequence[str]:
-    keys = [write.stream for write in commit.streams]
-    keys += [f"ref {ref.key}" for ref in commit.refs_added]
-    keys += [f"ref {key}" for key in commit.refs_removed]
+def job_of(commit: Commit) -> Job:
+    rows: _Gathered = defaultdict(list)
+    keys: list[str] = []
+    for write in commit.streams:
+        keys.append(write.stream)
+        _add_stream(rows, write)
+    if commit.refs_added or commit.refs_removed:
+        _add_refs(rows, keys, commit)
     if commit.inbox is not None:
         keys.append(f"inbox {inbox_id(commit.inbox)}")
+        _add_inbox(rows, commit.inbox)
     if commit.idempotency is not None:
         keys.append("key " + " ".join(idempotency_key(commit.idempotency)))
-    keys += [f"notice {notice.id}" for notice in commit.notices]
-    return keys
+        _add_idempotency(rows, commit.idempotency)
+    for text in commit.texts:
+        rows["texts_added"].append((text.id, text.stream, text.body, text.salt))
+    for notice in commit.notices:
+        keys.append(f"notice {notice.id}")
+        rows["notices_added"].append(notice_row(notice))
+    return Job(commit, rows, keys)
 
 
-def rows_of(batch: Sequence[Prepared], standing: Standing | None = None) -> Rows:
-    """Without a ``standing`` as if all fits; with one, for what was judged to win there."""
-    rows: defaultdict[str, list[Row]] = defaultdict(list)
-    for prepared in batch:
-        commit = prepared.commit
-        rows["journal_added"] += prepared.journal
-        rows["postings_added"] += prepared.postings
-        _add_streams(rows, prepared)
-        _add_refs(rows, commit, standing)
-        if commit.inbox is not None:
-            _add_inbox(rows, commit.inbox)
-        match commit.idempotency:
-            case IdempotencyOpened(record):
-                rows["keys_opened"].append(idempotency_row(record))
-            case IdempotencyAnswered(scope, key, status, seq):
-                rows["keys_answered"].append((scope, key, status, seq))
-        rows["texts_added"] += [(t.id, t.stream, t.body, t.salt) for t in commit.texts]
-        rows["notices_added"] += [notice_row(notice) for notice in commit.notices]
+def rows_of(batch: Sequence[Job], standing: Standing | None = None) -> Rows:
+    """In the order of their keys. Without a ``standing`` as if all fits; with one, for what was
+    judged to win there."""
+    rows: _Gathered = defaultdict(list)
+    for job in batch:
+        for part, of_job in job.rows.items():
+            rows[part] += of_job
+    if standing is not None:
+        _move_refs(rows, standing)
     for of_part in rows.values():
         of_part.sort(key=_key_columns)
     return rows
@@ -96,65 +101,86 @@ def rows_of(batch: Sequence[Prepared], standing: Standing | None = None) -> Rows
 _key_columns = itemgetter(0, 1)
 
 
-def _add_streams(rows: defaultdict[str, list[Row]], prepared: Prepared) -> None:
-    payments = iter(prepared.payments)
-    for write, row in zip(prepared.commit.streams, prepared.streams, strict=True):
-        stream, _, seq, digest, encoded = row
-        first = write.entries[0]
-        searched: Row = (None, None, None, None)
-        if isinstance(write.state, Payment):
-            *fixed, status, flagged, on_review, queue_key = next(payments)
-            searched = (status, flagged, on_review, queue_key)
-            if write.expected_seq == 0:
-                rows["payments_opened"].append(tuple(fixed))
+def _add_stream(rows: _Gathered, write: StreamWrite) -> None:
+    """One row tells what becomes of the stream, its first new entry, since when the relay has it
+    to publish (that entry's time), and when the worker looks at it."""
+    first, last = write.entries[0], write.entries[-1]
+    searched: Row = (None, None, None, None)
+    if isinstance(write.state, Payment):
+        searched = payment_searched(write.state)
         if write.expected_seq == 0:
-            rows["streams_opened"].append((*row, *searched))
-        else:
-            place = (stream, write.expected_seq, first.prev_hash)
-            rows["streams_moved"].append((*place, seq, digest, encoded, *searched))
-        # A new row begins where the stream stood: what came before is published.
-        rows["outbox_listed"].append((stream, to_micros(first.at), write.expected_seq, seq))
-        if write.due_at is not None or write.expected_seq:
-            _add_work(rows, Queue.ATTENTION, write.stream, write.due_at)
+            rows["payments_opened"].append(payment_fixed(write.state))
+    rows["streams_written"].append(
+        (
+            write.stream,
+            write.expected_seq,
+            first.prev_hash,
+            last.seq,
+            last.hash,
+            encode_state(write.state),
+            *searched,
+            maybe_micros(write.due_at),
+            first.event_id,
+            first.type,
+            to_micros(first.at),
+            first.actor,
+            first.data,
+            first.rules_version,
+            first.hash,
+        )
+    )
+    for entry in write.entries:
+        if entry is not first:
+            rows["journal_added"].append(journal_row(entry))
+        if entry.postings:
+            rows["postings_added"] += posting_rows(entry)
 
 
-def _add_refs(rows: defaultdict[str, list[Row]], commit: Commit, standing: Standing | None) -> None:
+def _add_refs(rows: _Gathered, keys: list[str], commit: Commit) -> None:
     added = {ref.key: ref.stream for ref in commit.refs_added}
-    own = [write.stream for write in commit.streams]
     for key, stream in added.items():
-        holder = standing.refs.get(key) if standing else None
-        if holder is not None and holder != stream:
-            rows["refs_moved"].append((key, holder, stream))
-        else:
+        keys.append(f"ref {key}")
+        rows["refs_added"].append((key, stream))
+    for key in commit.refs_removed:
+        keys.append(f"ref {key}")
+        if key not in added:
+            rows["refs_freed"] += [(key, write.stream) for write in commit.streams]
+
+
+def _move_refs(rows: _Gathered, standing: Standing) -> None:
+    """A ref that another stream holds, and gives up in the same commit, is moved."""
+    for key, stream in rows.pop("refs_added", ()):
+        holder = standing.refs.get(str(key))
+        if holder is None or holder == stream:
             rows["refs_added"].append((key, stream))
-    rows["refs_freed"] += [
-        (key, stream) for key in commit.refs_removed if key not in added for stream in own
-    ]
+        else:
+            rows["refs_moved"].append((key, holder, stream))
 
 
-def _add_inbox(rows: defaultdict[str, list[Row]], inbox: InboxInsert | InboxUpdate) -> None:
+def _add_inbox(rows: _Gathered, inbox: InboxInsert | InboxUpdate) -> None:
     match inbox:
         case InboxInsert(event, due_at):
             rows["inbox_taken"].append(inbox_row(event))
             if event.status is InboxStatus.WAITING and due_at is not None:
-                _add_work(rows, Queue.INBOX, event.event_id, due_at, event.attempts)
+                _list_event(rows, event.event_id, due_at, event.attempts)
         case InboxUpdate(event_id, status, reason, attempts, stream, due_at):
-            rows["inbox_told"].append((event_id, status.value, reason, attempts, stream))
-            due = due_at if status is InboxStatus.WAITING else None
-            _add_work(rows, Queue.INBOX, event_id, due, attempts)
+            rows["inbox_told"].append((event_id, status, reason, attempts, stream))
+            if status is InboxStatus.WAITING and due_at is not None:
+                _list_event(rows, event_id, due_at, attempts)
+            else:
+                rows["work_done"].append((Queue.INBOX, event_id))
 
 
-def _add_work(
-    rows: defaultdict[str, list[Row]],
-    queue: Queue,
-    key: str,
-    due_at: datetime | None,
-    attempts: int = 0,
-) -> None:
-    if due_at is None:
-        rows["work_done"].append((queue.value, key))
-    else:
-        rows["work_listed"].append((queue.value, key, to_micros(due_at), attempts))
+def _list_event(rows: _Gathered, event_id: str, due_at: datetime, attempts: int) -> None:
+    rows["work_listed"].append((Queue.INBOX, event_id, to_micros(due_at), attempts))
+
+
+def _add_idempotency(rows: _Gathered, written: IdempotencyOpened | IdempotencyAnswered) -> None:
+    match written:
+        case IdempotencyOpened(record):
+            rows["keys_opened"].append(idempotency_row(record))
+        case IdempotencyAnswered(scope, key, status, seq):
+            rows["keys_answered"].append((scope, key, status, seq))
 
 
 async def read_standing(connection: Connection, commits: Sequence[Commit]) -> Standing:

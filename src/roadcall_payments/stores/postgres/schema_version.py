@@ -12,7 +12,7 @@ from asyncpg.connect_utils import SessionAttribute
 from roadcall_payments.domain.errors import StoreUnavailable
 from roadcall_payments.stores.postgres.connection import CONNECT_SECONDS_MAX, FAILED
 
-VERSIONS = ("0001", "0002", "0003")
+VERSIONS = ("0001", "0002", "0003", "0004")
 """All that this code knows, in order; the last is the one it speaks."""
 
 SERVER_VERSION_MIN = 15

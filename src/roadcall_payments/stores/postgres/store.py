@@ -46,7 +46,6 @@ from roadcall_payments.stores.postgres.lane import Lane
 from roadcall_payments.stores.postgres.lookups import KeyT, Lookups
 from roadcall_payments.stores.postgres.schema_version import migrate, must_be_current
 from roadcall_payments.stores.postgres.writer import GroupWriter
-from roadcall_payments.stores.rows import prepare
 
 if TYPE_CHECKING:
     from roadcall_payments.stores.postgres.connection import Connection
@@ -156,8 +155,8 @@ class PostgresStore:
         """See ``Store``. A commit that the database refuses as broken raises once the others
         of the batch are settled."""
         if len(batch) == 1:
-            return [await self._commits.submit(job_of(prepare(batch[0])))]
-        answers = self._commits.submit_all([job_of(prepare(commit)) for commit in batch])
+            return [await self._commits.submit(job_of(batch[0]))]
+        answers = self._commits.submit_all([job_of(commit) for commit in batch])
         settled = await asyncio.gather(*answers, return_exceptions=True)
         for answer in settled:
             if isinstance(answer, BaseException):

@@ -103,11 +103,11 @@ class GroupWriter:
 
 
 async def _judge_and_write(connection: Connection, batch: Sequence[Pending], *, lost: bool) -> None:
-    standing = await read_standing(connection, [one.job.prepared.commit for one in batch])
+    standing = await read_standing(connection, [one.job.commit for one in batch])
     as_read = dict(standing.refs)
     winners: list[Pending] = []
     for one in batch:
-        commit = one.job.prepared.commit
+        commit = one.job.commit
         try:
             result = judge(commit, standing)
         except RoadcallError as broken:
@@ -127,7 +127,7 @@ async def _judge_and_write(connection: Connection, batch: Sequence[Pending], *, 
 async def _write(
     connection: Connection, batch: Sequence[Pending], standing: Standing | None = None
 ) -> None:
-    text, arguments = write_statement(rows_of([one.job.prepared for one in batch], standing))
+    text, arguments = write_statement(rows_of([one.job for one in batch], standing))
     if arguments:
         await connection.fetchval(text, *arguments)
     for one in batch:

@@ -40,13 +40,13 @@ from roadcall_payments.stores.rows import (
     JOURNAL_COLUMNS,
     NOTICE_COLUMNS,
     PAYMENT_COLUMNS,
-    Prepared,
     Row,
     flattened,
     idempotency_row,
     inbox_row,
     notice_row,
 )
+from roadcall_payments.stores.sqlite.prepared import Prepared
 
 # Of other numbers, as many statements as it takes.
 _ROWS_AT_ONCE = (*range(1, 17), 32, 64)

@@ -35,11 +35,11 @@ from roadcall_payments.ports import (
     Stored,
 )
 from roadcall_payments.stores.lane import Lane, LaneMaker, Submits
-from roadcall_payments.stores.rows import prepare
 from roadcall_payments.stores.sqlite import listings, queries, work
 from roadcall_payments.stores.sqlite.connection import BUSY_SECONDS_MAX, Connecting
 from roadcall_payments.stores.sqlite.counters import Counted, RequestCounters
 from roadcall_payments.stores.sqlite.faults import orphan_faults, stream_faults
+from roadcall_payments.stores.sqlite.prepared import prepare
 from roadcall_payments.stores.sqlite.reader import Reader, ReadJob
 from roadcall_payments.stores.sqlite.schema_version import migrate
 from roadcall_payments.stores.sqlite.writer import GroupWriter, WriteJob

@@ -14,9 +14,9 @@ from roadcall_payments.commit import CommitResult, Committed, CommitUnknown, Con
 from roadcall_payments.domain.errors import StoreUnavailable
 from roadcall_payments.stores.arbitration import beside_is_stored, idempotency_key, inbox_id
 from roadcall_payments.stores.lane import Submission
-from roadcall_payments.stores.rows import Prepared
 from roadcall_payments.stores.sqlite.batch import write_batch
 from roadcall_payments.stores.sqlite.connection import Connecting, begin, begin_at_once, classified
+from roadcall_payments.stores.sqlite.prepared import Prepared
 from roadcall_payments.stores.sqlite.queries import read_idempotency, read_inbox_event
 
 Statement = Callable[[sqlite3.Connection], object]
