@@ -6,12 +6,10 @@ import itertools
 import re
 import secrets
 import time
-from functools import lru_cache
 from typing import Final, cast
 from urllib.parse import unquote_to_bytes
 
 import structlog
-from prometheus_client import Counter, Histogram
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -109,8 +107,8 @@ class _Exchange:
         seconds = time.perf_counter() - self._started_s
         method = self.scope["method"] if self.scope["method"] in _METHODS else "other"
         route = _route(self.scope)
-        _requests(method, route, self.status).inc()
-        _seconds(method, route).observe(seconds)
+        HTTP_REQUESTS.labels(method, route, str(self.status)).inc()
+        HTTP_SECONDS.labels(method, route).observe(seconds)
         record, caller = self.record, self.record.caller
         log_request(
             redact_text(record.id) if self._foreign_id else record.id,
@@ -123,17 +121,6 @@ class _Exchange:
             payment_id=record.payment_id or self.scope.get("path_params", {}).get("paymentId"),
             error_id=record.error_id,
         )
-
-
-# The children of a metric are few, and finding one costs more than counting.
-@lru_cache(maxsize=1024)
-def _requests(method: str, route: str, status: int) -> Counter:
-    return HTTP_REQUESTS.labels(method, route, str(status))
-
-
-@lru_cache(maxsize=1024)
-def _seconds(method: str, route: str) -> Histogram:
-    return HTTP_SECONDS.labels(method, route)
 
 
 def _given_id(scope: Scope) -> str | None:

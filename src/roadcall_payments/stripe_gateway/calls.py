@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from functools import cache
 from typing import TypeVar
 
 import structlog
-from prometheus_client import Counter, Histogram
 
 from roadcall_payments.domain.errors import CredentialsRejected
 from roadcall_payments.ports import (
@@ -137,16 +135,6 @@ class Calls:
         return budget.left_s > 0.0
 
 
-@cache
-def _calls(operation: str, outcome: str) -> Counter:
-    return STRIPE_CALLS.labels(operation, outcome)
-
-
-@cache
-def _call_seconds(operation: str) -> Histogram:
-    return STRIPE_CALL_SECONDS.labels(operation)
-
-
 def _record_try(
     call: Call,
     answer: Answer | NoAnswer,
@@ -168,8 +156,8 @@ def _record_try(
         UNKNOWN_OUTCOMES.labels(result.reason).inc()
     else:
         outcome = "done"
-    _calls(call.operation, outcome.partition(":")[0]).inc()
-    _call_seconds(call.operation).observe(duration_s)
+    STRIPE_CALLS.labels(call.operation, outcome.partition(":")[0]).inc()
+    STRIPE_CALL_SECONDS.labels(call.operation).observe(duration_s)
     if number > 1:
         STRIPE_RETRIES.labels(call.operation).inc()
     log_stripe_call(

@@ -6,10 +6,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import lru_cache, partial
+from functools import partial
 
 import msgspec
-from prometheus_client import Counter
 
 from roadcall_payments.domain.errors import (
     CredentialsRejected,
@@ -365,14 +364,9 @@ def _verified(
     if not credentials.webhook_secrets:
         raise CredentialsRejected("No webhook secret is configured: set webhookSecret.")
     event = signature.verified_event(body, header, credentials.webhook_secrets, now=now)
-    _webhooks(event.type).inc()
+    WEBHOOKS.labels(event.type).inc()
     WEBHOOK_LAG_SECONDS.observe(max((now - event.created).total_seconds(), 0))
     return event
-
-
-@lru_cache(maxsize=256)
-def _webhooks(event_type: str) -> Counter:
-    return WEBHOOKS.labels(event_type)
 
 
 def _payment_id(params: dict[str, object]) -> str | None:

@@ -6,50 +6,54 @@ same in every process: take their maximum.
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+from roadcall_payments.telemetry.counting import CounterFamily, HistogramFamily
 
 REGISTRY = CollectorRegistry()
 
 _SHORT = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20)
 _LONG = (0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3_600, 21_600, 86_400)
 
-PAYMENTS = Counter(
+PAYMENTS = CounterFamily(
     "roadcall_payments",
     "Payments by the status they reached, counted when it was committed.",
     ["status"],
     registry=REGISTRY,
 )
-PROCESSING_SECONDS = Histogram(
+PROCESSING_SECONDS = HistogramFamily(
     "roadcall_payment_processing_seconds",
     "From the start of processing to completion.",
     registry=REGISTRY,
-    buckets=_LONG,
-)
-WEBHOOK_LAG_SECONDS = Histogram(
+    bounds=_LONG,
+).labels()
+WEBHOOK_LAG_SECONDS = HistogramFamily(
     "roadcall_webhook_lag_seconds",
     "From an event's creation at Stripe to its verification.",
     registry=REGISTRY,
-    buckets=_LONG,
+    bounds=_LONG,
+).labels()
+WEBHOOKS = CounterFamily(
+    "roadcall_webhooks", "Verified webhooks by type.", ["type"], registry=REGISTRY
 )
-WEBHOOKS = Counter("roadcall_webhooks", "Verified webhooks by type.", ["type"], registry=REGISTRY)
-STRIPE_CALLS = Counter(
+STRIPE_CALLS = CounterFamily(
     "roadcall_stripe_calls",
     "Tries at Stripe by operation and outcome: done, refused, unknown.",
     ["operation", "outcome"],
     registry=REGISTRY,
 )
-STRIPE_CALL_SECONDS = Histogram(
+STRIPE_CALL_SECONDS = HistogramFamily(
     "roadcall_stripe_call_seconds",
     "One try at Stripe.",
     ["operation"],
     registry=REGISTRY,
-    buckets=_SHORT,
+    bounds=_SHORT,
 )
-STRIPE_RETRIES = Counter(
+STRIPE_RETRIES = CounterFamily(
     "roadcall_stripe_retries", "Tries after the first.", ["operation"], registry=REGISTRY
 )
-UNKNOWN_OUTCOMES = Counter(
+UNKNOWN_OUTCOMES = CounterFamily(
     "roadcall_unknown_outcomes",
     "Tries whose outcome stayed unknown, by reason.",
     ["reason"],
@@ -88,12 +92,12 @@ INBOX_REVIEW = Gauge(
     "Webhooks that could not be applied and wait for a person; 100 means 100 or more.",
     registry=REGISTRY,
 )
-WEBHOOKS_MISSED = Counter(
+WEBHOOKS_MISSED = CounterFamily(
     "roadcall_webhooks_missed",
     "Events that Stripe lists and no webhook had brought; taken from the list.",
     registry=REGISTRY,
-)
-QUEUE_WORKED = Counter(
+).labels()
+QUEUE_WORKED = CounterFamily(
     "roadcall_queue_worked",
     "Pieces of work by outcome: done, postponed, parked.",
     ["queue", "outcome"],
@@ -119,18 +123,18 @@ MOVEMENTS_HELD = Gauge(
     "1 from a restore of the database until its drift is repaired and the hold released.",
     registry=REGISTRY,
 )
-HTTP_REQUESTS = Counter(
+HTTP_REQUESTS = CounterFamily(
     "roadcall_http_requests",
     "Requests by method, route and status.",
     ["method", "route", "status"],
     registry=REGISTRY,
 )
-HTTP_SECONDS = Histogram(
+HTTP_SECONDS = HistogramFamily(
     "roadcall_http_request_seconds",
     "Time to answer, by method and route.",
     ["method", "route"],
     registry=REGISTRY,
-    buckets=_SHORT,
+    bounds=_SHORT,
 )
 
 
