@@ -19,8 +19,10 @@ from pathlib import Path
 from benchmarks import references, report
 from benchmarks.contenders import (
     Contender,
+    HttpContender,
     Round,
     process_calls_to_service,
+    webhooks_to_bare_server,
     webhooks_to_reference,
     webhooks_to_service,
 )
@@ -28,8 +30,8 @@ from benchmarks.databases import PostgresDatabase, SqliteFile
 from benchmarks.ordinary import process_calls_to_ordinary
 from benchmarks.pgbench import Pgbench
 from benchmarks.prepared import Stage
-from benchmarks.ratios import Verdict, at_least, under
-from benchmarks.service import Service, service_on, stripe_stub
+from benchmarks.ratios import Verdict, at_least, shown, under
+from benchmarks.service import Service, bare_server, service_on, stripe_stub
 from tests.postgres_server import PostgresServer, running_postgres
 
 P99_MS_MAX = 25.0
@@ -66,11 +68,11 @@ class Machine:
 
     def __init__(self, folder: Path, opened: contextlib.ExitStack) -> None:
         self.folder = folder
-        self._opened = opened
+        self.opened = opened
         self.stripe_url = opened.enter_context(stripe_stub(folder / "stripe.log"))
 
     def postgres(self) -> PostgresServer:
-        return self._opened.enter_context(running_postgres(settings=_POSTGRES_SETTINGS))
+        return self.opened.enter_context(running_postgres(settings=_POSTGRES_SETTINGS))
 
     def database(self, server: PostgresServer, name: str) -> PostgresDatabase:
         return PostgresDatabase(server, name, self.folder / name)
@@ -80,7 +82,7 @@ class Machine:
 
     def service(self, database: PostgresDatabase | SqliteFile, name: str) -> Service:
         log = self.folder / f"{name}.log"
-        return self._opened.enter_context(service_on(database, self.stripe_url, log))
+        return self.opened.enter_context(service_on(database, self.stripe_url, log))
 
     def reference(
         self,
@@ -90,7 +92,7 @@ class Machine:
     ) -> references.Reference:
         server.sql(f'CREATE DATABASE "{name}"')
         log = self.folder / f"{name}.log"
-        return self._opened.enter_context(start(server.url(name), self.stripe_url, log))
+        return self.opened.enter_context(start(server.url(name), self.stripe_url, log))
 
 
 @contextlib.contextmanager
@@ -120,25 +122,7 @@ def webhooks(options: Options) -> Found:
     references.install()
     with machine() as here:
         server = here.postgres()
-        own = here.database(server, "own")
-        ours = webhooks_to_service("service, PostgreSQL", here.service(own, "own"), own)
-        plain = Pgbench(server, here.database(server, "plain"))
-        dj = here.reference(references.dj_stripe, server, "dj")
-        dj_stripe = webhooks_to_reference(
-            "dj-stripe 2.11, gunicorn -w 2",
-            dj,
-            lambda: _counted(server, "dj", "djstripe_paymentintent"),
-            own.server,
-            400,
-        )
-        node = here.reference(references.stripe_sync_engine, server, "node")
-        engine = webhooks_to_reference(
-            "stripe-sync-engine 0.48, fastify",
-            node,
-            lambda: _counted(server, "node", "stripe.payment_intents"),
-            own.server,
-            6_000,
-        )
+        ours, plain, dj_stripe, engine = _takers_of_webhooks(here, server)
         file = here.sqlite()
         embedded = webhooks_to_service("service, SQLite FULL", here.service(file, "file"), file)
         rounds = interleaved([ours, plain, dj_stripe, engine, embedded], options)
@@ -161,6 +145,55 @@ def webhooks(options: Options) -> Found:
         ),
     ]
     return Found(verdicts, [report.figures(rounds)])
+
+
+def floor(options: Options) -> Found:
+    """How far the same webhooks could come down here: a server that writes the same rows from
+    constants, and one that drops what it takes (``bare_server``)."""
+    references.install()
+    with machine() as here:
+        server = here.postgres()
+        ours, *others = _takers_of_webhooks(here, server)
+        database = here.database(server, "bare")
+        bare: list[HttpContender] = []
+        for kind, first_guess in (("rows", 20_000), ("answers", 40_000)):
+            log = here.folder / f"{kind}.log"
+            url, process = here.opened.enter_context(bare_server(kind, database, log))
+            bare.append(webhooks_to_bare_server(kind, url, process, database, first_guess))
+        rounds = interleaved([ours, *bare, *others], options)
+    rates = {name: [one.per_second for one in of_one] for name, of_one in rounds.items()}
+    ratios = [
+        shown(f"webhooks/s, {one.name}", other.name, (rates[one.name], rates[other.name]))
+        for one in (ours, *bare)
+        for other in others
+    ]
+    return Found(ratios, [report.figures(rounds)])
+
+
+def _takers_of_webhooks(
+    here: Machine, server: PostgresServer
+) -> tuple[HttpContender, Pgbench, HttpContender, HttpContender]:
+    """The service, and all that it is measured against: one server has their databases."""
+    own = here.database(server, "own")
+    ours = webhooks_to_service("service, PostgreSQL", here.service(own, "own"), own)
+    plain = Pgbench(server, here.database(server, "plain"))
+    dj = here.reference(references.dj_stripe, server, "dj")
+    dj_stripe = webhooks_to_reference(
+        "dj-stripe 2.11, gunicorn -w 2",
+        dj,
+        lambda: _counted(server, "dj", "djstripe_paymentintent"),
+        own.server,
+        400,
+    )
+    node = here.reference(references.stripe_sync_engine, server, "node")
+    engine = webhooks_to_reference(
+        "stripe-sync-engine 0.48, fastify",
+        node,
+        lambda: _counted(server, "node", "stripe.payment_intents"),
+        own.server,
+        6_000,
+    )
+    return ours, plain, dj_stripe, engine
 
 
 def process(options: Options) -> Found:
@@ -230,6 +263,7 @@ PARTS: dict[str, Callable[[Options], Found]] = {
     "process": process,
     "memory": memory,
     "filled": filled,
+    "floor": floor,
 }
 USUAL = ("webhooks", "process", "memory")
 

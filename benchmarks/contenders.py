@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from benchmarks import load
-from benchmarks.databases import Database
+from benchmarks.databases import Database, PostgresDatabase
 from benchmarks.load import LoadFailed
 from benchmarks.prepared import Stage
-from benchmarks.processes import Process, cpu_seconds
+from benchmarks.processes import Process, Started, cpu_seconds
 from benchmarks.references import Reference
 from benchmarks.service import WEBHOOK_PATH, Service, process_requests, webhook_requests
 
@@ -49,15 +49,15 @@ class HttpContender:
         url: str,
         *,
         prepare: Callable[[int, int], Sequence[bytes]],
-        done: Callable[[], int],
+        done: Callable[[], int] | None,
         processes: Callable[[], list[Process]],
         database: Callable[[], list[Process]],
         first_guess: int,
         first: int = 0,
     ) -> None:
         """``prepare(first, count)`` fills what is needed and gives the requests; ``done`` counts
-        in the database what has taken effect; ``first_guess`` is a rate that is not exceeded;
-        ``first`` is the number of the first payment."""
+        in the database what has taken effect, None where nothing does; ``first_guess`` is a rate
+        that is not exceeded; ``first`` is the number of the first payment."""
         self.name = name
         self._url = url
         self._prepare = prepare
@@ -71,11 +71,12 @@ class HttpContender:
         count = int(self._rate * _MARGIN * seconds) + 10 * load.CONNECTIONS
         requests = self._prepare(self._next, count)
         self._next += count
-        before = self._done()
+        before = self._done() if self._done else 0
         own, its = self._used()
         measured = load.run(self._url, requests, seconds)
         own, its = (now - before for now, before in zip(self._used(), (own, its), strict=True))
-        self._must_have_worked(measured.requests, before)
+        if self._done:
+            self._must_have_worked(self._done, measured.requests, before)
         self._rate = max(measured.per_second, self._rate / 4)
         return Round(
             measured.per_second,
@@ -89,10 +90,10 @@ class HttpContender:
         have started processes meanwhile, a connection's own for one."""
         return cpu_seconds(self._processes()), cpu_seconds(self._database())
 
-    def _must_have_worked(self, answered: int, before: int) -> None:
+    def _must_have_worked(self, count: Callable[[], int], answered: int, before: int) -> None:
         """Every answer stands for a row; requests that were cut off at the end may have one too."""
         deadline = time.monotonic() + 10
-        while (done := self._done() - before) < answered and time.monotonic() < deadline:
+        while (done := count() - before) < answered and time.monotonic() < deadline:
             time.sleep(0.1)
         if not answered <= done <= answered + 2 * load.CONNECTIONS:
             raise LoadFailed(f"{self.name}: {answered} answers, but {done} rows")
@@ -114,6 +115,31 @@ def webhooks_to_service(
         database=database.server,
         first_guess=16_000,
         first=first,
+    )
+
+
+def webhooks_to_bare_server(
+    kind: str, url: str, process: Started, database: PostgresDatabase, first_guess: int
+) -> HttpContender:
+    """``kind``: ``rows`` or ``answers``, see ``bare_server``."""
+    writes = kind == "rows"
+
+    def prepare(first: int, count: int) -> Sequence[bytes]:
+        if writes:
+            database.fill(Stage.AWAITS_SUCCESS, first, count)
+        return webhook_requests(url, WEBHOOK_PATH, first, count)
+
+    def done() -> int:
+        return database.counted("journal", "type = 'PaymentCompleted'")
+
+    return HttpContender(
+        "the same rows from constants" if writes else "an answer and nothing else",
+        url,
+        prepare=prepare,
+        done=done if writes else None,
+        processes=lambda: process.tree,
+        database=database.server,
+        first_guess=first_guess,
     )
 
 

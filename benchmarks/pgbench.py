@@ -93,6 +93,7 @@ def _values() -> dict[str, str]:
         "state": state.decode(),
         "fact": entry.data.decode(),
         "hash": entry.hash,
+        "actor": entry.actor,
         "account": ACCOUNT,
         # A colon within the script would name a variable.
         "object": f"stripe:{ACCOUNT}:test:",

@@ -112,7 +112,7 @@ def completion() -> tuple[JournalEntry, bytes]:
     before = _folded(_facts(Stage.AWAITS_SUCCESS))
     done = _completed(before)
     stream, event_id = stream_of("payment", _MARKED_ID), payment_id(0)
-    (entry,) = seal(stream, Head(5), [done], at=_AT, actor="stripe", event_ids=[event_id])
+    (entry,) = seal(stream, Head(5), [done], at=_AT, actor="system:stripe", event_ids=[event_id])
     return entry, encode_state(payment_fold.apply(before, done, _AT))
 
 

@@ -36,6 +36,11 @@ def at_least(
     return Verdict(measured, against, f"{ratio:.2f} x", f"at least {floor:g} x", ratio >= floor)
 
 
+def shown(measured: str, against: str, rounds: tuple[Sequence[float], Sequence[float]]) -> Verdict:
+    """A ratio of which nothing is asked."""
+    return Verdict(measured, against, f"{ratio_of_rounds(*rounds):.2f} x", "", True)
+
+
 def under(measured: str, rounds: Sequence[float], limit: float, unit: str) -> Verdict:
     """A figure whose median must stay below a limit."""
     found = statistics.median(rounds)

@@ -59,6 +59,22 @@ def stripe_stub(log: Path) -> Iterator[str]:
         yield process.line("http")
 
 
+@contextlib.contextmanager
+def bare_server(kind: str, database: Database, log: Path) -> Iterator[tuple[str, Started]]:
+    """The address of a server that does almost nothing; ``kind`` is ``rows`` or ``answers``."""
+    port = free_port()
+    environment = {
+        **database.environment,
+        "STRIPE_WEBHOOK_SECRET": WEBHOOK_SECRET,
+        "PORT": str(port),
+    }
+    command = [sys.executable, "-m", "benchmarks.bare_server", kind]
+    with started(command, log, environment) as process:
+        url = f"http://127.0.0.1:{port}"
+        process.wait_for(url)
+        yield url, process
+
+
 def webhook_requests(url: str, path: str, first: int, count: int) -> list[bytes]:
     """The signed events of payments ``first`` to ``first + count``; good for five minutes."""
     now = int(time.time())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import re
@@ -19,7 +20,7 @@ from benchmarks.load import http_post, kept_in_memory
 from benchmarks.pgbench import Pgbench
 from benchmarks.prepared import COMPANY, LIVE_AT_ONCE, Stage
 from benchmarks.ratios import at_least, ratio_of_rounds, under
-from benchmarks.service import WEBHOOK_PATH, service_on, stripe_stub, webhook_requests
+from benchmarks.service import WEBHOOK_PATH, bare_server, service_on, stripe_stub, webhook_requests
 from roadcall_payments.api.jwks import RemoteKeys
 from roadcall_payments.api.tokens import TokenRules, TokenVerifier
 from roadcall_payments.domain.people import Actor, Role
@@ -96,6 +97,42 @@ def test_pgbench_writes_the_rows_that_the_service_writes(tmp_path: Path) -> None
     # Its 32 backends end with it; their time is the server's all the same.
     assert seen.cpu_us > 0
     assert seen.database_cpu_us > seen.cpu_us
+
+
+_TOLD = {
+    "streams": "stream, seq, status, flagged, on_review, queue_key, length(state) / 500",
+    "refs": "key, stream",
+    "inbox": "event_id, type, origin, length(body) / 500, status, reason, attempts, stream",
+    "journal": "stream, seq, type, actor, length(data), rules_version",
+    "postings": "stream, seq, line, book, account, currency, amount_cents",
+    "work": "queue, key, attempts, published_seq, head_seq",
+}
+
+
+def test_the_bare_server_writes_the_rows_that_the_service_writes(
+    postgres: PostgresServer, tmp_path: Path
+) -> None:
+    written: dict[str, dict[str, list[list[str]]]] = {}
+    log = tmp_path / "log"
+    with stripe_stub(tmp_path / "stripe.log") as stripe_url:
+        for name in ("whole", "bare"):
+            database = PostgresDatabase(postgres, name, tmp_path / name)
+            database.fill(Stage.AWAITS_SUCCESS, 0, 3)
+            with contextlib.ExitStack() as opened:
+                if name == "whole":
+                    url = opened.enter_context(service_on(database, stripe_url, log)).url
+                else:
+                    url, _ = opened.enter_context(bare_server("rows", database, log))
+                connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=30)
+                for request in webhook_requests(url, WEBHOOK_PATH, 0, 3):
+                    assert _answer(connection, request) == 200
+                connection.close()
+            written[name] = {
+                table: sorted(postgres.sql(f"SELECT {columns} FROM {table}", name))
+                for table, columns in _TOLD.items()
+            }
+    assert len(written["whole"]["inbox"]) == 3
+    assert written["bare"] == written["whole"]
 
 
 def test_what_the_server_copies_is_what_python_copies_in_the_order_of_life(
