@@ -17,10 +17,11 @@ from jwt.algorithms import ECAlgorithm
 from jwt.utils import base64url_encode
 
 from roadcall_payments.api.identity_errors import Unauthenticated
-from roadcall_payments.api.tokens import TokenVerifier, caller_of
+from roadcall_payments.api.jwks import usable_keys
+from roadcall_payments.api.tokens import LEEWAY_S, TokenVerifier, caller_of
 from roadcall_payments.domain.errors import NotAllowed
 from roadcall_payments.domain.people import Actor, Role
-from tests.api.token_making import EC_KEY, RSA_KEY, RULES, Published, claims, token
+from tests.api.token_making import EC_KEY, RSA_KEY, RULES, Published, claims, jwks, token
 
 
 async def verified(sent: str | None, *keys: str) -> Actor:
@@ -143,6 +144,53 @@ COGNITO: dict[str, Any] = {
     "cognito:groups": ["driver", "eu-west_users"],
     "custom:driver_id": "d_1",
 }
+
+
+class Issuer:
+    """Publishes the key under ``keys["ec"]``, or none."""
+
+    def __init__(self) -> None:
+        self.keys = usable_keys(jwks("ec"))
+
+    async def key(self, kid: str | None) -> jwt.PyJWK | None:
+        return self.keys.get(kid or "")
+
+
+async def test_a_token_that_held_falls_with_its_key() -> None:
+    issuer, sent = Issuer(), f"Bearer {token()}"
+    verifier = TokenVerifier(issuer, RULES)
+    assert await verifier.caller(sent) == await verifier.caller(sent)
+    stranger = ec.generate_private_key(ec.SECP256R1()).public_key()
+    published = {**ECAlgorithm.to_jwk(stranger, as_dict=True), "kid": "ec", "alg": "ES256"}
+    known = dict(issuer.keys)
+    for withdrawn in ({"ec": jwt.PyJWK(published)}, {}):
+        issuer.keys = withdrawn
+        with pytest.raises(Unauthenticated):
+            await verifier.caller(sent)
+    issuer.keys = known
+    assert (await verifier.caller(sent)).id == "u_1"
+
+
+async def test_a_token_that_held_expires() -> None:
+    at = time.time()
+    verifier = TokenVerifier(Published("ec"), RULES, now=lambda: at)
+    sent = f"Bearer {token(exp=int(at) + 600)}"
+    assert (await verifier.caller(sent)).id == "u_1"
+    at = int(at) + 600 + LEEWAY_S - 0.5
+    assert (await verifier.caller(sent)).id == "u_1"
+    at += 0.5
+    with pytest.raises(Unauthenticated, match="expired"):
+        await verifier.caller(sent)
+
+
+async def test_what_a_token_proved_says_nothing_about_another() -> None:
+    verifier = TokenVerifier(Published("ec"), RULES)
+    sound = token()
+    assert (await verifier.caller(f"Bearer {sound}")).id == "u_1"
+    for other in (sound[:-2], f"{sound}=", sound.swapcase(), sound.replace(".", "..")):
+        with pytest.raises(Unauthenticated):
+            await verifier.caller(f"Bearer {other}")
+    assert (await verifier.caller(f"Bearer {token(sub='u_2')}")).id == "u_2"
 
 
 async def test_a_cognito_access_token_is_understood() -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
 import jwt
+import msgspec
 
 from roadcall_payments.api.identity_errors import Unauthenticated
 from roadcall_payments.api.jwks import KeySource
@@ -19,6 +21,8 @@ from roadcall_payments.domain.people import Actor, Role
 LEEWAY_S: Final = 30
 TOKEN_LENGTH_MAX: Final = 8_192
 SUBJECT_LENGTH_MAX: Final = 255
+# At most 8 KB each. Services send the same token for hours, people one for some calls.
+PROVEN_MAX: Final = 256
 
 _GRANTED = {role.value: role for role in Role if role is not Role.SYSTEM}
 _OWNER_ID = re.compile(ID_PATTERN, re.ASCII)
@@ -34,12 +38,27 @@ class TokenRules:
     audience: str
 
 
-class TokenVerifier:
-    """Checks signature, issuer, audience and times (30 s leeway), then reads the claims."""
+class _Proven(msgspec.Struct, frozen=True):
+    """Whom a token has proven by its key. ``expires_at``: seconds since 1970."""
 
-    def __init__(self, keys: KeySource, rules: TokenRules) -> None:
+    caller: Actor
+    expires_at: int
+
+
+class TokenVerifier:
+    """Checks signature, issuer, audience and times (30 s leeway), then reads the claims.
+
+    A token that holds is remembered together with its key: it is not verified again while its
+    issuer publishes that key (decision 0239). ``now`` gives seconds since 1970.
+    """
+
+    def __init__(
+        self, keys: KeySource, rules: TokenRules, now: Callable[[], float] = time.time
+    ) -> None:
         self._keys = keys
         self._rules = rules
+        self._now = now
+        self._proven = lru_cache(PROVEN_MAX)(self._verified)
 
     async def caller(self, authorization: str | None) -> Actor:
         """The caller that an ``Authorization`` header proves.
@@ -47,9 +66,7 @@ class TokenVerifier:
         Raises Unauthenticated, NotAllowed when the claims give no usable role, and
         IssuerUnavailable.
         """
-        return caller_of(await self._claims(_bearer(authorization)))
-
-    async def _claims(self, token: str) -> Claims:
+        token = _bearer(authorization)
         try:
             kid = _key_id(token.partition(".")[0])
         except jwt.PyJWTError as broken:
@@ -57,8 +74,14 @@ class TokenVerifier:
         key = await self._keys.key(kid)
         if key is None:
             raise _refused("The token is signed with a key that its issuer does not publish.")
+        proven = self._proven(token, key)
+        if proven.expires_at + LEEWAY_S <= self._now():
+            raise _expired()
+        return proven.caller
+
+    def _verified(self, token: str, key: jwt.PyJWK) -> _Proven:
         try:
-            claims: Claims = jwt.decode(
+            claims = jwt.decode(
                 token,
                 key,
                 # The key's own, whatever the token says: one of jwks.ALGORITHMS.
@@ -72,11 +95,11 @@ class TokenVerifier:
                 },
             )
         except jwt.ExpiredSignatureError as expired:
-            raise _refused("The token has expired. Fetch a new one.") from expired
+            raise _expired() from expired
         except (jwt.PyJWTError, TypeError, ValueError, OverflowError) as wrong:
             raise _refused("The token's signature, issuer or times do not hold.") from wrong
         self._require_audience(claims)
-        return claims
+        return _Proven(caller_of(claims), int(claims["exp"]))
 
     def _require_audience(self, claims: Claims) -> None:
         audience = claims.get("aud")
@@ -144,6 +167,10 @@ def _owner(claims: Claims, role: Role, name: str) -> str:
     if not isinstance(value, str) or not _OWNER_ID.fullmatch(value):
         raise NotAllowed(f"A token of role {role} needs the claim {name}.")
     return value
+
+
+def _expired() -> Unauthenticated:
+    return _refused("The token has expired. Fetch a new one.")
 
 
 def _refused(why: str) -> Unauthenticated:
