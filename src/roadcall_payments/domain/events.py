@@ -183,6 +183,7 @@ class PaymentCancelled:
 # --- the movement ------------------------------------------------------------------------------
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class ProcessingStarted:
     """The intent, committed before the call, with exactly what will be sent (M4).

@@ -26,6 +26,9 @@ from roadcall_payments.domain.stripe_objects import (
 
 Facts = tuple[e.PaymentFact, ...]
 
+_NEVER_APPROVED = (Status.PENDING_APPROVAL, Status.REJECTED)
+_UNDER_WAY = (Status.PROCESSING, Status.FAILED)
+
 VOID_AFTER = timedelta(hours=25)
 ABSENCES_APART = timedelta(hours=1)
 KEY_DEADLINE = timedelta(hours=23)
@@ -130,24 +133,25 @@ def payment_intent_seen(
         # The attempt that comes looks first and adopts it (M6); booked as stray, it would be
         # booked again then.
         return ()
-    if payment.status in (Status.PENDING_APPROVAL, Status.REJECTED):
+    if payment.status in _NEVER_APPROVED:
         return _stray_intent(payment, intent, f"the payment is {payment.status}")
-    facts: list[e.PaymentFact] = []
+    opened: Facts = ()
     if payment.payment_intent is None and payment.attempt and payment.attempt.open:
         attempt = payment.attempt
-        facts.append(
-            e.PaymentIntentOpened(
-                attempt.number,
-                intent.id,
-                attempt.request.account,
-                attempt.request.livemode,
-                source,
-                answer.request_id if answer else None,
-            )
+        opening = e.PaymentIntentOpened(
+            attempt.number,
+            intent.id,
+            attempt.request.account,
+            attempt.request.livemode,
+            source,
+            answer.request_id if answer else None,
         )
-        payment = apply(payment, facts[0], at)
-    facts += _by_intent_status(payment, intent, source, answer)
-    return tuple(facts)
+        opened = (opening,)
+        if intent.status is IntentStatus.REQUIRES_PAYMENT_METHOD and intent.failure is None:
+            # As the call leaves it that opens it: there is nothing else to tell.
+            return opened
+        payment = apply(payment, opening, at)
+    return (*opened, *_by_intent_status(payment, intent, source, answer))
 
 
 def _ended(intent: PaymentIntent) -> bool:
@@ -161,7 +165,7 @@ def _by_intent_status(
         case IntentStatus.SUCCEEDED:
             return _succeeded(p, intent, source, answer)
         case IntentStatus.CANCELED:
-            if p.status in (Status.PROCESSING, Status.FAILED):
+            if p.status in _UNDER_WAY:
                 return (e.PaymentCancelled("stripe", source, intent.id),)
             return ()
         case IntentStatus.REQUIRES_ACTION:
@@ -202,14 +206,13 @@ def _succeeded(p: Payment, intent: PaymentIntent, source: e.Source, answer: Answ
         request_id=answer.request_id if answer else None,
     )
     waits = Unbooked(intent.latest_charge or intent.id, intent.amount)
-    booked = booking(p, waits, intent.balance_transaction)
-    return (done, *booked)
+    return (done, *booking(p, waits, intent.balance_transaction))
 
 
 def _action_required(
     p: Payment, intent: PaymentIntent, source: e.Source, answer: Answer | None
 ) -> Facts:
-    if p.status not in (Status.PROCESSING, Status.FAILED) or _another_call_is_open(p, answer):
+    if p.status not in _UNDER_WAY or _another_call_is_open(p, answer):
         return ()
     action = intent.next_action or "unknown"
     if p.status is Status.PROCESSING and p.next_action == action:
@@ -219,9 +222,7 @@ def _action_required(
 
 def _declined(p: Payment, intent: PaymentIntent, source: e.Source, answer: Answer | None) -> Facts:
     failure = intent.failure
-    if failure is None or p.status not in (Status.PROCESSING, Status.FAILED):
-        return ()
-    if _another_call_is_open(p, answer):
+    if failure is None or p.status not in _UNDER_WAY or _another_call_is_open(p, answer):
         return ()
     if answer is None and not _is_news(p, failure):
         return ()
@@ -249,7 +250,7 @@ def failed(
     payment: Payment, failure: StripeFailure, source: e.Source, answer: Answer | None
 ) -> Facts:
     """A definite refusal ends the attempt or the confirmation it answers, and no later one."""
-    if payment.status not in (Status.PROCESSING, Status.FAILED):
+    if payment.status not in _UNDER_WAY:
         return ()
     if payment.cancellation and payment.cancellation.open:
         return ()
@@ -282,7 +283,7 @@ def transfer_seen(
         # The attempt that comes looks first and adopts it (M6).
         return ()
     agrees = _is_what_was_sent(payment, transfer)
-    if payment.status not in (Status.PROCESSING, Status.FAILED) or not agrees:
+    if payment.status not in _UNDER_WAY or not agrees:
         reason = f"the payment is {payment.status}" if agrees else "it is not what was approved"
         return _stray(payment, transfer.id, "transfer", -transfer.amount, reason, "reverse")
     if payment.account is None:

@@ -5,7 +5,7 @@ How facts make it is in ``payment_fold.py``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -15,6 +15,7 @@ from roadcall_payments.domain import settlement_events as s
 from roadcall_payments.domain.dispute import Dispute
 from roadcall_payments.domain.funding import Funding
 from roadcall_payments.domain.money import Money
+from roadcall_payments.domain.records import quickly_made
 from roadcall_payments.domain.refund import Refund, RefundStatus
 from roadcall_payments.domain.settlement import Settlement
 from roadcall_payments.domain.stripe_objects import StripeRequest
@@ -123,6 +124,7 @@ class Risk:
     flagged: bool
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """One try to move the money; ``open`` until proof settles it (M5)."""
@@ -312,28 +314,37 @@ class Patience:
 
 def due_at(payment: Payment, patience: Patience) -> datetime | None:
     """When the worker must look at this payment again; None while nobody waits for us."""
-    times: list[datetime] = []
+    times = [_own_due_at(payment, patience)]
     if payment.unbooked:
         times.append(payment.updated_at)
-    times += [at for at in (refund_due_at(one, patience) for one in payment.refunds) if at]
-    times += [at for at in (reminder_due_at(one, patience) for one in payment.disputes) if at]
-    match payment.status:
-        case Status.PENDING_APPROVAL:
-            if payment.risk is None:
-                times.append(payment.created_at + patience.scoring)
-            if payment.approvals_since:
-                times.append(payment.approvals_since + patience.approval)
-        case Status.APPROVED if not payment.queued and not _was_told_of(payment):
-            times.append(payment.updated_at + patience.approval)
-        case Status.PROCESSING if payment.awaiting is e.Awaiting.STRIPE:
-            times.append(_stripe_due(payment, patience))
-        case Status.PROCESSING | Status.FAILED if payment.payment_intent:
-            times.append(payment.updated_at + patience.payer)
-    return min(times, default=None)
+    times += [refund_due_at(one, patience) for one in payment.refunds]
+    times += [reminder_due_at(one, patience) for one in payment.disputes]
+    return earliest(times)
 
 
-def _was_told_of(payment: Payment) -> bool:
-    return APPROVED_NOT_PROCESSED in payment.anomalies
+def earliest(times: Sequence[datetime | None]) -> datetime | None:
+    """The first of the times that are set; None where none is."""
+    known = [at for at in times if at is not None]
+    return min(known) if known else None
+
+
+def _own_due_at(payment: Payment, patience: Patience) -> datetime | None:
+    """By its status alone."""
+    status = payment.status
+    if status is _COMPLETED:
+        return None
+    if status is _PENDING:
+        scored_by = payment.created_at + patience.scoring if payment.risk is None else None
+        since = payment.approvals_since
+        return earliest((scored_by, since + patience.approval if since else None))
+    if status is _APPROVED:
+        rests = payment.queued or APPROVED_NOT_PROCESSED in payment.anomalies
+        return None if rests else payment.updated_at + patience.approval
+    if status is _PROCESSING and payment.awaiting is e.Awaiting.STRIPE:
+        return _stripe_due(payment, patience)
+    if status in (_PROCESSING, _FAILED) and payment.payment_intent:
+        return payment.updated_at + patience.payer
+    return None
 
 
 def _stripe_due(payment: Payment, patience: Patience) -> datetime:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import TypeVar
 
 from roadcall_payments.domain import dispute, funding, refund, settlement
 from roadcall_payments.domain import events as e
@@ -24,6 +25,8 @@ from roadcall_payments.domain.payment import (
 )
 from roadcall_payments.domain.records import replace
 from roadcall_payments.domain.settlement import Settlement
+
+C = TypeVar("C", Attempt, Confirmation, Cancellation)
 
 # The facts of the movement itself, which most are: told at once, before the others are asked for.
 _OF_THE_MOVEMENT = frozenset(
@@ -60,6 +63,7 @@ def apply(payment: Payment | None, fact: e.PaymentFact, at: datetime) -> Payment
         return _created(fact, at)
     if payment is None:
         raise BrokenInvariant("A payment starts with PaymentCreated.")
+    # The commonest facts set status and time with the rest, so that one record is made, not two.
     after = _evolved(payment, fact, at)
     if after.status is status and after.updated_at is at:
         return after
@@ -171,8 +175,9 @@ def _moved(p: Payment, fact: e.PaymentFact, at: datetime) -> Payment:
         case e.PaymentIntentOpened():
             return replace(
                 p,
+                updated_at=at,
                 payment_intent=fact.payment_intent,
-                attempt=_closed_attempt(p),
+                attempt=_closed(p.attempt),
                 awaiting=e.Awaiting.PAYER,
             )
         case e.ConfirmationStarted():
@@ -194,14 +199,13 @@ def _moved(p: Payment, fact: e.PaymentFact, at: datetime) -> Payment:
                 awaiting=e.Awaiting.STRIPE,
             )
         case e.CancelRefused():
-            closed = replace(p.cancellation, open=False) if p.cancellation else None
-            return replace(p, cancellation=closed, awaiting=fact.awaiting)
+            return replace(p, cancellation=_closed(p.cancellation), awaiting=fact.awaiting)
         case e.OutcomeUnknown():
             return _unknown(p, fact, at)
         case e.PaymentFailed():
             return replace(
                 _answered(p),
-                attempt=_closed_attempt(p),
+                attempt=_closed(p.attempt),
                 awaiting=None,
                 next_action=None,
                 failure=Failure(
@@ -210,12 +214,12 @@ def _moved(p: Payment, fact: e.PaymentFact, at: datetime) -> Payment:
             )
         case e.AttemptVoided():
             gone = Failure("attempt_voided", fact.reason, True, None, None)
-            return replace(p, attempt=_closed_attempt(p), awaiting=None, failure=gone)
+            return replace(p, attempt=_closed(p.attempt), awaiting=None, failure=gone)
         case e.PaymentRetried():
             return replace(p, awaiting=None)
         case e.PaymentCancelled():
             ended = _answered(p)
-            return replace(ended, awaiting=None, cancellation=None, attempt=_closed_attempt(p))
+            return replace(ended, awaiting=None, cancellation=None, attempt=_closed(p.attempt))
     raise BrokenInvariant(f"No rule folds {type(fact).__name__}.")
 
 
@@ -226,6 +230,8 @@ def _started(p: Payment, fact: e.ProcessingStarted | e.AttemptAdopted, at: datet
         started_at, priority, turn = at, fact.priority, fact.turn
     return replace(
         p,
+        status=Status.PROCESSING,
+        updated_at=at,
         attempt=Attempt(fact.attempt, fact.request, started_at, priority=priority),
         set_offs=_set_offs(p, fact),
         funding=_left_queue(p.funding),
@@ -243,7 +249,7 @@ def _started(p: Payment, fact: e.ProcessingStarted | e.AttemptAdopted, at: datet
 def _queued(p: Payment, fact: e.TransferQueued, at: datetime) -> Payment:
     return replace(
         p,
-        attempt=_closed_attempt(p),
+        attempt=_closed(p.attempt),
         awaiting=None,
         unknown=None,
         destination=fact.destination,
@@ -265,8 +271,8 @@ def _set_offs(
     return (*others, AttemptSetOff(fact.attempt, fact.set_off.amount_cents, adopted))
 
 
-def _closed_attempt(p: Payment) -> Attempt | None:
-    return replace(p.attempt, open=False) if p.attempt and p.attempt.open else p.attempt
+def _closed(call: C | None) -> C | None:
+    return replace(call, open=False) if call and call.open else call
 
 
 def _answered(p: Payment) -> Payment:
@@ -274,23 +280,17 @@ def _answered(p: Payment) -> Payment:
     confirmation, cancellation = p.confirmation, p.cancellation
     if not (confirmation and confirmation.open) and not (cancellation and cancellation.open):
         return p
-    if confirmation and confirmation.open:
-        confirmation = replace(confirmation, open=False)
-    if cancellation and cancellation.open:
-        cancellation = replace(cancellation, open=False)
-    return replace(p, confirmation=confirmation, cancellation=cancellation)
+    return replace(p, confirmation=_closed(confirmation), cancellation=_closed(cancellation))
 
 
 def _unknown(p: Payment, fact: e.OutcomeUnknown, at: datetime) -> Payment:
     attempt, confirmation = p.attempt, p.confirmation
     if fact.absent and attempt and attempt.open:
         attempt = replace(attempt, absences=(*attempt.absences, at))
-    if fact.answered and confirmation and confirmation.open:
-        confirmation = replace(confirmation, open=False)
     return replace(
         p,
         attempt=attempt,
-        confirmation=confirmation,
+        confirmation=_closed(confirmation) if fact.answered else confirmation,
         awaiting=fact.awaiting,
         unknown=fact.reason,
     )
@@ -301,12 +301,11 @@ def _completed(p: Payment, fact: e.PaymentCompleted, at: datetime) -> Payment:
     booked_as = fact.charge_id or fact.object_id
     transferred = fact.amount - fact.set_off if fact.set_off else fact.amount
     moved = fact.amount if driver else -transferred
-    # With what every fact changes, so that the commonest end is made once, not twice.
     return replace(
         _answered(p),
         status=Status.COMPLETED,
         updated_at=at,
-        attempt=_closed_attempt(p),
+        attempt=_closed(p.attempt),
         awaiting=None,
         next_action=None,
         failure=None,

@@ -22,7 +22,6 @@ The chart of accounts
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -46,6 +45,7 @@ from roadcall_payments.domain.events import (
     TransferReversed,
 )
 from roadcall_payments.domain.money import Money
+from roadcall_payments.domain.records import quickly_made
 from roadcall_payments.domain.settlement_events import (
     SettlementCompleted,
     SettlementReversed,
@@ -55,6 +55,7 @@ from roadcall_payments.domain.settlement_events import (
 RULES_VERSION = 1
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Posting:
     """One line: ``amount_cents`` in minor units of ``currency``; debit +, credit -."""
@@ -115,9 +116,10 @@ def postings(fact: Fact) -> tuple[Posting, ...]:
 
 def unbalanced(lines: Iterable[Posting]) -> dict[tuple[str, str], int]:
     """Sums per (book, currency) that are not zero; empty when the lines balance."""
-    sums: defaultdict[tuple[str, str], int] = defaultdict(int)
+    sums: dict[tuple[str, str], int] = {}
     for line in lines:
-        sums[line.book, line.currency] += line.amount_cents
+        key = (line.book, line.currency)
+        sums[key] = sums.get(key, 0) + line.amount_cents
     return {key: total for key, total in sums.items() if total}
 
 

@@ -66,12 +66,18 @@ def _parsed(header: str) -> tuple[str, list[str]]:
     # Signatures are compared as text, which fails on anything but ASCII.
     if not header.isascii():
         raise _bad_signature("The signature is not ASCII.")
-    parts = [part.partition("=") for part in header.split(",")]
-    times = [value for name, _, value in parts if name == "t"]
+    times: list[str] = []
+    signatures: list[str] = []
+    for part in header.split(","):
+        name, _, value = part.partition("=")
+        if name == "t":
+            times.append(value)
+        elif name == "v1":
+            signatures.append(value)
     # Stripe sends one time; digits alone, because int() would also take signs and underscores.
     if len(times) != 1 or not times[0].isdigit() or len(times[0]) > _TIME_DIGITS_MAX:
         raise _bad_signature("The signature names no time.")
-    return times[0], [value for name, _, value in parts if name == "v1"]
+    return times[0], signatures
 
 
 def _signers(

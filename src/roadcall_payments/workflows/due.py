@@ -6,7 +6,7 @@ from datetime import datetime
 
 from roadcall_payments.commit import State
 from roadcall_payments.domain import connected_account, payment, payout, payout_schedule, settling
-from roadcall_payments.domain.payment import Patience, Payment
+from roadcall_payments.domain.payment import Patience, Payment, earliest
 from roadcall_payments.domain.payout import Payout
 from roadcall_payments.domain.vendor import Vendor
 
@@ -15,14 +15,17 @@ def due_at(state: State, patience: Patience) -> datetime | None:
     """None while nobody waits for us."""
     match state:
         case Payment():
-            times = (payment.due_at(state, patience), settling.due_at(state, patience))
-            return min((at for at in times if at is not None), default=None)
+            own = payment.due_at(state, patience)
+            if state.settlement is None:
+                return own
+            return earliest((own, settling.due_at(state, patience)))
         case Vendor():
-            times = (
-                connected_account.due_at(state, patience.stripe),
-                payout_schedule.due_at(state, patience.payout_hour_utc),
+            return earliest(
+                (
+                    connected_account.due_at(state, patience.stripe),
+                    payout_schedule.due_at(state, patience.payout_hour_utc),
+                )
             )
-            return min((at for at in times if at is not None), default=None)
         case Payout():
             return payout.due_at(state, patience.stripe)
         case _:

@@ -24,6 +24,8 @@ from roadcall_payments.domain.payout import Payout
 from roadcall_payments.domain.stray import Stray
 from roadcall_payments.domain.vendor import Vendor
 
+_FREES_ITS_JOB = (Status.CANCELLED, Status.REJECTED)
+
 
 def refs_added(stream: str, facts: Sequence[e.Fact], after: State) -> tuple[RefAdded, ...]:
     """A job's name when its payment is created, a Stripe object's when we learn of it."""
@@ -37,8 +39,9 @@ def refs_added(stream: str, facts: Sequence[e.Fact], after: State) -> tuple[RefA
             case e.ProcessingStarted() if fact.turn and isinstance(after, Payment):
                 keys.append(funds_turn_ref(after.amount.currency, fact.turn))
             case e.PaymentCompleted():
-                objects = (fact.object_id, fact.charge_id)
-                keys += [stripe_ref(fact.account, fact.livemode, o) for o in objects if o]
+                keys.append(stripe_ref(fact.account, fact.livemode, fact.object_id))
+                if fact.charge_id:
+                    keys.append(stripe_ref(fact.account, fact.livemode, fact.charge_id))
             case e.VendorAccountOpened() | e.AccountStatusChanged() if isinstance(after, Vendor):
                 # Its events lead to the vendor, and it is no other vendor's.
                 keys.append(stripe_ref(fact.account, fact.livemode, fact.account))
@@ -68,7 +71,7 @@ def refs_added(stream: str, facts: Sequence[e.Fact], after: State) -> tuple[RefA
                 keys.append(stripe_ref(fact.account, bool(after.livemode), fact.transaction.id))
             case _:
                 continue
-    return tuple(RefAdded(key, stream) for key in dict.fromkeys(keys))
+    return tuple([RefAdded(key, stream) for key in dict.fromkeys(keys)])
 
 
 def _former_account(vendor: Vendor) -> list[str]:
@@ -93,23 +96,25 @@ def refs_to_add(
 ) -> tuple[RefAdded, ...]:
     """``refs_added`` without the PaymentIntent's own, which stands since it was opened."""
     added = refs_added(stream, facts, after)
-    if not isinstance(before, Payment) or not before.payment_intent or not before.account:
+    if not added or not isinstance(before, Payment):
+        return added
+    if not before.payment_intent or not before.account:
         return added
     held = stripe_ref(before.account, bool(before.livemode), before.payment_intent)
-    return tuple(ref for ref in added if ref.key != held)
+    return tuple([ref for ref in added if ref.key != held])
 
 
 def refs_removed(before: State | None, after: State, facts: Sequence[e.Fact]) -> tuple[str, ...]:
     """The job is free again once its payment was cancelled or rejected (M11), an account once its
     vendor's record names another."""
-    if facts and isinstance(after, Vendor) and isinstance(before, Vendor):
+    if not facts:
+        return ()
+    if isinstance(before, Payment) and isinstance(after, Payment):
+        freed = after.status in _FREES_ITS_JOB and before.status not in _FREES_ITS_JOB
+        return (job_ref(after.incident_id, after.vendor_id),) if freed else ()
+    if isinstance(before, Vendor) and isinstance(after, Vendor):
         held = _account_ref(before)
         return (held,) if held is not None and held != _account_ref(after) else ()
-    if not facts or not isinstance(after, Payment) or not isinstance(before, Payment):
-        return ()
-    ended = (Status.CANCELLED, Status.REJECTED)
-    if after.status in ended and before.status not in ended:
-        return (job_ref(after.incident_id, after.vendor_id),)
     return ()
 
 

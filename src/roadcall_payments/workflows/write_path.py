@@ -6,7 +6,6 @@ Nothing else in the service writes to a stream. Stripe is never called in here.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 import msgspec
@@ -45,7 +44,7 @@ from roadcall_payments.domain.errors import (
     StoreUnavailable,
 )
 from roadcall_payments.domain.people import Actor
-from roadcall_payments.journal import Head, JournalEntry, seal
+from roadcall_payments.journal import EMPTY, Head, JournalEntry, seal
 from roadcall_payments.ports import Clock, Ids, Loaded, Store
 from roadcall_payments.workflows.due import due_at
 from roadcall_payments.workflows.folding import apply_fact
@@ -62,8 +61,7 @@ K = TypeVar("K", bound=State)
 D = TypeVar("D", bound=State, covariant=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Opens:
+class Opens(msgspec.Struct, frozen=True):
     """Open an idempotency record with the commit; ``status`` when it is answered at once (M31)."""
 
     scope: str
@@ -72,8 +70,7 @@ class Opens:
     status: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Answers:
+class Answers(msgspec.Struct, frozen=True):
     """Answer an idempotency record that an earlier commit opened."""
 
     scope: str
@@ -81,8 +78,7 @@ class Answers:
     status: int
 
 
-@dataclass(frozen=True, slots=True)
-class Written(Generic[S]):
+class Written(msgspec.Struct, Generic[S], frozen=True):
     """The stream after the write. ``facts`` is empty when there was nothing to write."""
 
     state: S
@@ -95,8 +91,7 @@ class Written(Generic[S]):
         return Loaded(self.head, self.state)
 
 
-@dataclass(frozen=True, slots=True)
-class WrittenPair(Generic[S, B]):
+class WrittenPair(msgspec.Struct, Generic[S, B], frozen=True):
     """Both streams after the write; ``beside`` is None where there is no such stream."""
 
     own: Written[S]
@@ -192,11 +187,15 @@ class WritePath:
             loaded = loaded or await self.store.load(stream)
             facts = tuple(decide(_state(loaded)))
             own: _Decided[S] = self._decided(stream, loaded, facts, actor)
-            debts, also = await self._debts_after(own, actor)
-            if also:
-                facts = (*facts, *also)
-                own = self._decided(stream, loaded, facts, actor)
-            if await self._is_written((own, *debts), inbox, opens, answers, texts):
+            debts: tuple[_Decided[State], ...] = ()
+            concerned = _concerned_by_debts(own)
+            if concerned is not None:
+                debts, also = await self._debts_after(*concerned, facts, actor)
+                if also:
+                    facts = (*facts, *also)
+                    own = self._decided(stream, loaded, facts, actor)
+            commit = self._commit_of((own, *debts), inbox, opens, answers, texts)
+            if commit is None or await self.is_committed(commit):
                 return own.written
             loaded = None
         raise _contended(stream)
@@ -227,7 +226,8 @@ class WritePath:
             facts, facts_beside = (tuple(part) for part in decide(_state(first), _state(second)))
             own: _Decided[S] = self._decided(stream, first, facts, actor)
             other: _Decided[B] = self._decided(beside, second, facts_beside, actor)
-            if await self._is_written((own, other), inbox, opens, answers, texts):
+            commit = self._commit_of((own, other), inbox, opens, answers, texts)
+            if commit is None or await self.is_committed(commit):
                 return WrittenPair(own.written, other.after, facts_beside)
         raise _contended(f"{stream} and {beside}")
 
@@ -243,8 +243,7 @@ class WritePath:
         """What ``write`` would commit for ``facts``, decided on ``loaded``; None where that takes
         more than this stream. For whoever decides on many streams before any is written."""
         own: _Decided[State] = self._decided(stream, loaded, facts, actor)
-        before = own.before
-        if isinstance(before, payment.Payment) and settlement_debts.concerned(before, facts):
+        if _concerned_by_debts(own) is not None:
             return None
         return self._commit_of((own,), inbox, None, None, ())
 
@@ -264,67 +263,52 @@ class WritePath:
             raise AlreadyTaken(result)
 
     async def _debts_after(
-        self, own: _Decided[State], actor: Actor
+        self,
+        before: payment.Payment,
+        after: payment.Payment,
+        decided: tuple[e.Fact, ...],
+        actor: Actor,
     ) -> tuple[tuple[_Decided[State], ...], tuple[e.PaymentFact, ...]]:
         """A transfer's end settles in the same commit what it had reserved of debts, and what of
         a share cannot be taken back becomes one, which a credit may pay at once (M22, M18).
-        Second, for ``own``: what was set off, or taken back by hand, beyond the debts."""
-        if not isinstance(own.before, payment.Payment) or not isinstance(
-            own.after, payment.Payment
-        ):
-            return (), ()
-        if not settlement_debts.concerned(own.before, own.facts):
-            return (), ()
-        ends = transfer_ends.ends_of(own.before, own.facts)
-        incurred = settlement_debts.incurred(own.before, own.facts)
-        came_back = settlement_debts.may_reduce(own.before, own.facts)
-        stream = stream_of("vendor", own.before.vendor_id)
+        Second, for the payment: what was set off, or taken back by hand, beyond the debts."""
+        ends = transfer_ends.ends_of(before, decided)
+        incurred = settlement_debts.incurred(before, decided)
+        came_back = settlement_debts.may_reduce(before, decided)
+        stream = stream_of("vendor", before.vendor_id)
         loaded = await self.store.load(stream)
-        before: vendor.Vendor | None = _state(loaded)
-        if before is None:
+        owner: vendor.Vendor | None = _state(loaded)
+        if owner is None:
             raise NotFound(
-                f"Vendor {own.before.vendor_id} is not in the books, and a debt of its has to be "
+                f"Vendor {before.vendor_id} is not in the books, and a debt of its has to be "
                 "written: a restore may have lost it. Register it again, then repeat this."
             )
         now = self.clock.now()
-        ended = transfer_ends.debt_facts(before.debts, ends, now)
+        ended = transfer_ends.debt_facts(owner.debts, ends, now)
         facts: debt.Facts = (*ended, *incurred)
         also: tuple[e.PaymentFact, ...] = (
             *transfer_ends.reduced(ends, ended),
-            *transfer_ends.credited(own.after, ended),
+            *transfer_ends.credited(after, ended),
         )
-        facts = (*facts, *debt.use_credits(debt.applied(before.debts, facts, now)))
+        facts = (*facts, *debt.use_credits(debt.applied(owner.debts, facts, now)))
         if came_back:
-            debts = debt.applied(before.debts, facts, now)
-            less, told = settlement_debts.reversed_by_hand(own.after, own.facts, debts)
+            debts = debt.applied(owner.debts, facts, now)
+            less, told = settlement_debts.reversed_by_hand(after, decided, debts)
             facts, also = (*facts, *less), (*also, *told)
-        decided: _Decided[State] = self._decided(stream, loaded, facts, actor)
-        return (decided,), also
-
-    async def _is_written(
-        self,
-        decided: tuple[_Decided[S], *tuple[_Decided[State], ...]],
-        inbox: InboxInsert | InboxUpdate | None,
-        opens: Opens | None,
-        answers: Callable[[S], Answers | None] | None,
-        texts: Sequence[TextWrite],
-    ) -> bool:
-        """False for a conflict on a stream: read and decide again. True also when there was
-        nothing to write."""
-        answer = answers(decided[0].reached) if answers else None
-        commit = self._commit_of(decided, inbox, opens, answer, texts)
-        return commit is None or await self.is_committed(commit)
+        written: _Decided[State] = self._decided(stream, loaded, facts, actor)
+        return (written,), also
 
     def _commit_of(
         self,
         decided: tuple[_Decided[S], *tuple[_Decided[State], ...]],
         inbox: InboxInsert | InboxUpdate | None,
         opens: Opens | None,
-        answer: Answers | None,
+        answers: Callable[[S], Answers | None] | None,
         texts: Sequence[TextWrite],
     ) -> Commit | None:
         """None when there is nothing to write."""
         own = decided[0]
+        answer = answers(own.reached) if answers else None
         moved = [one for one in decided if one.entries]
         if not moved and answer is None and inbox is None and opens is None:
             return None
@@ -347,7 +331,7 @@ class WritePath:
     def _decided(
         self, stream: str, loaded: Loaded | None, facts: tuple[e.Fact, ...], actor: Actor
     ) -> _Decided[S]:
-        head, before, now = loaded.head if loaded else Head(), _state(loaded), self.clock.now()
+        head, before, now = loaded.head if loaded else EMPTY, _state(loaded), self.clock.now()
         after: S | None = before
         for fact in facts:
             after = apply_fact(after, fact, now)
@@ -393,6 +377,15 @@ class WritePath:
 
 def _state(loaded: Loaded | None) -> S | None:
     return loaded.state if loaded else None  # type: ignore[return-value] # the stream's name fixes its kind
+
+
+def _concerned_by_debts(own: _Decided[S]) -> tuple[payment.Payment, payment.Payment] | None:
+    """The payment before and after, where what was decided means something for its vendor's debts
+    (M22): most of what is written does not."""
+    before, after = own.before, own.after
+    if not isinstance(before, payment.Payment) or not isinstance(after, payment.Payment):
+        return None
+    return (before, after) if settlement_debts.concerned(before, own.facts) else None
 
 
 def _contended(streams: str) -> ContendedStream:
