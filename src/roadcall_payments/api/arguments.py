@@ -15,6 +15,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError, create_model
 
 from roadcall_payments.api.request_body import StrictRequest
+from roadcall_payments.api.request_headers import first_header
 
 # In which order mistakes are told.
 _PLACES: Final = ("path", "query", "header", "body")
@@ -40,7 +41,8 @@ class Arguments:
         # Pydantic's own type for the fields of a model in the making; its Any cannot have a name.
         fields: dict[str, Any] = {one.name: (one.annotation, one.default) for one in found}
         self._shape = create_model(f"{endpoint.__name__}_arguments", **fields)
-        self._headers = [one.alias for one in found if one.place == "header"]
+        headers = [one.alias for one in found if one.place == "header"]
+        self._headers = [(alias, alias.lower().encode("latin-1")) for alias in headers]
         self._queries = [one for one in found if one.place == "query"]
         self._bodies = [one.alias for one in found if one.place == "body"]
         if len(fields) < len(found) or len(self._bodies) > 1:
@@ -57,8 +59,8 @@ class Arguments:
 
     def _read(self, request: StrictRequest) -> Given:
         given: Given = dict(request.path_params)
-        for alias in self._headers:
-            if (sent := request.headers.get(alias)) is not None:
+        for alias, name in self._headers:
+            if (sent := first_header(request.scope, name)) is not None:
                 given[alias] = sent
         for one in self._queries:
             if one.is_model:

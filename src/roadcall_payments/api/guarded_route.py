@@ -14,6 +14,7 @@ from roadcall_payments.api.arguments import Arguments
 from roadcall_payments.api.identity_errors import Unauthenticated
 from roadcall_payments.api.limits import Limits
 from roadcall_payments.api.request_body import StrictRequest
+from roadcall_payments.api.request_headers import first_header
 from roadcall_payments.api.schemas import View, json_response
 from roadcall_payments.api.tokens import TokenVerifier
 from roadcall_payments.api.wiring import record_of
@@ -39,7 +40,7 @@ class Gate:
 
     async def identify(self, request: Request) -> Actor:
         try:
-            return await self._verifier.caller(request.headers.get("authorization"))
+            return await self._verifier.caller(first_header(request.scope, b"authorization"))
         except (Unauthenticated, NotAllowed):
             address = request.client.host if request.client else "unknown"
             await self._limits.count_address(address)

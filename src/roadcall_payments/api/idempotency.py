@@ -8,6 +8,7 @@ from typing import Annotated
 
 from fastapi import Depends, Header, Request
 
+from roadcall_payments.api.request_headers import first_header
 from roadcall_payments.api.wiring import Caller
 from roadcall_payments.workflows.idempotency import IdempotencyKey
 
@@ -37,7 +38,7 @@ async def idempotency_key(
     if key is None:
         return None
     scope = f"{caller} {request.method} {request.scope['path']}"
-    canonical = _canonical([await request.json(), request.headers.get("on-behalf-of")])
+    canonical = _canonical([await request.json(), first_header(request.scope, b"on-behalf-of")])
     return IdempotencyKey(scope, key, hashlib.sha256(canonical.encode()).hexdigest())
 
 

@@ -13,6 +13,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import Receive
 
 from roadcall_payments.api.reading_time import ReadingTime
+from roadcall_payments.api.request_headers import first_header
 from roadcall_payments.domain.errors import InvalidInput
 
 READ_TIMEOUT_S: Final = 30
@@ -143,11 +144,11 @@ class StrictRequest(Request):
 
     async def load(self, limit: int) -> None:
         """Read and parse. Raises InvalidInput, or HTTPException (408, 413, 415)."""
-        declared = self.headers.get("content-length", "0")
+        declared = first_header(self.scope, b"content-length") or "0"
         self._body = await read_bounded(self.receive, declared, limit)
         if not self._body:
             return
-        if not _is_json(self.headers.get("content-type", "")):
+        if not _is_json(first_header(self.scope, b"content-type") or ""):
             raise HTTPException(415, "Send JSON, with Content-Type: application/json.")
         self.parsed = parse_json(self._body)
 

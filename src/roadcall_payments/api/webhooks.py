@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from roadcall_payments.api.problems import http_problem, problem_of, respond
 from roadcall_payments.api.request_body import read_bounded
+from roadcall_payments.api.request_headers import first_header
 from roadcall_payments.api.wiring import record_of
 from roadcall_payments.domain.errors import InvalidInput, TransientError
 from roadcall_payments.workflows.webhook_inbox import WebhookInbox
@@ -57,8 +58,10 @@ class StripeWebhook:
             problem = http_problem(405, "It knows POST.", _request_id(scope))
             return respond(problem, {"Allow": "POST"})
         try:
-            body = await read_bounded(receive, _header(scope, b"content-length"), BODY_BYTES_MAX)
-            signature = _header(scope, b"stripe-signature")[:SIGNATURE_LENGTH_MAX]
+            body = await read_bounded(
+                receive, first_header(scope, b"content-length") or "", BODY_BYTES_MAX
+            )
+            signature = (first_header(scope, b"stripe-signature") or "")[:SIGNATURE_LENGTH_MAX]
             event_id = await self._inbox.take(body, signature)
         except HTTPException as unreadable:
             error = InvalidInput("body", unreadable.detail, code="bad_event")
@@ -70,15 +73,6 @@ class StripeWebhook:
             problem = problem_of(away, _request_id(scope)).model_copy(update={"status": 500})
             return respond(problem)
         return Taken(True, event_id)
-
-
-def _header(scope: Scope, name: bytes) -> str:
-    """Its first value; empty without one."""
-    for given, value in scope["headers"]:
-        if given == name:
-            text: str = value.decode("latin-1")
-            return text
-    return ""
 
 
 def _request_id(scope: Scope) -> str:
