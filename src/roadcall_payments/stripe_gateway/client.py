@@ -178,7 +178,7 @@ class StripeGateway(DerivedRequests):
             if not self._breaker.closed:
                 reason = UnknownReason.BREAKER_OPEN
             return Unknown(reason, f"nothing was sent: {exc.message}")
-        if identity != StripeIdentity(request.account, request.livemode):
+        if (identity.account, identity.livemode) != (request.account, request.livemode):
             return Unknown(
                 UnknownReason.AUTHENTICATION,
                 "nothing was sent: the credentials are of another account or mode than the request",

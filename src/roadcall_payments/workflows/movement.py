@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 
+import msgspec
+
 from roadcall_payments.domain import outcomes, reversals_seen
 from roadcall_payments.domain.errors import (
     BrokenInvariant,
@@ -61,8 +63,7 @@ CANCEL_NOT_RECEIVED = "cancel_not_received"
 SEND_S_MIN = 0.5
 
 
-@dataclass(frozen=True, slots=True)
-class _Call:
+class _Call(msgspec.Struct, frozen=True):
     """One stored request on its way; ``until`` on the monotonic clock ends its time (M32).
 
     ``loaded``: the stream as the commit of its intent left it, where that has just been made: the

@@ -7,7 +7,9 @@ goes wrong after the intent is recovery's to finish.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
+
+import msgspec
 
 from roadcall_payments.commit import stream_of
 from roadcall_payments.domain import approval, commands
@@ -39,8 +41,7 @@ from roadcall_payments.workflows.transfers import Transfers
 from roadcall_payments.workflows.write_path import Opens, WritePath, Written
 
 
-@dataclass(frozen=True, slots=True)
-class AsRead:
+class AsRead(msgspec.Struct, frozen=True):
     """A payment as its stream was read, and the switch as it stood at that moment."""
 
     payment: Payment
