@@ -6,14 +6,12 @@ So a record of many fields is written and read through a struct of the same fiel
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import MISSING, Field, fields
-from operator import attrgetter
 from typing import TYPE_CHECKING, Generic, TypeVar, get_type_hints
 
 import msgspec
 
-from roadcall_payments.domain.records import record_like
+from roadcall_payments.domain.records import reader_of, record_like
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -24,7 +22,7 @@ _encoder = msgspec.json.Encoder(order="deterministic")
 
 
 class SparseJson(Generic[RecordT]):
-    """The form of one class of two fields or more. Records within it are written in full."""
+    """The form of one class of records. Records within a record are written in full."""
 
     def __init__(self, kind: type[RecordT]) -> None:
         types = get_type_hints(kind)
@@ -32,11 +30,10 @@ class SparseJson(Generic[RecordT]):
         self._kind = kind
         self._form = msgspec.defstruct(kind.__name__, described, omit_defaults=True, gc=False)
         self._decoder = msgspec.json.Decoder(self._form)
-        self._values: Callable[[RecordT], tuple[object, ...]]
-        self._values = attrgetter(*(one.name for one in fields(kind)))
+        self._values_of = reader_of(kind)
 
     def encode(self, record: RecordT) -> bytes:
-        return _encoder.encode(self._form(*self._values(record)))
+        return _encoder.encode(self._form(*self._values_of(record)))
 
     def decode(self, data: bytes) -> RecordT:
         """The record from JSON that may leave out defaults, and need not.

@@ -205,8 +205,10 @@ def _succeeded(p: Payment, intent: PaymentIntent, source: e.Source, answer: Answ
         charge_id=intent.latest_charge,
         request_id=answer.request_id if answer else None,
     )
-    waits = Unbooked(intent.latest_charge or intent.id, intent.amount)
-    return (done, *booking(p, waits, intent.balance_transaction))
+    line = intent.balance_transaction
+    if line is None:
+        return (done,)
+    return (done, *booking(p, Unbooked(intent.latest_charge or intent.id, intent.amount), line))
 
 
 def _action_required(

@@ -12,10 +12,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from dataclasses import replace as replace
     from typing import TypeVar
 
     T = TypeVar("T")
+
+    def reader_of(kind: type[T]) -> Callable[[T], tuple[object, ...]]:
+        """A function that reads a record's values, in the order of its fields."""
 
     def record_like(kind: type[T], source: object) -> T:
         """A record of this kind that holds what ``source`` has under the names of its fields."""
@@ -51,6 +55,10 @@ else:
         made.__annotations__ = kind.__init__.__annotations__
         kind.__init__ = made
         return kind
+
+    def reader_of(kind):
+        values = "".join(f"record.{field.name}, " for field in fields(kind))
+        return _compiled("values_of(record)", [f"return ({values})"], {})
 
     def record_like(kind, source):
         copied = _copier(kind)

@@ -125,14 +125,6 @@ class _Decided(msgspec.Struct, Generic[D], frozen=True):
         head = Head(last.seq, last.hash) if last else self.head
         return Written(self.reached, head, self.facts)
 
-    @property
-    def refs_added(self) -> tuple[RefAdded, ...]:
-        return refs_to_add(self.stream, self.before, self.facts, self.reached)
-
-    @property
-    def refs_removed(self) -> tuple[str, ...]:
-        return refs_removed(self.before, self.reached, self.facts)
-
 
 class AlreadyTaken(RoadcallError):
     """The commit lost the uniqueness of its ref, inbox row or idempotency record: none of it is
@@ -316,9 +308,11 @@ class WritePath:
         added: list[RefAdded] = []
         removed: list[str] = []
         for one in moved:
-            streams.append(self._stream_write(one))
-            added += one.refs_added
-            removed += one.refs_removed
+            after = one.reached
+            due = due_at(after, self.patience)
+            streams.append(StreamWrite(one.stream, one.head.seq, one.entries, after, due))
+            added += refs_to_add(one.stream, one.before, one.facts, after)
+            removed += refs_removed(one.before, after, one.facts)
         return Commit(
             streams=tuple(streams),
             refs_added=tuple(added),
@@ -338,11 +332,6 @@ class WritePath:
         event_ids = [self.ids.uuid7() for _ in facts]
         entries = seal(stream, head, facts, at=now, actor=str(actor), event_ids=event_ids)
         return _Decided(stream, head, before, facts, after, entries)
-
-    def _stream_write(self, decided: _Decided[State]) -> StreamWrite:
-        after = decided.reached
-        due = due_at(after, self.patience)
-        return StreamWrite(decided.stream, decided.head.seq, decided.entries, after, due)
 
     def _idempotency(
         self, stream: str, opens: Opens | None, answers: Answers | None, seq: int
