@@ -99,8 +99,10 @@ class RemoteKeys:
         self._fetching = asyncio.Lock()
 
     async def key(self, kid: str | None) -> jwt.PyJWK | None:
-        if self._age() > FRESH_S or pick(self._keys, kid) is None:
-            await self._refresh(kid)
+        found = pick(self._keys, kid)
+        if found is not None and self._age() <= FRESH_S:
+            return found
+        await self._refresh(kid)
         if self._age() > STALE_S_MAX:
             raise IssuerUnavailable(
                 "The token issuer's keys cannot be fetched. Try again shortly.",

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, PlainSerializer
 from pydantic.alias_generators import to_camel
 from starlette.responses import Response
+
+from roadcall_payments.journal import instant
 
 
 class RequestBody(BaseModel):
@@ -71,13 +73,9 @@ def with_example(example: JsonValue) -> ConfigDict:
     return ConfigDict(json_schema_extra={"examples": [nulls_kept(example)]})
 
 
-def _instant(at: datetime) -> str:
-    return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-
-
 Instant = Annotated[
     datetime,
-    PlainSerializer(_instant, return_type=str),
+    PlainSerializer(instant, return_type=str),
     Field(json_schema_extra={"format": "date-time", "description": "RFC 3339, UTC."}),
 ]
 
