@@ -12,6 +12,8 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Generic, Protocol, TypeVar
 
+import msgspec
+
 from roadcall_payments.domain.errors import StoreUnavailable
 
 JobT = TypeVar("JobT")
@@ -19,16 +21,13 @@ AnswerT = TypeVar("AnswerT")
 SubmittedT = TypeVar("SubmittedT", contravariant=True)
 
 
-class Submission(Generic[JobT, AnswerT]):
+class Submission(msgspec.Struct, Generic[JobT, AnswerT], eq=False):
     """One job on its way through a lane: the thread sets ``answer`` or ``error``."""
 
-    __slots__ = ("answer", "error", "future", "job")
-
-    def __init__(self, job: JobT, future: asyncio.Future[AnswerT]) -> None:
-        self.job = job
-        self.future = future
-        self.answer: AnswerT | None = None
-        self.error: BaseException | None = None
+    job: JobT
+    future: asyncio.Future[AnswerT]
+    answer: AnswerT | None = None
+    error: BaseException | None = None
 
     def settle(self) -> None:
         # A caller that was cancelled meanwhile waits no more.

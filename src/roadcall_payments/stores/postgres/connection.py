@@ -185,8 +185,8 @@ class Connections:
 
     async def release(self, connection: Connection) -> None:
         """Kept for the next borrower, which spares the pool's tasks and timers: for a while, and
-        not while somebody waits at the pool."""
-        if _is_closed(connection) or self._wait_for_one or self._pool.is_closing():
+        not while somebody waits at the pool. One that broke is found out when it is lent next."""
+        if self._wait_for_one or self._pool.is_closing():
             await self._pool.release(connection)
             return
         self._kept.append(connection)

@@ -52,22 +52,23 @@ class Lane(Generic[JobT, AnswerT]):
 
     def submit(self, job: JobT) -> asyncio.Future[AnswerT]:
         """Hand in a job. Raises StoreUnavailable when too many wait, or after ``close``."""
-        self._must_have_room(1)
+        if self._closed or self._unanswered >= self._waiting_max:
+            raise self._refusal()
         return self._handed_in(job, asyncio.get_running_loop())
 
     def submit_all(self, jobs: Sequence[JobT]) -> list[asyncio.Future[AnswerT]]:
         """Hand in all of them, in order, or none."""
-        self._must_have_room(len(jobs))
+        if self._closed or self._unanswered + len(jobs) > self._waiting_max:
+            raise self._refusal()
         loop = asyncio.get_running_loop()
         return [self._handed_in(job, loop) for job in jobs]
 
-    def _must_have_room(self, count: int) -> None:
+    def _refusal(self) -> StoreUnavailable:
         if self._closed:
-            raise StoreUnavailable("The store is closed.")
-        if self._unanswered + count > self._waiting_max:
-            raise StoreUnavailable(
-                f"The store is overloaded: {self._unanswered} wait.", retry_after_s=1
-            )
+            return StoreUnavailable("The store is closed.")
+        return StoreUnavailable(
+            f"The store is overloaded: {self._unanswered} wait.", retry_after_s=1
+        )
 
     def _handed_in(self, job: JobT, loop: asyncio.AbstractEventLoop) -> asyncio.Future[AnswerT]:
         answer: asyncio.Future[AnswerT] = loop.create_future()

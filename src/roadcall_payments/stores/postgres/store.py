@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
+from operator import attrgetter
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from roadcall_payments.commit import (
@@ -130,7 +131,7 @@ class PostgresStore:
             at_once=WRITERS,
             batch_max=BATCH_MAX,
             waiting_max=WAITING_MAX,
-            keys_of=lambda job: job.keys,
+            keys_of=attrgetter("keys"),
         )
         self._counts: Lane[Counted, int] = Lane(
             RequestCounters(self._reading, answer_seconds_max).work,
