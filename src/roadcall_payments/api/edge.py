@@ -6,7 +6,7 @@ import itertools
 import re
 import secrets
 import time
-from typing import Final, cast
+from typing import Final
 from urllib.parse import unquote_to_bytes
 
 import structlog
@@ -14,6 +14,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from roadcall_payments.api.problems import internal_problem, problem_of, respond
+from roadcall_payments.api.request_headers import first_header
 from roadcall_payments.api.wiring import RequestRecord, attach_record
 from roadcall_payments.domain.errors import InvalidInput
 from roadcall_payments.telemetry import (
@@ -125,16 +126,14 @@ class _Exchange:
 
 def _given_id(scope: Scope) -> str | None:
     """The caller's own name for the request, where it is fit for one."""
-    for name, value in scope["headers"]:
-        if name == b"x-request-id":
-            given: str = value.decode("latin-1")
-            return given if _REQUEST_ID.fullmatch(given) else None
-    return None
+    given = first_header(scope, b"x-request-id")
+    return given if given and _REQUEST_ID.fullmatch(given) else None
 
 
 def _route(scope: Scope) -> str:
     """The route's template; a path as it was sent could hold anything, also in metrics."""
-    return cast(str, getattr(scope.get("route"), "path", "")) or "unmatched"
+    route: str = getattr(scope.get("route"), "path", "")
+    return route or "unmatched"
 
 
 def _refuse_bad_address(scope: Scope) -> None:
