@@ -240,19 +240,33 @@ class WritePath:
         return self._commit_of((own,), inbox, None, None, ())
 
     async def is_committed(self, draft: Commit) -> bool:
-        """False when a stream of it has moved on. Raises AlreadyTaken and StoreUnavailable."""
-        result = await self._commit(draft)
-        if isinstance(result, Committed):
-            return True
-        if result.unique is not Unique.STREAM:
-            raise AlreadyTaken(result)
-        return False
+        """Commit, and find out: repeating one's own commit is answered Committed (M24).
+
+        False when a stream of it has moved on. Raises AlreadyTaken and StoreUnavailable.
+        """
+        for _ in range(UNKNOWNS_MAX):
+            result: CommitResult = (await self.store.commit([draft]))[0]
+            match result:
+                case Committed():
+                    if self._after_commit is not None:
+                        self._after_commit(draft)
+                    return True
+                case Conflict(unique=Unique.STREAM):
+                    return False
+                case Conflict():
+                    raise AlreadyTaken(result)
+                case CommitUnknown():
+                    await self.clock.sleep(UNKNOWN_PAUSE_S)
+        raise StoreUnavailable(
+            "The database did not say whether the write took effect; ask again for the current "
+            "state before repeating the request.",
+            code="commit_unknown",
+            retry_after_s=5,
+        )
 
     async def write_inbox_alone(self, row: InboxInsert | InboxUpdate) -> None:
         """Keep an event that changes no stream. Raises AlreadyTaken for a repeat."""
-        result = await self._commit(Commit(inbox=row))
-        if isinstance(result, Conflict):
-            raise AlreadyTaken(result)
+        await self.is_committed(Commit(inbox=row))
 
     async def _debts_after(
         self,
@@ -346,22 +360,6 @@ class WritePath:
         if answers is not None:
             return IdempotencyAnswered(answers.scope, answers.key, answers.status, seq)
         return None
-
-    async def _commit(self, commit: Commit) -> Committed | Conflict:
-        """Commit, and find out: repeating one's own commit is answered Committed (M24)."""
-        for _ in range(UNKNOWNS_MAX):
-            result: CommitResult = (await self.store.commit([commit]))[0]
-            if isinstance(result, Committed) and self._after_commit is not None:
-                self._after_commit(commit)
-            if not isinstance(result, CommitUnknown):
-                return result
-            await self.clock.sleep(UNKNOWN_PAUSE_S)
-        raise StoreUnavailable(
-            "The database did not say whether the write took effect; ask again for the current "
-            "state before repeating the request.",
-            code="commit_unknown",
-            retry_after_s=5,
-        )
 
 
 def _state(loaded: Loaded | None) -> S | None:
