@@ -1,15 +1,16 @@
-"""A server that takes the same webhooks and does almost nothing: how far this interpreter can go.
+"""A server that takes the same webhooks and does almost nothing: what the rest costs.
 
 ``python -m benchmarks.bare_server rows`` checks the signature, reads the event and writes the rows
-that the service writes, with the service's own statement and group commit, but from constants: no
-look-up, no decision, no books, no seal, no metrics, no log line, no refusal. ``answers`` drops the
-body and answers. No service on this interpreter, server and driver can be faster than the one, nor
-a server of any kind than the other. Environment: DATABASE_URL, STRIPE_WEBHOOK_SECRET, PORT.
+that the service writes, with the service's own statement and a group commit like its own, but from
+constants: no look-up, no decision, no books, no seal, no metrics, no log line. ``answers`` drops
+the body and answers. Both run on the service's own HTTP server. Environment: DATABASE_URL,
+STRIPE_WEBHOOK_SECRET, PORT.
 """
 
 from __future__ import annotations
 
 import asyncio
+import gc
 import hmac
 import os
 import sys
@@ -21,11 +22,11 @@ from typing import Any
 
 import asyncpg
 import msgspec
-import uvicorn
 
 from benchmarks.identifiers import ACCOUNT
 from benchmarks.prepared import completion
 from benchmarks.stripe_events import AMOUNT
+from roadcall_payments.api.server import http_server
 from roadcall_payments.stores.postgres.statement import write_statement
 from roadcall_payments.stores.rows import Row
 
@@ -188,17 +189,10 @@ def main(kind: str) -> None:
     if kind == "rows":
         secret = os.environ["STRIPE_WEBHOOK_SECRET"].encode()
         application = Rows(os.environ["DATABASE_URL"], secret)
-    uvicorn.run(
-        application,
-        host="127.0.0.1",
-        port=int(os.environ["PORT"]),
-        loop="uvloop",
-        http="httptools",
-        lifespan="off",
-        access_log=False,
-        proxy_headers=False,
-        log_level="warning",
-    )
+    # A round makes little garbage in circles; the service, which runs for good, looks for it.
+    gc.freeze()
+    gc.disable()
+    http_server(application, "127.0.0.1", int(os.environ["PORT"])).run()
 
 
 if __name__ == "__main__":
