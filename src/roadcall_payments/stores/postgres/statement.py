@@ -58,7 +58,7 @@ _BEGUN_ANEW = (
 
 # Every process meets the tables in one order (PostgreSQL's: those that are counted, as listed, then
 # the others from the end) and each table's rows in the order of their keys, so that no two can wait
-# for each other. Of the list of work, 'attention' is before 'inbox', and 'outbox' last.
+# for each other. Of the list of work: 'attention', 'inbox', 'outbox', 'notices'.
 QUERIES: tuple[Query, ...] = (
     _of_streams(
         "streams_moved",
